@@ -1,0 +1,146 @@
+"""Billing lines as columns: what the observatory keeps of a flow, before persons are replaced.
+
+One row per LPP detail record (4F, or 3F in establishments), and one per base line that has no detail.
+The base line's amounts are shared among its details in proportion to their reimbursement bases, to
+the cent and without remainder. Which zone feeds which column is data (`SOURCES`).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from belvedere.engine.b2.records import Records
+
+# column -> (record, zone) per family; "" where the family has no such zone.
+SOURCES = {
+    "STD": {
+        "base": "4",
+        "detail": "4F",
+        "invoice": {
+            "invoice_no": "invoice_no",
+            "invoice_date": "invoice_date",
+            "regime": "regime",
+            "caisse": "caisse",
+            "birth_date": "birth_date",
+            "birth_rank": "birth_rank",
+            "prescriber_no": "prescriber_no",
+            "prescriber_specialty": "prescriber_specialty",
+            "nature": "nature_assurance",
+        },
+        "line": {
+            "act_date": "act_date",
+            "amount_base": "base_amo",
+            "amount_amo": "amount_amo",
+            "amount_billed": "amount_expense",
+            "amount_amc": "amount_oc",
+        },
+        "item": {"lpp": "lpp_code", "units": "units", "item_base": "lpp_base", "item_billed": "total_billed"},
+        "supply_type": "supply_type",
+    },
+    "CP": {
+        "base": "3",
+        "detail": "3F",
+        "invoice": {
+            "invoice_no": "invoice_no",
+            "invoice_date": "exit_date",
+            "regime": "regime",
+            "caisse": "caisse",
+            "birth_date": "birth_date",
+            "birth_rank": "birth_rank",
+            "nature": "nature_assurance",
+        },
+        "line": {
+            "act_date": "start_date",
+            "amount_base": "base_amo",
+            "amount_amo": "amount_amo",
+            "amount_billed": "amount_expense",
+            "amount_amc": "amount_oc",
+        },
+        "item": {"lpp": "lpp_code", "units": "quantity", "item_base": "total_billed", "item_billed": "total_billed"},
+        "supply_type": "",
+    },
+}
+LPP_DIGITS = 7
+
+
+@dataclass
+class Lines:
+    """Columns of n lines. `columns` are int64 (amounts in cents, dates AAMMJJ as they are written);
+    `nir` is (n, 13) uint8 and never leaves memory; `record` is the 1-based record number of the line."""
+
+    columns: dict[str, np.ndarray]
+    nir: np.ndarray
+    supply_type: np.ndarray
+    record: np.ndarray
+    invoices: int
+    patients_key: dict[str, np.ndarray]
+
+    def __len__(self) -> int:
+        return len(self.record)
+
+
+def share_out(totals: np.ndarray, owner: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Split integer `totals[owner]` among rows in proportion to `weights`, exactly.
+
+    `owner` is non-decreasing; rows of one owner add up to its total (cumulative rounding, so no row
+    is off by more than a cent). Equal shares where all weights of an owner are zero.
+    """
+    if not len(owner):
+        return np.zeros(0, dtype=np.int64)
+    group = np.bincount(owner, weights=weights, minlength=len(totals))
+    flat = group[owner] == 0
+    weights = np.where(flat, 1, weights).astype(np.int64)
+    start = np.concatenate([[True], owner[1:] != owner[:-1]])
+    running = np.cumsum(weights)
+    first = np.maximum.accumulate(np.where(start, np.arange(len(owner)), 0))
+    before = running - weights - (running[first] - weights[first])
+    after = before + weights
+    whole = np.bincount(owner, weights=weights, minlength=len(totals)).astype(np.int64)[owner]
+    amount = totals[owner]
+    return amount * after // whole - amount * before // whole
+
+
+def read_lines(records: Records) -> Lines:
+    """Assemble the lines of a framed file whose structure was controlled."""
+    source = SOURCES[records.family]
+    base_at, detail_at = records.rows(source["base"]), records.rows(source["detail"])
+    base_of_detail = np.searchsorted(base_at, detail_at) - 1
+    bare = np.bincount(base_of_detail, minlength=len(base_at))[: len(base_at)] == 0
+    at = np.concatenate([detail_at, base_at[bare]])
+    order = np.argsort(at, kind="stable")
+    at = at[order]
+    base = np.concatenate([base_of_detail, np.flatnonzero(bare)])[order]
+    invoice_at = records.rows("2")
+    invoice = np.searchsorted(invoice_at, base_at[base]) - 1
+
+    columns = {
+        name: records.number("2", zone)[invoice] if zone else np.zeros(len(at), np.int64)
+        for name, zone in source["invoice"].items()
+    }
+    for absent in ("prescriber_no", "prescriber_specialty"):
+        columns.setdefault(absent, np.zeros(len(at), dtype=np.int64))
+    padding = np.zeros(int(bare.sum()), dtype=np.int64)
+
+    def item(zone: str) -> np.ndarray:
+        return np.concatenate([records.number(source["detail"], zone), padding])[order]
+
+    lpp_text = records.text(source["detail"], "lpp_code")[:, :LPP_DIGITS].astype(np.int64) - 48
+    known = ((lpp_text >= 0) & (lpp_text <= 9)).all(axis=1)
+    lpp = np.where(known, lpp_text @ 10 ** np.arange(LPP_DIGITS - 1, -1, -1), 0)
+    columns["lpp"] = np.concatenate([lpp, padding])[order]
+    columns["units"] = item(source["item"]["units"])
+    weight = np.where(item(source["item"]["item_base"]) > 0, item(source["item"]["item_base"]), 0)
+    for name, zone in source["line"].items():
+        values = records.number(source["base"], zone)
+        columns[name] = values[base] if name == "act_date" else share_out(values, base, weight)
+
+    supply = np.full(len(at), ord("A"), dtype=np.uint8)
+    if source["supply_type"]:
+        letters = records.text(source["detail"], source["supply_type"])[:, 0]
+        supply = np.concatenate([letters, np.full(len(padding), ord(" "), dtype=np.uint8)])[order]
+    persons = {
+        "nir": records.text("2", "nir"),
+        "birth_date": records.number("2", "birth_date"),
+        "birth_rank": records.number("2", "birth_rank"),
+    }
+    return Lines(columns, persons["nir"][invoice], supply, at + 1, len(invoice_at), {**persons, "invoice": invoice})

@@ -57,6 +57,10 @@ def write(out: np.ndarray, zone: slice, values: np.ndarray) -> None:
     end = zone.stop
     while end > zone.start:
         take = min(4, end - zone.start)
-        out[:, end - take : end] = _QUADS[rest % 10_000][:, 4 - take :]
-        rest = rest // 10_000
         end -= take
+        if end == zone.start:
+            out[:, end : end + take] = _QUADS[rest][:, 4 - take :]
+        else:
+            high = rest // 10_000
+            out[:, end : end + take] = _QUADS[rest - high * 10_000][:, 4 - take :]
+            rest = high

@@ -77,8 +77,11 @@ def render(record: str, family: str, count: int, values: Values) -> np.ndarray:
         elif isinstance(value, np.ndarray) and value.dtype == np.uint8:
             block = value.reshape(count, -1)
             out[:, zone.start - 1 : zone.start - 1 + block.shape[1]] = block
+        elif np.ndim(value) == 0:
+            digits.write(out[:1], zone.slice, np.array([value], dtype=np.int64))
+            out[1:, zone.slice] = out[:1, zone.slice]
         else:
-            digits.write(out, zone.slice, np.broadcast_to(np.asarray(value, dtype=np.int64), (count,)))
+            digits.write(out, zone.slice, np.asarray(value, dtype=np.int64))
     return out
 
 
@@ -96,8 +99,17 @@ def write_file(sender: Sender, invoices: Invoices) -> bytes:
     zones_of_head = ["nir", "nir_key", "invoice_no"]
     head = {"ps_no": sender.finess, **{z: invoices.heads[z] for z in zones_of_head}}
 
-    def header(at: np.ndarray) -> dict[str, object]:
-        return {"ps_no": sender.finess, **{z: np.asarray(invoices.heads[z])[at] for z in zones_of_head}}
+    leading = render("2", family, n, {**head, **invoices.heads})
+    end_of_key = layout("2", family)["invoice_no"].slice
+
+    def follow(kind: str, at: np.ndarray, values: Values) -> np.ndarray:
+        """Records of a type under the headers of their invoices (copied where the zones stand alike)."""
+        if layout(kind, family)["invoice_no"].slice != end_of_key:
+            own = {"ps_no": sender.finess, **{z: np.asarray(invoices.heads[z])[at] for z in zones_of_head}}
+            return render(kind, family, len(at), {**own, **values})
+        block = render(kind, family, len(at), values)
+        block[:, 1 : end_of_key.stop] = leading[at, 1 : end_of_key.stop]
+        return block
 
     billed = _total(invoices.bases, "amount_expense", owner, n)
     amo = _total(invoices.bases, "amount_amo", owner, n)
@@ -132,21 +144,20 @@ def write_file(sender: Sender, invoices: Invoices) -> bytes:
         "norm_version": "B2", "lot_date": sender.created, "norm_code": sender.norm, "norm_date": sender.norm_date, "currency": "U",
     }  # fmt: skip
     add(render("1", family, lots, opening), first, 0, 0, 0)
-    add(render("2", family, n, {**head, **invoices.heads}), every, 1, 0, 0)
+    add(leading, every, 1, 0, 0)
     for rank, (kind, (at, values)) in enumerate(invoices.extras.items(), start=1):
         if not len(at):
             continue
-        add(render(kind, family, len(at), {**header(at), **values}), at, 1, 0, rank)
+        add(follow(kind, at, values), at, 1, 0, rank)
     positions = np.arange(n_base)
-    add(render(base, family, n_base, {**header(owner), **invoices.bases}), owner, 2, positions, 0)
+    add(follow(base, owner, invoices.bases), owner, 2, positions, 0)
     for rank, (kind, values) in enumerate(invoices.companions.items(), start=1):
-        add(render(kind, family, n_base, {**header(owner), **values}), owner, 2, positions, rank)
+        add(follow(kind, owner, values), owner, 2, positions, rank)
     opens = np.concatenate([[True], invoices.base_of_detail[1:] != invoices.base_of_detail[:-1]])[: len(owner_of_detail)]
     rank_in_base = np.arange(len(owner_of_detail)) - np.maximum.accumulate(
         np.where(opens, np.arange(len(owner_of_detail)), 0)
     )
-    details = {**header(owner_of_detail), "sequence": rank_in_base + 1, **invoices.details}
-    block = render(detail, family, len(owner_of_detail), details)
+    block = follow(detail, owner_of_detail, {"sequence": rank_in_base + 1, **invoices.details})
     add(block, owner_of_detail, 2, invoices.base_of_detail, 100 + rank_in_base)
     add(render("5", family, n, {**head, **end}), every, 3, 0, 0)
     closing = {

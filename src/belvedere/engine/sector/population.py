@@ -79,6 +79,11 @@ def _family_table() -> tuple[list[str], np.ndarray, np.ndarray]:
     return [r["family"] for r in rows], weight / weight.sum(), np.array([float(r["mean_age"]) for r in rows])
 
 
+def growth_of(codes: list[str]) -> np.ndarray:
+    """Yearly growth of entries of each family."""
+    return np.array([GROWTH.get(code, 0.02) for code in codes])
+
+
 def _nirs(rng: np.random.Generator, sex: np.ndarray, year: np.ndarray, month: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     n = len(sex)
     serial = rng.permutation(900_000)[:n] if n <= 900_000 else np.arange(n)
@@ -98,7 +103,7 @@ def make_population(rng: np.random.Generator, providers: list[Provider], patient
     codes, weight, mean_age = _family_table()
     rank_of = [list(families()).index(code) for code in codes]
     family = rng.choice(len(codes), patients, p=weight)
-    age = np.clip(rng.normal(mean_age[family], 13), 1, 103).astype(int)
+    age = np.clip(rng.normal(mean_age[family], 13), 1, 97).astype(int)
     sex = 1 + (rng.random(patients) < 0.5).astype(np.int64)
     year, month, day = first_year - age, rng.integers(1, 13, patients), rng.integers(1, 29, patients)
     nir, nir_key = _nirs(rng, sex, year, month)
@@ -116,8 +121,8 @@ def make_population(rng: np.random.Generator, providers: list[Provider], patient
     family = np.concatenate([family, extra])
     n = len(patient)
     duration = np.array([DURATION[code] for code in codes])[family]
-    stock = rng.random(n) < duration / (duration + months)
-    growth = np.array([GROWTH.get(code, 0.02) for code in codes])[family]
+    stock = rng.random(n) < duration / (duration + months) * (1 - 1.6 * growth_of(codes)[family] - 0.03)
+    growth = growth_of(codes)[family]
     entry = rng.random(n)
     entry = entry + growth * entry * (entry - 1) / 2 * -1.5  # more entries late in the window where a family grows
     winter = np.isin(family, [codes.index(code) for code in ("OXY", "AERO", "PERF", "RESP_AUTRE")])

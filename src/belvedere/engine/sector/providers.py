@@ -15,6 +15,7 @@ _STEMS = (
     "Aéris Solvia Domélia Vitalys Orédia Nivéal Calidom Pulmeo Souffléa Hexadom Altéole Médivia Lysoria Corélia Respiralp "
     "Oxyrive Brévia Santélys Clairdom Ondéa Télésia Mirabel Arvéole Sérénia Domavie Verlune Hélidom Pérénia Galéos Isarvie"
 ).split()
+MAX_SHARE = 0.06  # no entity weighs more than this before its territories are drawn
 _TAILS = ("Santé", "Domicile", "Assistance")
 VENDORS = ("LOGIDOM 4.2", "PSADNET 11", "MEDIFLUX 7.1", "ORTHOFACT 3", "DOMISOFT 9.0")
 
@@ -53,7 +54,8 @@ def make_providers(rng: np.random.Generator, providers: int, groups: int, establ
         by_region.setdefault(item.region, []).append(item.code)
     extra = max(0, providers - groups)
     group_of = np.concatenate([np.arange(groups), rng.integers(0, max(1, groups // 5), extra)])[:providers]
-    weights = np.sort(rng.pareto(1.15, providers) + 0.25)[::-1] * np.exp(rng.normal(0, 0.2, providers))
+    weights = np.sort(rng.pareto(1.5, providers) + 0.25)[::-1] * np.exp(rng.normal(0, 0.2, providers))
+    weights = np.minimum(weights, MAX_SHARE * weights.sum())
     federation_of = rng.choice(4, groups, p=[0.38, 0.24, 0.24, 0.14])
     names = [f"{stem} {tail}" for tail in _TAILS for stem in _STEMS]
     while len(names) < groups:

@@ -1,0 +1,82 @@
+"""The lattice of the observatory's releases: territories, products, periods, persons, payers, modes.
+
+Which cubes are declared is data (`cubes.yaml`). Codes are those of the nomenclatures; every total is a
+declared cell, so that whatever the portal adds up was protected jointly.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+
+import yaml
+
+from belvedere.engine.nomenclature.products import MODES, UNKNOWN_FAMILY, families, products
+from belvedere.engine.nomenclature.territories import FRANCE, departments
+from belvedere.engine.secrecy.lattice import Cube, Dimension, Lattice, build
+from belvedere.engine.warehouse.engine import AGE_BANDS, PAYERS, UNKNOWN_AGE, UNKNOWN_DEPARTMENT, UNKNOWN_REGION
+
+ALL = "*"
+DIMENSIONS = ("territory", "product", "period", "age", "sex", "payer", "mode")
+# Dimensions whose codes split persons: each person has one (the department of the fund, the sex).
+PARTITION = ("territory", "sex")
+# level name -> column of the `facts` view that holds its code (None: the total).
+COLUMNS = {
+    "france": None, "region": "region", "department": "department",
+    "all_products": None, "family": "family", "lpp": "lpp_code",
+    "year": "year12", "month": "month",
+    "all_ages": None, "age": "age_band", "all_sexes": None, "sex": "sex_code",
+    "all_payers": None, "payer": "payer", "all_modes": None, "mode": "mode",
+}  # fmt: skip
+
+
+def _tree(name: str, rows: Sequence[tuple[str, str | None, str]]) -> Dimension:
+    return Dimension(name, {c: p for c, p, _ in rows}, {c: level for c, _, level in rows})
+
+
+def years(months: Sequence[str]) -> dict[str, str]:
+    """Month (AAAA-MM) to its twelve-month period, counted back from the last month: "12m-2026-10"."""
+    ordered = sorted(months)
+    last = len(ordered) - 1
+    return {month: f"12m-{ordered[last - (last - rank) // 12 * 12]}" for rank, month in enumerate(ordered)}
+
+
+def dimensions(months: Sequence[str]) -> list[Dimension]:
+    """The seven dimensions for a window of months (whole twelve-month periods only)."""
+    territory: list[tuple[str, str | None, str]] = [(FRANCE, None, "france")]
+    regions = dict.fromkeys([item.region for item in departments()]) | {UNKNOWN_REGION: None}
+    territory += [(code, FRANCE, "region") for code in regions]
+    territory += [(item.code, item.region, "department") for item in departments()]
+    territory += [(UNKNOWN_DEPARTMENT, UNKNOWN_REGION, "department")]
+    product: list[tuple[str, str | None, str]] = [(ALL, None, "all_products")]
+    product += [(code, ALL, "family") for code in families()]
+    product += [(str(item.lpp), item.family, "lpp") for item in products().values() if item.family != UNKNOWN_FAMILY]
+    of = years(months)
+    period: list[tuple[str, str | None, str]] = [(code, None, "year") for code in dict.fromkeys(of.values())]
+    period += [(month, year, "month") for month, year in of.items()]
+    return [
+        _tree("territory", territory),
+        _tree("product", product),
+        _tree("period", period),
+        _tree("age", [(ALL, None, "all_ages"), *((code, ALL, "age") for code in (*AGE_BANDS, UNKNOWN_AGE))]),
+        _tree("sex", [(ALL, None, "all_sexes"), *((code, ALL, "sex") for code in ("1", "2", "0"))]),
+        _tree("payer", [(ALL, None, "all_payers"), *((code, ALL, "payer") for code in PAYERS)]),
+        _tree("mode", [(ALL, None, "all_modes"), *((code, ALL, "mode") for code in MODES)]),
+    ]
+
+
+@cache
+def cubes() -> tuple[Cube, ...]:
+    """The declared cubes of a release."""
+    content = yaml.safe_load((files(__package__) / "cubes.yaml").read_text(encoding="utf-8"))
+    return tuple(Cube(name, levels) for name, levels in content.items())
+
+
+def release_lattice(months: Sequence[str]) -> Lattice:
+    """Every cell that a release over these months may speak of."""
+    return build(dimensions(months), [_with_periods(cube) for cube in cubes()])
+
+
+def _with_periods(cube: Cube) -> Cube:
+    if "period" not in cube.levels:
+        raise ValueError(f"cube {cube.name} must name its periods")
+    return cube

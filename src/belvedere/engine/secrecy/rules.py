@@ -1,0 +1,83 @@
+"""Primary rules: which cells are sensitive by themselves (secrecy brief §2).
+
+Contributions are those of holdings (groups), never of single entities, and shares are taken on absolute
+amounts so that credit notes cannot hide a dominance. One mask holds for all measures of a cell.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from belvedere.engine.secrecy.lattice import Lattice
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """Thresholds of a tier. Kept in configuration; concentration parameters are never published."""
+
+    patients: int = 11
+    holdings: int = 3
+    dominance_share: float = 0.85
+    p_percent: float = 0.10
+
+
+@dataclass(frozen=True)
+class Contributions:
+    """What each holding brings to each cell, as coordinates: `cell`, `holding` (int64, n) and `amount`
+    (non-negative, n). `patients` (cells) counts persons of each cell."""
+
+    cell: np.ndarray
+    holding: np.ndarray
+    amount: np.ndarray
+    patients: np.ndarray
+
+
+def top_two(cell: np.ndarray, amount: np.ndarray, cells: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """(contributors, total, largest, second largest) of each cell."""
+    order = np.lexsort((-amount, cell))
+    cell, amount = cell[order], amount[order]
+    count = np.bincount(cell, minlength=cells)
+    total = np.bincount(cell, weights=amount, minlength=cells)
+    start = np.concatenate([[0], np.cumsum(count)[:-1]])
+    largest, second = np.zeros(cells), np.zeros(cells)
+    some, several = count > 0, count > 1
+    largest[some] = amount[start[some]]
+    second[several] = amount[start[several] + 1]
+    return count, total, largest, second
+
+
+def unsafe(patients: np.ndarray, cell: np.ndarray, amount: np.ndarray, parameters: Parameters) -> np.ndarray:
+    """Whether each non-empty cell breaks a rule: too few persons or holdings, dominance (1, k) or p %."""
+    count, total, largest, second = top_two(cell, amount, len(patients))
+    return (count > 0) & (
+        (patients < parameters.patients)
+        | (count < parameters.holdings)
+        | (largest > parameters.dominance_share * total)
+        | (total - largest - second < parameters.p_percent * largest)
+    )
+
+
+def primary(lattice: Lattice, given: Contributions, parameters: Parameters) -> np.ndarray:
+    """Sensitive cells (bool, cells). An empty cell is told as zero only where every total above it has
+    enough holdings; elsewhere "nobody" would say that the few who work there have none (attack A9)."""
+    mask = unsafe(given.patients, given.cell, given.amount, parameters)
+    return mask | _thin_zeros(lattice, np.bincount(given.cell, minlength=len(lattice)), parameters)
+
+
+def _thin_zeros(lattice: Lattice, count: np.ndarray, parameters: Parameters) -> np.ndarray:
+    """Empty cells to hide: those under a total with too few holdings, unless other zeros already tell them
+    (the children of a told zero, and a total whose children are all told zeros)."""
+    empty, owner = count == 0, lattice.relation_of_child()
+    thin = np.zeros(len(lattice), dtype=bool)
+    few = count[lattice.parents] < parameters.holdings
+    thin[lattice.children[few[owner]]] = True
+    thin &= empty
+    while True:
+        told = empty & ~thin
+        implied = np.zeros(len(lattice), dtype=bool)
+        implied[lattice.children[told[lattice.parents][owner]]] = True
+        told_children = np.bincount(owner, weights=told[lattice.children], minlength=lattice.relations)
+        implied[lattice.parents[told_children == np.diff(lattice.offsets)]] = True
+        if not (thin & implied).any():
+            return thin
+        thin &= ~implied

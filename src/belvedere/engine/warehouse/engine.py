@@ -1,0 +1,74 @@
+"""The compute engine: DuckDB over the live files, with the dimensions of the nomenclatures attached.
+
+The view `facts` is the only thing indicators see: every live line, less those of persons who objected
+(anti-join), with month, region, family, mode, age band and payer.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from belvedere.engine.nomenclature.products import SUPPLY_MODES, UNKNOWN_FAMILY, products
+from belvedere.engine.nomenclature.territories import region_of
+from belvedere.engine.warehouse.facts import UNKNOWN_DEPARTMENT
+from belvedere.engine.warehouse.schema import FACTS
+
+UNKNOWN_REGION = "RXX"
+AGE_BANDS = {"0-19": (0, 19), "20-39": (20, 39), "40-59": (40, 59), "60-74": (60, 74), "75+": (75, 199)}
+UNKNOWN_AGE = "ND"
+PAYERS = {"general": "Régime général", "agricole": "Régime agricole", "autres": "Autres régimes"}
+
+
+def _case(column: str, pairs: Iterable[tuple[str, str]], other: str) -> str:
+    return "CASE " + " ".join(f"WHEN {column} {test} THEN '{value}'" for test, value in pairs) + f" ELSE '{other}' END"
+
+
+def connect(
+    paths: Sequence[Path], *, groups: Mapping[int, int], objections: np.ndarray, threads: int = 2, materialise: bool = False
+) -> duckdb.DuckDBPyConnection:
+    """A connection whose view `facts` reads the given live files.
+
+    `groups` maps member to group (the contributor of the secrecy rules); `objections` are pseudonyms
+    (int64) to leave out. `materialise` copies the view to memory, worth it when many cubes follow.
+    """
+    connection = duckdb.connect(config={"threads": threads})
+    connection.register("raw_product", pa.table({
+        "lpp": pa.array(list(products()), pa.int32()),
+        "family": [item.family for item in products().values()],
+    }))  # fmt: skip
+    connection.register("raw_territory", pa.table({"department": list(region_of()), "region": list(region_of().values())}))
+    connection.register("raw_group", pa.table({
+        "member_id": pa.array(list(groups), pa.int32()), "grp": pa.array(list(groups.values()), pa.int32()),
+    }))  # fmt: skip
+    connection.register("raw_objection", pa.table({"patient": pa.array(np.asarray(objections, dtype=np.int64))}))
+    if paths:
+        quoted = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
+        source = f"read_parquet([{quoted}])"
+    else:
+        connection.register("raw_empty", FACTS.empty_table())
+        source = "raw_empty"
+    mode = _case("supply_type", [(f"= '{k}'", v) for k, v in SUPPLY_MODES.items()], "service")
+    age = _case("age", [(f"BETWEEN {low} AND {high}", name) for name, (low, high) in AGE_BANDS.items()], UNKNOWN_AGE)
+    payer = _case("regime", [("= 1", "general"), ("= 2", "agricole")], "autres")
+    connection.execute(f"""
+        CREATE TEMP {"TABLE" if materialise else "VIEW"} facts AS
+        SELECT f.*, strftime(f.period, '%Y-%m') AS month,
+               coalesce(t.region, '{UNKNOWN_REGION}') AS region,
+               coalesce(p.family, '{UNKNOWN_FAMILY}') AS family,
+               {mode} AS mode, {age} AS age_band, {payer} AS payer,
+               CAST(f.sex AS VARCHAR) AS sex_code, CAST(f.lpp AS VARCHAR) AS lpp_code,
+               f.member_id * 10000000000 + f.invoice_no AS invoice,
+               coalesce(g.grp, -f.member_id) AS grp
+        FROM {source} f
+        LEFT JOIN raw_product p USING (lpp)
+        LEFT JOIN raw_territory t USING (department)
+        LEFT JOIN raw_group g USING (member_id)
+        ANTI JOIN raw_objection o ON f.patient = o.patient
+    """)
+    return connection
+
+
+__all__ = ["AGE_BANDS", "PAYERS", "UNKNOWN_AGE", "UNKNOWN_DEPARTMENT", "UNKNOWN_REGION", "connect"]

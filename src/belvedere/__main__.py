@@ -1,0 +1,7 @@
+"""`python -m belvedere`."""
+
+import sys
+
+from belvedere.cli import main
+
+sys.exit(main())

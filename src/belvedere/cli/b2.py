@@ -1,0 +1,101 @@
+"""`belvedere b2`: a vendor's everyday tools, without server or account."""
+
+import argparse
+import datetime as dt
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+
+from belvedere.cli.french import EXIT_OK, EXIT_REFUSED, EXIT_REMARKS, Parser
+from belvedere.engine.b2.controls import control, refused
+from belvedere.engine.b2.findings import B2Error, Finding
+from belvedere.engine.b2.layouts import all_layouts, layout
+from belvedere.engine.b2.records import KINDS, frame
+from belvedere.engine.sector.billing import make_sector, month_file
+
+
+def register(commands: argparse._SubParsersAction) -> None:
+    top = commands.add_parser("b2", help="outils de la norme B2, sans serveur")
+    tools = top.add_subparsers(title="outils", required=True, metavar="OUTIL", parser_class=Parser)
+    generate = tools.add_parser("generate", help="écrit les fichiers B2 d’un secteur synthétique")
+    generate.add_argument("--seed", type=int, default=1, help="graine (même graine, mêmes octets)")
+    generate.add_argument("--providers", type=int, default=80, help="nombre de prestataires")
+    generate.add_argument("--groups", type=int, default=60, help="nombre de groupes")
+    generate.add_argument("--months", type=int, default=24, help="nombre de mois")
+    generate.add_argument("--patients", type=int, default=40_000, help="nombre de patients")
+    generate.add_argument("--first", default=None, metavar="AAAA-MM", help="premier mois (défaut : 24 mois avant ce mois-ci)")
+    generate.add_argument("--provider", type=int, default=None, help="un seul prestataire, par son rang")
+    generate.add_argument("--month", type=int, default=None, help="un seul mois, par son rang (peut dépasser la fenêtre)")
+    generate.add_argument("--out", type=Path, default=Path("b2"), help="dossier de sortie")
+    generate.set_defaults(run=_generate)
+    check = tools.add_parser("check", help="contrôle un fichier B2")
+    check.add_argument("file", type=Path, metavar="FICHIER")
+    check.add_argument("--json", action="store_true", help="réponse en JSON")
+    check.set_defaults(run=_check)
+    show = tools.add_parser("layout", help="dessin d’un type d’enregistrement, par exemple 4F")
+    show.add_argument("record", metavar="TYPE")
+    show.add_argument("--family", choices=["STD", "CP"], default="STD", help="famille de la norme")
+    show.set_defaults(run=_layout)
+
+
+def first_month(today: dt.date, months: int) -> dt.date:
+    """First day of a window of whole months that ends just before the month of `today`."""
+    rank = today.year * 12 + today.month - 1 - months
+    return dt.date(rank // 12, rank % 12 + 1, 1)
+
+
+def _generate(options: argparse.Namespace) -> int:
+    first = dt.date.fromisoformat(options.first + "-01") if options.first else first_month(dt.date.today(), options.months)
+    sector = make_sector(
+        seed=options.seed, first=first, providers=options.providers, groups=options.groups, months=options.months, patients=options.patients
+    )
+    options.out.mkdir(parents=True, exist_ok=True)
+    providers = range(options.providers) if options.provider is None else [options.provider]
+    months = range(options.months) if options.month is None else [options.month]
+    count = size = 0
+    for month in months:
+        for rank in providers:
+            content = month_file(sector, rank, month)
+            if content:
+                path = options.out / f"{sector.providers[rank].finess}-{sector.month(month):%Y-%m}.b2"
+                path.write_bytes(content)
+                count, size = count + 1, size + len(content)
+    print(f"{count} fichiers, {size / 1e6:.1f} Mo dans {options.out}")
+    return EXIT_OK
+
+
+def check_bytes(content: bytes) -> tuple[dict[str, int], list[Finding]]:
+    """(number of records by type, findings) of a clear B2 file."""
+    try:
+        records = frame(content)
+    except B2Error as error:
+        return {}, [error.finding]
+    counts = Counter(KINDS[code] for code in records.kind.tolist())
+    return dict(sorted(counts.items())), control(records)
+
+
+def _check(options: argparse.Namespace) -> int:
+    counts, findings = check_bytes(options.file.read_bytes())
+    accepted = not refused(findings)
+    if options.json:
+        json.dump({"accepted": accepted, "counts": counts, "findings": [f.as_dict() for f in findings]}, sys.stdout, ensure_ascii=False)
+        print()
+    else:
+        for item in findings:
+            where = f"enregistrement {item.record}" if item.record else "fichier"
+            where += f", position {item.position}" if item.position else ""
+            print(f"{item.code} [{'refus' if item.severity == 'error' else 'remarque'}] {where} : {item.message}\n      → {item.remedy}")
+        print(("Accepté" if accepted else "Refusé") + f", {sum(counts.values())} enregistrements, {len(findings)} anomalie(s).")
+    return EXIT_REFUSED if not accepted else EXIT_REMARKS if findings else EXIT_OK
+
+
+def _layout(options: argparse.Namespace) -> int:
+    key = (options.record.upper(), options.family)
+    if key not in all_layouts():
+        known = ", ".join(sorted({record for record, family in all_layouts() if family == options.family}))
+        print(f"Type inconnu en famille {options.family}. Types connus : {known}.", file=sys.stderr)
+        return EXIT_REFUSED
+    for zone in layout(*key).zones:
+        print(f"{zone.start:>3}-{zone.end:<3} {zone.type} {zone.presence} {zone.name:<22} {zone.constant or zone.note}")
+    return EXIT_OK

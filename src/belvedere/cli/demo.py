@@ -1,0 +1,187 @@
+"""`belvedere demo`: a synthetic sector sent through the real reception, then the portal on it."""
+
+import argparse
+import datetime as dt
+import json
+import os
+import secrets
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from belvedere.cli.b2 import first_month
+from belvedere.cli.french import EXIT_OK, EXIT_REFUSED
+
+SIGN_INS = "demo.json"
+SEED, PROVIDERS, GROUPS, MONTHS, PATIENTS = 1, 80, 60, 24, 40_000
+
+
+def register(commands: argparse._SubParsersAction) -> None:
+    top = commands.add_parser("demo", help="engendre un secteur synthétique, l’envoie et ouvre le portail")
+    top.add_argument("--data", default=None, help="dossier des données (défaut : BELVEDERE_DATA, sinon ./data/demo)")
+    top.add_argument("--no-serve", action="store_true", help="prépare les données et s’arrête sur un résumé")
+    top.add_argument("--json", action="store_true", help="résumé en JSON (une ligne)")
+    top.add_argument("--port", type=int, default=8000, help="port du portail")
+    top.add_argument("--seed", type=int, default=SEED, help="graine du secteur")
+    top.add_argument("--providers", type=int, default=PROVIDERS, help="nombre de prestataires")
+    top.add_argument("--groups", type=int, default=GROUPS, help="nombre de groupes")
+    top.add_argument("--months", type=int, default=MONTHS, choices=[12, 24, 36, 48], help="nombre de mois")
+    top.add_argument("--patients", type=int, default=PATIENTS, help="nombre de patients")
+    top.set_defaults(run=run)
+
+
+def _progress(quiet: bool) -> Callable[[str, float], None]:
+    last = [-1]
+    live = sys.stderr.isatty()
+
+    def tell(step: str, share: float) -> None:
+        percent = int(share * 100)
+        if quiet or (not live and percent // 20 == last[0] and percent < 100):
+            return
+        last[0] = percent // 20
+        print(f"\r{step:<52} {percent:>3} %" + ("" if live and percent < 100 else "\n"), end="", file=sys.stderr, flush=True)
+
+    return tell
+
+
+def run(options: argparse.Namespace) -> int:
+    from belvedere.cli import use_data
+    from belvedere.cli.serve import prepare, serve
+
+    use_data(options.data or os.environ.get("BELVEDERE_DATA") or "data/demo")
+    started = time.perf_counter()
+    from belvedere.observatory.environment import data_dir
+
+    path = data_dir() / SIGN_INS
+    if path.exists():
+        summary = json.loads(path.read_text())
+        summary["summary"]["reused"] = True
+    else:
+        prepare()
+        summary = build(options, _progress(options.json), started)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as stream:
+            json.dump(summary, stream, ensure_ascii=False, indent=1)
+    figures = summary["summary"]
+    if options.json:
+        print(json.dumps(figures, ensure_ascii=False), flush=True)
+    else:
+        _tell(summary, options, path)
+    if not options.no_serve:
+        serve("127.0.0.1", options.port, with_worker=True)
+    return EXIT_OK if figures["audit"] == "clean" else EXIT_REFUSED
+
+
+def _tell(summary: dict, options: argparse.Namespace, path: Path) -> None:
+    figures = summary["summary"]
+    thousands = lambda number: f"{number:,}".replace(",", "\u202f")  # noqa: E731
+    print(
+        f"\n{thousands(figures['lines'])} lignes de {figures['members']} prestataires, {thousands(figures['patients'])} patients"
+        f" ; {thousands(figures['released_cells'])} cellules publiées, {thousands(figures['masked_cells'])} masquées"
+        f" ; audit : {'sans fuite' if figures['audit'] == 'clean' else figures['audit']} ; {figures['seconds']} s.\n"
+    )
+    print(f"  Portail      http://localhost:{options.port}\n  Mot de passe {summary['password']}")
+    for label, email in summary["sign_ins"].items():
+        print(f"  {label:<12} {email}")
+    print(f"  Jeton d’émetteur du premier adhérent : dans {path.name}, pour « belvedere push ».\n", flush=True)
+
+
+def build(options: argparse.Namespace, tell: Callable[[str, float], None], started: float) -> dict:
+    """Fill an empty data folder; returns what the demo prints and keeps."""
+    from belvedere.cli.serve import start_worker, stop_worker
+    from belvedere.engine.b2.envelope import seal
+    from belvedere.engine.sector.billing import make_sector, month_file
+    from belvedere.observatory.collect import actions as collect
+    from belvedere.observatory.collect import vault, worker
+    from belvedere.observatory.collect.models import COUNTED, Flow
+    from belvedere.observatory.members.models import Federation, Member
+    from belvedere.observatory.publication import actions as publication
+
+    sector = make_sector(
+        seed=options.seed, first=first_month(dt.date.today(), options.months), providers=options.providers, groups=options.groups,
+        months=options.months, patients=options.patients,
+    )  # fmt: skip
+    groups, token = _enrol(sector)
+    password = secrets.token_urlsafe(9)
+    sign_ins = _people(groups, sector, password)
+    helper = start_worker()
+    try:
+        certificate = vault.certificate()
+        total = options.months * options.providers
+        for month in range(options.months):
+            for rank in range(options.providers):
+                clear = month_file(sector, rank, month)
+                if clear:
+                    name = f"{sector.providers[rank].finess}-{sector.month(month):%Y-%m}.b2"
+                    collect.receive(group=groups[sector.providers[rank].group], sealed=seal(clear, certificate), channel="folder", file_name=name)
+            tell("Envoi des flux chiffrés", (month + 1) * options.providers / total)
+        waiting = Flow.objects.filter(settled_at=None).count()
+        while flow := collect.claim():
+            collect.settle(flow)
+            left = Flow.objects.filter(settled_at=None).count()
+            tell("Contrôle, pseudonymes, faits", 1 - left / max(waiting, 1))
+        while Flow.objects.filter(settled_at=None).exists():
+            time.sleep(0.05)
+    finally:
+        stop_worker(helper)
+    worker.take_inbox()
+    tell("Calcul et protection du marché", 0.1)
+    last = sector.month(options.months - 1)
+    release = publication.compute_release(
+        label=f"{last:%Y-%m}", months=publication.months_before(last, options.months), by="démonstration", seed=options.seed
+    )
+    tell("Calcul et protection du marché", 1.0)
+    if not publication.gate_reasons(release):
+        for federation in Federation.objects.all():
+            release = publication.approve(release=release, federation=federation, by=None)
+    summary = {
+        "members": Member.objects.count(),
+        "flows": Flow.objects.filter(state__in=COUNTED).count(),
+        "lines": release.lines,
+        "patients": release.patients,
+        "released_cells": release.released_cells,
+        "masked_cells": release.masked_cells,
+        "audit": release.leaks or "clean",
+        "seconds": round(time.perf_counter() - started, 1),
+    }
+    return {"summary": summary, "password": password, "sign_ins": sign_ins, "token": token, "seed": options.seed, "first": sector.first.isoformat()}
+
+
+def _enrol(sector) -> tuple[dict, str]:
+    from belvedere.engine.sector.providers import FEDERATIONS
+    from belvedere.observatory.members import actions
+    from belvedere.observatory.members.models import Federation
+
+    federations = {name: Federation.objects.create(name=name) for name in FEDERATIONS}
+    groups, token = {}, ""
+    for number in sorted({p.group for p in sector.providers}):
+        own = [p for p in sector.providers if p.group == number]
+        groups[number] = actions.enrol_group(
+            name=own[0].group_name,
+            federation=federations.get(own[0].federation or ""),
+            members=[dict(name=p.name, siren=p.siren, finess=p.finess, department=p.home, norm=p.norm) for p in own],
+            by="démonstration",
+        )
+    token = actions.issue_sender_key(group=groups[shown_group(sector)], label="Démonstration", by="démonstration")
+    return groups, token
+
+
+def shown_group(sector) -> int:
+    """The group whose sign-in the demo prints: a regional one, neither the largest nor the smallest."""
+    ranks = sorted({p.group for p in sector.providers})
+    return ranks[min(len(ranks) // 5, len(ranks) - 1)]
+
+
+def _people(groups: dict, sector, password: str) -> dict[str, str]:
+    from belvedere.observatory.accounts.models import Role, User
+    from belvedere.observatory.members.models import Federation
+
+    sign_ins = {
+        "Adhérent": ("adherent@demo.belvedere.test", {"role": Role.MEMBER, "group": groups[shown_group(sector)]}),
+        "Fédération": ("federation@demo.belvedere.test", {"role": Role.FEDERATION, "federation": Federation.objects.order_by("pk").first()}),
+        "Opérateur": ("operateur@demo.belvedere.test", {"role": Role.OPERATOR}),
+    }
+    for email, fields in sign_ins.values():
+        User.objects.create_user(email, password, **fields)
+    return {label: email for label, (email, _) in sign_ins.items()}

@@ -1,0 +1,95 @@
+"""A frozen release as a look-up table: the only road from the market's figures to a screen or the API.
+
+The file holds every cell of the declared lattice; masked cells carry no values at all, so nothing that is
+hidden can be served by mistake.
+"""
+
+import hashlib
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from belvedere.engine.indicators.lattice import ALL, DIMENSIONS
+from belvedere.observatory.environment import data_dir
+from belvedere.observatory.publication.models import Release, ReleaseState
+
+FOLDER = "releases"
+MASKED = "masked"
+Cell = Mapping[str, int]
+
+
+class TamperedRelease(Exception):
+    """The file of a release is not the one that was approved."""
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """An opened release: `cells` maps a full key to its measures, None where masked."""
+
+    label: str
+    months: tuple[str, ...]
+    published_at: object
+    groups: int
+    cells: Mapping[tuple[str, ...], Cell | None]
+
+    @property
+    def years(self) -> tuple[str, ...]:
+        """Twelve-month periods, oldest first."""
+        found = {key[2] for key in self.cells if key[2].startswith("12m-")}
+        return tuple(sorted(found))
+
+    def cell(self, **codes: str) -> Cell | None | str:
+        """Measures of a cell, `MASKED`, or None when the release does not declare it."""
+        defaults = {"territory": "FR"}
+        key = tuple(codes.get(name, defaults.get(name, ALL)) for name in DIMENSIONS)
+        if key not in self.cells:
+            return None
+        return self.cells[key] or MASKED
+
+    def measure(self, name: str, **codes: str) -> int | str | None:
+        """One measure of a cell, `MASKED`, or None when undeclared."""
+        found = self.cell(**codes)
+        return found[name] if isinstance(found, Mapping) else found
+
+
+def freeze(keys: list[tuple[str, ...]], mask: np.ndarray, measures: Mapping[str, np.ndarray], name: str) -> str:
+    """Write a release file and return its SHA-256. Values of masked cells never reach the file."""
+    columns: dict[str, pa.Array] = {d: pa.array([key[rank] for key in keys]) for rank, d in enumerate(DIMENSIONS)}
+    for measure, values in measures.items():
+        columns[measure] = pa.array(values, pa.int64(), mask=np.asarray(mask))
+    buffer = io.BytesIO()
+    pq.write_table(pa.table(columns), buffer, compression="zstd")
+    content = buffer.getvalue()
+    path = data_dir() / FOLDER / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return hashlib.sha256(content).hexdigest()
+
+
+@lru_cache(maxsize=4)
+def _opened(label: str, file_name: str, digest: str, months: tuple[str, ...], published_at: object, groups: int) -> Frozen:
+    content = (data_dir() / FOLDER / file_name).read_bytes()
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise TamperedRelease(f"La publication {label} a été modifiée après validation.")
+    table = pq.read_table(io.BytesIO(content))
+    names = [name for name in table.column_names if name not in DIMENSIONS]
+    keys = zip(*(table[d].to_pylist() for d in DIMENSIONS), strict=True)
+    rows = zip(*(table[name].to_pylist() for name in names), strict=True)
+    cells = {key: None if row[0] is None else dict(zip(names, row, strict=True)) for key, row in zip(keys, rows, strict=True)}
+    return Frozen(label, months, published_at, groups, cells)
+
+
+def opened(release: Release) -> Frozen:
+    """The look-up table of a release; TamperedRelease when its file changed."""
+    return _opened(release.label, release.file_name, release.digest, tuple(release.months), release.published_at, release.groups)
+
+
+def current() -> Frozen | None:
+    """The latest published release; None before the gate first opened."""
+    release = Release.objects.filter(state=ReleaseState.PUBLISHED).first()
+    return opened(release) if release else None

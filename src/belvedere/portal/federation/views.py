@@ -1,0 +1,85 @@
+"""The market for those who may see it, and the gate for the federations."""
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_POST, require_safe
+
+from belvedere.engine.nomenclature.products import families
+from belvedere.engine.nomenclature.territories import FRANCE, departments, names
+from belvedere.engine.warehouse.engine import PAYERS
+from belvedere.observatory.accounts.permissions import Action, check
+from belvedere.observatory.members.models import Federation
+from belvedere.observatory.publication import actions, frozen
+from belvedere.observatory.publication.models import Release
+from belvedere.portal import charts, market, numbers
+from belvedere.portal.public.views import density_map
+
+
+@login_required
+@require_safe
+def market_page(request: HttpRequest) -> HttpResponse:
+    """The market of a territory and family, from the current release."""
+    check(request.user, Action.SEE_MARKET)
+    release = frozen.current()
+    if release is None:
+        return render(request, "public/closed.html")
+    territory, product = request.GET.get("zone", FRANCE), request.GET.get("famille", "*")
+    regions = dict.fromkeys(item.region for item in departments())
+    if territory not in (FRANCE, *regions) or product not in ("*", *families()):
+        raise Http404
+    codes = {"territory": territory, "product": product}
+    chosen = market.index_100(market.series(release, "lines", release.months, **codes))
+    france = market.index_100(market.series(release, "lines", release.months))
+    label = names()[territory] if product == "*" else families()[product]
+    shown = {label: chosen} | ({"France, toutes familles": france} if codes != {"territory": FRANCE, "product": "*"} else {})
+    colours = dict(zip(shown, (charts.MARKET, charts.GREY), strict=False))
+    finding = " ; ".join(f"{name} : indice {numbers.decimal(points[-1][1], 0)}" for name, points in shown.items() if points)
+    rows = market.by_department(release, product)
+    ages = [(age, [release.measure("patients", period=release.years[-1], product=product, age=age, sex=sex) for sex in ("*", "1", "2")]) for age in ("0-19", "20-39", "40-59", "60-74", "75+")]
+    payers = [(label, release.measure("patients", period=release.years[-1], payer=code, **codes), release.measure("amount_amo", period=release.years[-1], payer=code, **codes)) for code, label in PAYERS.items()]
+    return render(request, "federation/market.html", {
+        "release": release,
+        "last": release.months[-1],
+        "zones": [(FRANCE, "France entière"), *sorted(((code, names()[code]) for code in regions), key=lambda pair: pair[1])],
+        "products": [("*", "Toutes familles"), *families().items()],
+        "territory": territory, "product": product,
+        "territory_name": names()[territory], "product_name": "toutes familles" if product == "*" else families()[product],
+        "totals": market.totals(release, **codes),
+        "chart": charts.figure(shown, colours, finding) if any(shown.values()) else "",
+        "months": [(month, release.measure("patients", period=month, **codes), release.measure("amount_amo", period=month, **codes)) for month in release.months[-12:]],
+        "families": market.by_family(release, territory),
+        "regions": market.by_region(release, product),
+        "map": density_map(rows),
+        "departments": rows,
+        "ages": ages, "payers": payers,
+    })  # fmt: skip
+
+
+@login_required
+@require_safe
+def releases(request: HttpRequest) -> HttpResponse:
+    """Releases, what the gate asks, who has approved."""
+    user = check(request.user, Action.APPROVE_RELEASE)
+    rows = []
+    for release in Release.objects.prefetch_related("approvals__federation"):
+        approved = {approval.federation_id: approval for approval in release.approvals.all()}
+        words = [(federation, approved.get(federation.pk)) for federation in Federation.objects.order_by("pk")]
+        rows.append((release, words, actions.gate_reasons(release), user.federation_id not in approved))
+    return render(request, "federation/releases.html", {"rows": rows})
+
+
+@login_required
+@require_POST
+def approve(request: HttpRequest, label: str) -> HttpResponse:
+    """A federation's approval."""
+    user = check(request.user, Action.APPROVE_RELEASE)
+    release = get_object_or_404(Release, label=label)
+    assert user.federation is not None
+    try:
+        actions.approve(release=release, federation=user.federation, by=user)
+        messages.success(request, f"La publication {label} est validée par {user.federation}.")
+    except actions.GateClosed as reason:
+        messages.error(request, str(reason))
+    return redirect("federation:releases")

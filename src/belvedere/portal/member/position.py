@@ -1,0 +1,166 @@
+"""Presenter of "Ma position": own figures, live, beside the market's, frozen."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from belvedere.engine.indicators.own import OwnFigures, Row
+from belvedere.engine.nomenclature.products import families
+from belvedere.engine.nomenclature.territories import departments
+from belvedere.observatory.publication.frozen import Frozen
+from belvedere.portal import charts, maps, market, numbers
+from belvedere.portal.market import Value
+
+SHARE_BREAKS = (0.02, 0.05, 0.10, 0.20)
+SHARE_LABELS = ("moins de 2 %", "2 à 5 %", "5 à 10 %", "10 à 20 %", "20 % et plus")
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One headline figure: text, change on a year, the market's change, trend."""
+
+    label: str
+    definition: str
+    value: str
+    change: str
+    beside: str
+    spark: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row of a table: own figures and the market's."""
+
+    code: str
+    label: str
+    patients: int
+    amount: int
+    share: Value
+    own_growth: Value
+    market_growth: Value
+    bar: float | None
+
+
+@dataclass(frozen=True)
+class Position:
+    """Everything the page shows."""
+
+    last: str
+    lead: Mapping[str, str]
+    tiles: tuple[Tile, ...]
+    chart: str
+    chart_title: str
+    chart_rows: tuple[tuple[str, str, str], ...]
+    families: tuple[Line, ...]
+    departments: tuple[Line, ...]
+    map: maps.Choropleth
+
+
+def _change(now: Row | None, before: Row | None, name: str) -> float | None:
+    if not now or not before or not before[name]:
+        return None
+    return now[name] / before[name] - 1
+
+
+def present(own: OwnFigures, release: Frozen | None, clean_share: float | None) -> Position:
+    """Build the page of a group that has at least one month of data."""
+    last = own.months[-1]
+    year, before = own.years[last, 0], own.years.get((last, 1))
+    # Two years are compared only when both are whole: a newly plugged member must not look like a boom.
+    before = before if len(own.months) >= 24 else None
+    totals = market.totals(release) if release else {}
+    comparable = release is not None and release.months[-1] == last
+
+    def against(name: str) -> str:
+        found = totals.get(f"{name}_growth")
+        return f"marché {numbers.change(found)}" if comparable and isinstance(found, float) else "marché : n. d."
+
+    share = _share(year["amount_billed"], release, last)
+    share_before = _share(before["amount_billed"], release, last, rank=-2) if before else None
+    points = "—" if not (isinstance(share, float) and isinstance(share_before, float)) else f"{numbers.decimal((share - share_before) * 100, 2)} pt"
+    points = points if points.startswith(("—", numbers.MINUS)) else f"+{points}"
+    new = sum(count for month, count in own.new_by_month.items() if month in own.months[-12:])
+    average = year["amount_amo"] / max(year["patients"], 1)
+    average_before = before["amount_amo"] / max(before["patients"], 1) if before else None
+    tiles = (
+        Tile("Patients suivis", "patients", numbers.integer(year["patients"]), numbers.change(_change(year, before, "patients")), against("patients"), _spark(own, "patients")),
+        Tile("Nouveaux patients", "new_patients", numbers.integer(new) if own.new_by_month else numbers.NOT_AVAILABLE, "", "nouveaux pour vous, sur douze mois", charts.sparkline([float(v) for v in own.new_by_month.values()])),
+        Tile("Lignes facturées", "lines", numbers.integer(year["lines"]), numbers.change(_change(year, before, "lines")), against("lines"), _spark(own, "lines")),
+        Tile("Montant remboursé", "amount_amo", numbers.euros(year["amount_amo"], short=True), numbers.change(_change(year, before, "amount_amo")), against("amount_amo"), _spark(own, "amount_amo")),
+        Tile("Part de marché", "share", numbers.percent(share) if isinstance(share, float) else ("masqué" if share else numbers.NOT_AVAILABLE), points, "France, montants facturés", ""),
+        Tile("Remboursé par patient", "average_amo", numbers.euros(round(average)), numbers.change(average / average_before - 1 if average_before else None), "flux sans remarque : " + (numbers.percent(clean_share) if clean_share is not None else numbers.NOT_AVAILABLE), ""),
+    )  # fmt: skip
+    chart, title, rows = _trend(own, release)
+    return Position(
+        last, _lead(year, before, totals if comparable else {}, last), tiles, chart, title, rows,
+        _families(own, release, last), *_departments(own, release, last),
+    )  # fmt: skip
+
+
+def _spark(own: OwnFigures, name: str) -> str:
+    return charts.sparkline([float(own.by_month[month][name]) for month in own.months])
+
+
+def _share(amount: int, release: Frozen | None, last: str, rank: int = -1, **codes: str) -> Value:
+    """Own part of a published market cell of the same twelve months; never told when the cell is masked."""
+    if release is None or release.months[-1] != last or len(release.years) < -rank:
+        return None
+    return market.ratio(amount, release.measure("amount_billed", period=release.years[rank], **codes))
+
+
+def _lead(year: Row, before: Row | None, totals: Mapping[str, Value], last: str) -> dict[str, str]:
+    lead = {"patients": numbers.integer(year["patients"]), "until": numbers.month(last, full=True)}
+    own, market_change = _change(year, before, "patients"), totals.get("patients_growth")
+    if own is not None:
+        lead["own"] = numbers.percent(abs(own))
+        lead["direction"] = "plus" if own >= 0 else "moins"
+    if isinstance(market_change, float):
+        lead["market"] = f"{'progresse' if market_change >= 0 else 'recule'} de {numbers.percent(abs(market_change))}"
+    return lead
+
+
+def _trend(own: OwnFigures, release: Frozen | None) -> tuple[str, str, tuple[tuple[str, str, str], ...]]:
+    mine = market.index_100([(month, float(own.by_month[month]["lines"])) for month in own.months])
+    theirs = market.index_100(market.series(release, "lines", [m for m in release.months if m in own.months])) if release else []
+    shown = {"Vous": mine} | ({"Marché": theirs} if theirs else {})
+    title = "Votre activité, mois après mois"
+    if mine and theirs and mine[-1][0] == theirs[-1][0]:
+        gap = mine[-1][1] - theirs[-1][1]
+        title = "Votre activité progresse comme le marché" if abs(gap) < 1 else f"Votre activité évolue {'mieux' if gap > 0 else 'moins vite'} que le marché"
+    finding = "; ".join(f"{name} : indice {numbers.decimal(points[-1][1], 0)}" for name, points in shown.items() if points)
+    lookup = dict(theirs)
+    rows = tuple((month, numbers.decimal(value), numbers.decimal(lookup[month]) if month in lookup else "—") for month, value in mine)
+    figure = charts.figure(shown, {"Vous": charts.ME, "Marché": charts.MARKET}, finding) if len(mine) > 1 else ""
+    return figure, title, rows
+
+
+def _families(own: OwnFigures, release: Frozen | None, last: str) -> tuple[Line, ...]:
+    growths = {row.code: row.growth for row in market.by_family(release)} if release and release.months[-1] == last else {}
+    whole = len(own.months) >= 24
+    lines = []
+    for code, label in families().items():
+        now = own.by_family_year.get((last, 0, code))
+        if not now:
+            continue
+        share = _share(now["amount_billed"], release, last, product=code)
+        change = _change(now, own.by_family_year.get((last, 1, code)), "amount_amo") if whole else None
+        bar = min(share * 100, 100) if isinstance(share, float) else None
+        lines.append(Line(code, label, now["patients"], now["amount_amo"], share, change, growths.get(code), bar))
+    return tuple(sorted(lines, key=lambda line: -line.amount))
+
+
+def _departments(own: OwnFigures, release: Frozen | None, last: str) -> tuple[tuple[Line, ...], maps.Choropleth]:
+    lines, values, tell = [], {}, {}
+    growths = {row.code: row.growth for row in market.by_department(release)} if release and release.months[-1] == last else {}
+    for item in departments():
+        now = own.by_department_year.get((last, 0, item.code))
+        if not now:
+            tell[item.code] = f"{item.name} : aucune activité"
+            continue
+        share = _share(now["amount_billed"], release, last, territory=item.code)
+        change = _change(now, own.by_department_year.get((last, 1, item.code)), "amount_amo") if len(own.months) >= 24 else None
+        values[item.code] = share if share is not None else "masked"
+        told = numbers.percent(share) if isinstance(share, float) else "part masquée"
+        tell[item.code] = f"{item.name} : {told}, {numbers.integer(now['patients'])} patients"
+        lines.append(Line(item.code, item.name, now["patients"], now["amount_amo"], share, change, growths.get(item.code), None))
+    lines.sort(key=lambda line: -line.amount)
+    return tuple(lines), maps.choropleth(values, SHARE_BREAKS, SHARE_LABELS, tell)

@@ -1,0 +1,56 @@
+"""Figures as French readers expect them: U+202F between thousands, no-break space before units, signed changes."""
+
+from decimal import ROUND_HALF_UP, Decimal
+
+THIN, NBSP, MINUS = "\u202f", "\u00a0", "\u2212"
+NOT_AVAILABLE = "n.\u00a0d."
+
+
+def integer(value: int) -> str:
+    """1842 -> '1 842' with a narrow no-break space."""
+    return f"{value:,}".replace(",", THIN).replace("-", MINUS)
+
+
+def decimal(value: float, digits: int = 1) -> str:
+    """12.34 -> '12,3', halves away from zero."""
+    rounded = Decimal(repr(value)).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
+    return f"{rounded:,}".replace(",", THIN).replace(".", ",").replace("-", MINUS)
+
+
+def euros(cents: int, *, short: bool = False) -> str:
+    """Cents as euros; short: k€ or M€ with one decimal, for tiles."""
+    amount = cents / 100
+    if short and abs(amount) >= 1_000_000:
+        return f"{decimal(amount / 1_000_000, 2)}{NBSP}M€"
+    if short and abs(amount) >= 10_000:
+        return f"{decimal(amount / 1_000, 1)}{NBSP}k€"
+    return f"{integer(round(amount))}{NBSP}€"
+
+
+def percent(ratio: float, digits: int = 1) -> str:
+    """0.048 -> '4,8 %'."""
+    return f"{decimal(ratio * 100, digits)}{NBSP}%"
+
+
+def change(ratio: float | None, digits: int = 1) -> str:
+    """0.042 -> '+4,2 %'; None -> '—'."""
+    if ratio is None:
+        return "—"
+    text = percent(ratio, digits)
+    return f"+{text}" if ratio > 0 else text
+
+
+_MONTHS = "janv. févr. mars avr. mai juin juil. août sept. oct. nov. déc.".split()
+_FULL = "janvier février mars avril mai juin juillet août septembre octobre novembre décembre".split()
+
+
+def month(code: str, *, full: bool = False) -> str:
+    """'2026-10' -> 'oct. 2026' or 'octobre 2026'."""
+    year, number = code.split("-")
+    return f"{(_FULL if full else _MONTHS)[int(number) - 1]} {year}"
+
+
+def of_month(code: str) -> str:
+    """'2026-10' -> 'd’octobre 2026' ; '2026-09' -> 'de septembre 2026'."""
+    text = month(code, full=True)
+    return f"d’{text}" if text[0] in "ao" else f"de {text}"

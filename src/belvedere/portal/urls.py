@@ -1,0 +1,30 @@
+"""Addresses of the portal and of the API."""
+
+from django.conf import settings
+from django.urls import include, path
+from django.views.generic import RedirectView
+
+from belvedere.api.routes import api
+from belvedere.portal import views
+from belvedere.portal.public import views as public
+
+handler403 = "belvedere.portal.views.forbidden"
+handler404 = "belvedere.portal.views.not_found"
+handler500 = "belvedere.portal.views.failure"
+
+urlpatterns = [
+    path("", public.overview, name="public"),
+    path("accueil/", views.home, name="home"),
+    path("methode/", public.method, name="method"),
+    path("indicateurs/<slug:name>/", public.definition, name="definition"),
+    path("chiffres/<slug:table>.csv", public.table_csv, name="public-csv"),
+    path("carte.svg", views.outlines, name="outlines"),
+    path("sante/", views.health, name="health"),
+    path("favicon.ico", RedirectView.as_view(url=settings.STATIC_URL + "portal/mark.svg")),
+    path("compte/", include("allauth.urls")),
+    path("", include("belvedere.portal.member.urls")),
+    path("", include("belvedere.portal.federation.urls")),
+    path("exploitation/", include("belvedere.portal.operator.urls")),
+    path("api/v1/", api.urls),
+]
+__all__ = ["handler403", "handler404", "handler500", "urlpatterns"]

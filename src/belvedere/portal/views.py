@@ -1,0 +1,50 @@
+"""Pages that belong to no journey: the way in, the map sprite, health, errors."""
+
+from django.contrib.auth.decorators import login_required
+from django.db import connection
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import condition
+
+from belvedere import __version__
+from belvedere.observatory.accounts.models import Role
+from belvedere.portal import maps
+
+HOMES = {Role.MEMBER: "member:position", Role.FEDERATION: "federation:market", Role.OPERATOR: "operator:overview"}
+
+
+@login_required
+def home(request: HttpRequest) -> HttpResponse:
+    """Each role's first page."""
+    return redirect(HOMES.get(request.user.role, "public"))
+
+
+@condition(etag_func=lambda request: f'"{__version__}"')
+def outlines(request: HttpRequest) -> HttpResponse:
+    """Outlines of the departments, the same for everybody."""
+    response = HttpResponse(maps.sprite(), content_type="image/svg+xml")
+    response["Cache-Control"] = "public, max-age=86400"
+    return response
+
+
+def health(request: HttpRequest) -> JsonResponse:
+    """Whether the portal and its database answer."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    return JsonResponse({"etat": "en service", "version": __version__})
+
+
+def _error(request: HttpRequest, status: int, title: str, advice: str) -> HttpResponse:
+    return render(request, "error.html", {"title": title, "advice": advice, "status": status}, status=status)
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _error(request, 403, "Accès réservé", "Votre compte ne donne pas accès à cette page.")
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _error(request, 404, "Page introuvable", "Cette adresse ne mène à rien que vous puissiez voir.")
+
+
+def failure(request: HttpRequest) -> HttpResponse:
+    return _error(request, 500, "Une erreur est survenue", "Réessayez dans un instant ; si cela persiste, prévenez l’opérateur.")

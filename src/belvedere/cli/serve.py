@@ -32,7 +32,7 @@ def prepare() -> None:
     from belvedere.observatory.collect import vault
     from belvedere.observatory.environment import data_dir
 
-    data_dir().mkdir(parents=True, exist_ok=True)
+    (data_dir() / "static").mkdir(parents=True, exist_ok=True)
     call_command("migrate", verbosity=0, interactive=False)
     vault.create_keys()
 

@@ -33,7 +33,7 @@ def index_chart(series: Series, colours: Mapping[str, str], size: tuple[int, int
     labels = alt.Chart(alt.Data(values=ends)).mark_text(align="left", dx=9, fontSize=13, fontWeight=600).encode(
         x=x, y=y, text="texte:N", color=alt.Color("serie:N", scale=scale, legend=None)
     )
-    chart = (lines + points + labels).properties(width=size[0] - 130, height=size[1], background="transparent")
+    chart = (lines + points + labels).properties(width=size[0] - 130, height=size[1], background="transparent", padding={"left": 4, "top": 6, "right": 34, "bottom": 4})
     chart = chart.configure_view(stroke=None).configure_axis(labelFontSize=12, gridColor="#9aa3ad", gridOpacity=0.3)
     return chart.configure(font="system-ui, sans-serif", locale=alt.Locale(number=alt.NumberLocale(decimal=",", thousands="\u202f", grouping=[3], currency=["", " €"]))).to_dict()
 

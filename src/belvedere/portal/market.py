@@ -1,5 +1,6 @@
 """Market tables built from a frozen release alone: sums of published cells, nothing computed from facts."""
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,11 @@ from belvedere.engine.warehouse.engine import UNKNOWN_REGION
 from belvedere.observatory.publication.frozen import MASKED, Frozen
 
 Value = int | float | str | None
+
+
+def sort_key(text: str) -> str:
+    """Alphabetical order that forgives accents: Île-de-France stands with the I."""
+    return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
 
 
 def ratio(above: Value, below: Value, scale: float = 1.0) -> Value:
@@ -63,7 +69,7 @@ def by_region(release: Frozen, product: str = "*") -> list[MarketRow]:
         people[item.region] = people.get(item.region, 0) + item.population
     rows = [_row(release, names()[code], code, count, territory=code, product=product) for code, count in people.items()]
     unknown = _row(release, "Zone inconnue", UNKNOWN_REGION, territory=UNKNOWN_REGION, product=product)
-    rows.sort(key=lambda row: row.label)
+    rows.sort(key=lambda row: sort_key(row.label))
     return rows + ([unknown] if unknown.patients else [])
 
 

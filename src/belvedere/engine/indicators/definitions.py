@@ -7,6 +7,10 @@ from importlib.resources import files
 import yaml
 
 KINDS = ("measure", "ratio", "growth", "share", "mix", "new")
+DIMENSIONS_FR = {
+    "territory": "le territoire", "product": "le produit", "period": "la période", "payer": "le régime",
+    "mode": "le mode", "age": "l’âge", "sex": "le sexe",
+}  # fmt: skip
 TIERS = ("public", "member", "own")
 
 
@@ -33,6 +37,16 @@ class Definition:
     caution: str = ""
     author: str = ""
     reviewed: str = ""
+
+    @property
+    def slug(self) -> str:
+        """The name as addresses write it."""
+        return self.name.replace("_", "-")
+
+    @property
+    def additive_fr(self) -> list[str]:
+        """The additive dimensions in French."""
+        return [DIMENSIONS_FR[dimension] for dimension in self.additive]
 
 
 def parse(name: str, text: str) -> Definition:

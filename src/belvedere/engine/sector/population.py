@@ -108,7 +108,8 @@ def make_population(rng: np.random.Generator, providers: list[Provider], patient
     year, month, day = first_year - age, rng.integers(1, 13, patients), rng.integers(1, 29, patients)
     nir, nir_key = _nirs(rng, sex, year, month)
     people = np.array([item.population for item in departments()], dtype=float)
-    department = rng.choice(len(people), patients, p=people / people.sum())
+    weight_of_place = people * rng.lognormal(0, 0.3, len(people))  # some departments are treated at home more than others
+    department = rng.choice(len(people), patients, p=weight_of_place / weight_of_place.sum())
     caisse = np.array([item.caisse for item in departments()])[department]
     regime = rng.choice([1, 2, 91], patients, p=[0.87, 0.08, 0.05])
     syllable = np.array(_SYLLABLES)

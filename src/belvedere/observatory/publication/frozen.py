@@ -8,7 +8,7 @@ import hashlib
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 import pyarrow as pa
@@ -37,7 +37,7 @@ class Frozen:
     groups: int
     cells: Mapping[tuple[str, ...], Cell | None]
 
-    @property
+    @cached_property
     def years(self) -> tuple[str, ...]:
         """Twelve-month periods, oldest first."""
         found = {key[2] for key in self.cells if key[2].startswith("12m-")}

@@ -42,7 +42,7 @@ def market_page(request: HttpRequest) -> HttpResponse:
     return render(request, "federation/market.html", {
         "release": release,
         "last": release.months[-1],
-        "zones": [(FRANCE, "France entière"), *sorted(((code, names()[code]) for code in regions), key=lambda pair: pair[1])],
+        "zones": [(FRANCE, "France entière"), *sorted(((code, names()[code]) for code in regions), key=lambda pair: market.sort_key(pair[1]))],
         "products": [("*", "Toutes familles"), *families().items()],
         "territory": territory, "product": product,
         "territory_name": names()[territory], "product_name": "toutes familles" if product == "*" else families()[product],
@@ -51,7 +51,7 @@ def market_page(request: HttpRequest) -> HttpResponse:
         "months": [(month, release.measure("patients", period=month, **codes), release.measure("amount_amo", period=month, **codes)) for month in release.months[-12:]],
         "families": market.by_family(release, territory),
         "regions": market.by_region(release, product),
-        "map": density_map(rows),
+        "map": density_map(release, product),
         "departments": rows,
         "ages": ages, "payers": payers,
     })  # fmt: skip

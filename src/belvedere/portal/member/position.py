@@ -1,7 +1,7 @@
 """Presenter of "Ma position": own figures, live, beside the market's, frozen."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from belvedere.engine.indicators.own import OwnFigures, Row
 from belvedere.engine.nomenclature.products import families
@@ -24,6 +24,10 @@ class Tile:
     change: str
     beside: str
     spark: str
+
+    @property
+    def slug(self) -> str:
+        return self.definition.replace("_", "-")
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ def _change(now: Row | None, before: Row | None, name: str) -> float | None:
     return now[name] / before[name] - 1
 
 
-def present(own: OwnFigures, release: Frozen | None, clean_share: float | None) -> Position:
+def present(own: OwnFigures, release: Frozen | None) -> Position:
     """Build the page of a group that has at least one month of data."""
     last = own.months[-1]
     year, before = own.years[last, 0], own.years.get((last, 1))
@@ -87,13 +91,17 @@ def present(own: OwnFigures, release: Frozen | None, clean_share: float | None) 
         Tile("Lignes facturées", "lines", numbers.integer(year["lines"]), numbers.change(_change(year, before, "lines")), against("lines"), _spark(own, "lines")),
         Tile("Montant remboursé", "amount_amo", numbers.euros(year["amount_amo"], short=True), numbers.change(_change(year, before, "amount_amo")), against("amount_amo"), _spark(own, "amount_amo")),
         Tile("Part de marché", "share", numbers.percent(share) if isinstance(share, float) else ("masqué" if share else numbers.NOT_AVAILABLE), points, "France, montants facturés", ""),
-        Tile("Remboursé par patient", "average_amo", numbers.euros(round(average)), numbers.change(average / average_before - 1 if average_before else None), "flux sans remarque : " + (numbers.percent(clean_share) if clean_share is not None else numbers.NOT_AVAILABLE), ""),
+        Tile("Remboursé par patient", "average_amo", numbers.euros(round(average)), numbers.change(average / average_before - 1 if average_before else None), _beside_average(totals.get("average")), ""),
     )  # fmt: skip
     chart, title, rows = _trend(own, release)
     return Position(
         last, _lead(year, before, totals if comparable else {}, last), tiles, chart, title, rows,
         _families(own, release, last), *_departments(own, release, last),
     )  # fmt: skip
+
+
+def _beside_average(value: Value) -> str:
+    return f"marché : {numbers.euros(round(value))}" if isinstance(value, float) else "marché : n. d."
 
 
 def _spark(own: OwnFigures, name: str) -> str:
@@ -143,8 +151,9 @@ def _families(own: OwnFigures, release: Frozen | None, last: str) -> tuple[Line,
             continue
         share = _share(now["amount_billed"], release, last, product=code)
         change = _change(now, own.by_family_year.get((last, 1, code)), "amount_amo") if whole else None
-        bar = min(share * 100, 100) if isinstance(share, float) else None
-        lines.append(Line(code, label, now["patients"], now["amount_amo"], share, change, growths.get(code), bar))
+        lines.append(Line(code, label, now["patients"], now["amount_amo"], share, change, growths.get(code), None))
+    longest = max((line.share for line in lines if isinstance(line.share, float)), default=1.0) or 1.0
+    lines = [replace(line, bar=line.share / longest * 100) if isinstance(line.share, float) else line for line in lines]
     return tuple(sorted(lines, key=lambda line: -line.amount))
 
 

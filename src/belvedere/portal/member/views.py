@@ -28,8 +28,9 @@ def position(request: HttpRequest) -> HttpResponse:
     completeness = [(name, [(month, month in held) for month in months]) for name, held in sorted(sent.items())]
     return render(request, "member/position.html", {
         "group": own.group,
-        "position": presenter.present(figures, release, clean),
+        "position": presenter.present(figures, release),
         "release": release,
+        "clean": clean,
         "latest": counted[0] if counted else None,
         "flows": flows[:6],
         "months": months,
@@ -46,7 +47,7 @@ def position_csv(request: HttpRequest, table: str) -> HttpResponse:
     figures = own.figures()
     if table not in ("familles", "departements") or not figures.months:
         raise Http404
-    page = presenter.present(figures, frozen.current(), None)
+    page = presenter.present(figures, frozen.current())
     lines = page.families if table == "familles" else page.departments
     rows = [(line.code, line.label, line.patients, line.amount / 100, line.share, line.own_growth, line.market_growth) for line in lines]
     header = ("code", "libelle", "patients", "montant_amo_eur", "part", "evolution", "evolution_marche")

@@ -1,26 +1,37 @@
 """Public pages: two frozen tables and a map, the method, the definitions."""
 
+from itertools import pairwise
+
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from belvedere.engine.indicators import definitions
+from belvedere.engine.nomenclature.territories import departments
 from belvedere.observatory.publication import frozen
 from belvedere.portal import exports, maps, market, numbers
 
-DENSITY_BREAKS = (2.0, 4.0, 6.0, 8.0)
-DENSITY_LABELS = ("moins de 2", "2 à 4", "4 à 6", "6 à 8", "8 et plus")
+AROUND_FRANCE = (0.7, 0.9, 1.1, 1.4)  # class bounds, as multiples of the published national rate
 
 
-def density_map(rows: list[market.MarketRow]) -> maps.Choropleth:
-    """Patients per 10 000 inhabitants by department, on fixed classes."""
+def density_map(release: frozen.Frozen, product: str = "*") -> maps.Choropleth:
+    """Patients per 10 000 inhabitants by department, in classes around the published national rate: the
+    bounds come from one published cell, so that no masked value moves them."""
+    rows = market.by_department(release, product)
+    national = release.measure("patients", period=release.years[-1], product=product)
+    people = sum(item.population for item in departments())
+    rate = national / people * 10_000 if isinstance(national, int) else 1.0
+    digits = 1 if rate >= 1 else 2
+    bounds = [round(rate * factor, digits) for factor in AROUND_FRANCE]
+    texts = [numbers.decimal(bound, digits) for bound in bounds]
+    labels = [f"moins de {texts[0]}", *(f"{low} à {high}" for low, high in pairwise(texts)), f"{texts[-1]} et plus"]
 
     def tell(row: market.MarketRow) -> str:
         if row.per_10k == "masked":
             return f"{row.label} : masqué"
         return f"{row.label} : {'sans donnée' if row.per_10k is None else numbers.decimal(float(row.per_10k)) + ' patients pour 10 000 habitants'}"
 
-    return maps.choropleth({row.code: row.per_10k for row in rows}, DENSITY_BREAKS, DENSITY_LABELS, {row.code: tell(row) for row in rows})
+    return maps.choropleth({row.code: row.per_10k for row in rows}, bounds, labels, {row.code: tell(row) for row in rows})
 
 
 @require_safe
@@ -29,15 +40,14 @@ def overview(request: HttpRequest) -> HttpResponse:
     release = frozen.current()
     if release is None:
         return render(request, "public/closed.html")
-    departments = market.by_department(release)
     return render(request, "public/overview.html", {
         "release": release,
         "last": release.months[-1],
         "totals": market.totals(release),
         "families": market.by_family(release),
         "regions": market.by_region(release),
-        "departments": departments,
-        "map": density_map(departments),
+        "departments": market.by_department(release),
+        "map": density_map(release),
     })  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from ninja.security import HttpBearer
 
 from belvedere import __version__
 from belvedere.engine.b2.envelope import MAX_CLEAR_BYTES
+from belvedere.engine.indicators.query import Query, QueryError
 from belvedere.observatory.collect import actions, vault
 from belvedere.observatory.collect.models import Flow
 from belvedere.observatory.members.actions import sender_of
@@ -74,16 +75,16 @@ def receipt(request: HttpRequest, number: int) -> tuple[int, Receipt | Problem]:
     return (200, _receipt(flow)) if flow else (404, Problem(code="P404", message="Accusé inconnu."))
 
 
-@api.get("/cells", response={200: dict[str, Any], 404: Problem}, auth=None, summary="Une cellule de la publication en cours")
-def cell(
-    request: HttpRequest, territory: str = "FR", product: str = "*", period: str = "", age: str = "*", sex: str = "*", payer: str = "*", mode: str = "*"
-) -> tuple[int, dict[str, Any] | Problem]:
+@api.get("/cells", response={200: dict[str, Any], 400: Problem, 404: Problem}, auth=None, summary="Une cellule de la publication en cours")
+def cell(request: HttpRequest) -> tuple[int, dict[str, Any] | Problem]:
+    """Paramètres : zone, produit, periode, age, sexe, regime, mode ; absents, ils valent le total."""
+    try:
+        query = Query.from_params(request.GET.dict())
+    except QueryError as error:
+        return 400, Problem(code="Q400", message=str(error))
     release = frozen.current()
-    absent = Problem(code="P405", message="Cette combinaison n’est pas dans la publication.")
-    if release is None:
-        return 404, absent
-    codes = dict(territory=territory, product=product, period=period or release.years[-1], age=age, sex=sex, payer=payer, mode=mode)
-    found = release.cell(**codes)
-    if found is None:
-        return 404, absent
-    return 200, {"release": release.label, "codes": codes, "masked": found == frozen.MASKED, "measures": None if found == frozen.MASKED else dict(found)}  # type: ignore[call-overload]
+    found = release.cell(**query.codes(release.years[-1])) if release else None
+    if release is None or found is None:
+        return 404, Problem(code="Q404", message="Cette combinaison n’est pas dans la publication.")
+    measures = None if isinstance(found, str) else dict(found)
+    return 200, {"release": release.label, "query": query.to_params(), "masked": measures is None, "measures": measures}

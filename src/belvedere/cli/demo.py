@@ -160,7 +160,7 @@ def _enrol(sector) -> tuple[dict, str]:
         groups[number] = actions.enrol_group(
             name=own[0].group_name,
             federation=federations.get(own[0].federation or ""),
-            members=[dict(name=p.name, siren=p.siren, finess=p.finess, department=p.home, norm=p.norm) for p in own],
+            members=[{"name": p.name, "siren": p.siren, "finess": p.finess, "department": p.home, "norm": p.norm} for p in own],
             by="démonstration",
         )
     token = actions.issue_sender_key(group=groups[shown_group(sector)], label="Démonstration", by="démonstration")

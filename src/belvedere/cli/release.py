@@ -54,7 +54,9 @@ def _list(options: argparse.Namespace) -> int:
         if options.json:
             print(json.dumps(row, ensure_ascii=False))
         else:
-            print(f"{release.label} · {release.get_state_display()} · {release.released_cells} publiées · {release.masked_cells} masquées · {release.digest[:12]}")
+            print(
+                f"{release.label} · {release.get_state_display()} · {release.released_cells} publiées · {release.masked_cells} masquées · {release.digest[:12]}"
+            )
     return EXIT_OK
 
 

@@ -76,7 +76,10 @@ def _serve(options: argparse.Namespace) -> int:
 
     use_data(options.data)
     prepare()
-    print(f"Belvédère est servi sur http://{'localhost' if options.host == '127.0.0.1' else options.host}:{options.port} (Ctrl+C pour arrêter)", flush=True)
+    print(
+        f"Belvédère est servi sur http://{'localhost' if options.host == '127.0.0.1' else options.host}:{options.port} (Ctrl+C pour arrêter)",
+        flush=True,
+    )
     serve(options.host, options.port, with_worker=not options.no_worker)
     return EXIT_OK
 

@@ -21,21 +21,34 @@ Series = Mapping[str, Sequence[tuple[str, float]]]
 
 def index_chart(series: Series, colours: Mapping[str, str], size: tuple[int, int]) -> dict:
     """Lines by month (AAAA-MM), one per named series, labelled at their right end."""
-    rows = [
-        {"mois": f"{month}-01", "serie": name, "valeur": round(value, 2)} for name, points in series.items() for month, value in points
-    ]
+    rows = [{"mois": f"{month}-01", "serie": name, "valeur": round(value, 2)} for name, points in series.items() for month, value in points]
     ends = [{**row, "texte": f"{row['serie']} {numbers.decimal(row['valeur'], 0)}"} for row in _ends(rows)]
     scale = alt.Scale(domain=list(colours), range=list(colours.values()))
     x = alt.X("mois:T", title=None, axis=alt.Axis(format="%m/%y", grid=False, tickCount=6, labelColor=GREY, domainColor=GREY))
-    y = alt.Y("valeur:Q", title=None, scale=alt.Scale(zero=False, nice=True), axis=alt.Axis(tickCount=5, labelColor=GREY, domain=False, ticks=False, format=".0f"))
-    lines = alt.Chart(alt.Data(values=rows)).mark_line(strokeWidth=2.6).encode(x=x, y=y, color=alt.Color("serie:N", scale=scale, legend=None))
-    points = alt.Chart(alt.Data(values=ends)).mark_point(filled=True, size=60, opacity=1).encode(x=x, y=y, color=alt.Color("serie:N", scale=scale, legend=None), shape=alt.Shape("serie:N", legend=None))
-    labels = alt.Chart(alt.Data(values=ends)).mark_text(align="left", dx=9, fontSize=13, fontWeight=600).encode(
-        x=x, y=y, text="texte:N", color=alt.Color("serie:N", scale=scale, legend=None)
+    y = alt.Y(
+        "valeur:Q",
+        title=None,
+        scale=alt.Scale(zero=False, nice=True),
+        axis=alt.Axis(tickCount=5, labelColor=GREY, domain=False, ticks=False, format=".0f"),
     )
-    chart = (lines + points + labels).properties(width=size[0] - 130, height=size[1], background="transparent", padding={"left": 4, "top": 6, "right": 34, "bottom": 4})
+    lines = alt.Chart(alt.Data(values=rows)).mark_line(strokeWidth=2.6).encode(x=x, y=y, color=alt.Color("serie:N", scale=scale, legend=None))
+    points = (
+        alt.Chart(alt.Data(values=ends))
+        .mark_point(filled=True, size=60, opacity=1)
+        .encode(x=x, y=y, color=alt.Color("serie:N", scale=scale, legend=None), shape=alt.Shape("serie:N", legend=None))
+    )
+    labels = (
+        alt.Chart(alt.Data(values=ends))
+        .mark_text(align="left", dx=9, fontSize=13, fontWeight=600)
+        .encode(x=x, y=y, text="texte:N", color=alt.Color("serie:N", scale=scale, legend=None))
+    )
+    chart = (lines + points + labels).properties(
+        width=size[0] - 130, height=size[1], background="transparent", padding={"left": 4, "top": 6, "right": 34, "bottom": 4}
+    )
     chart = chart.configure_view(stroke=None).configure_axis(labelFontSize=12, gridColor="#9aa3ad", gridOpacity=0.3)
-    return chart.configure(font="system-ui, sans-serif", locale=alt.Locale(number=alt.NumberLocale(decimal=",", thousands="\u202f", grouping=[3], currency=["", " €"]))).to_dict()
+    return chart.configure(
+        font="system-ui, sans-serif", locale=alt.Locale(number=alt.NumberLocale(decimal=",", thousands="\u202f", grouping=[3], currency=["", " €"]))
+    ).to_dict()
 
 
 def _ends(rows: list[dict]) -> list[dict]:

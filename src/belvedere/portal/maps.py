@@ -26,7 +26,7 @@ def _shorter(path: str) -> str:
 @cache
 def _groups() -> tuple[tuple[str, tuple[tuple[str, str], ...]], ...]:
     """(transform, ((department, path), …)) of each group of the drawing: mainland, greater Paris inset, overseas."""
-    root = ET.parse(Path(pygal_maps_fr.__file__).parent / "fr.departments.svg").getroot()
+    root = ET.parse(Path(pygal_maps_fr.__file__).parent / "fr.departments.svg").getroot()  # noqa: S314 (a file of an installed package)
     known = {item.code for item in departments()}
     found = []
     for group in root.findall(f"{_SVG}g"):
@@ -82,9 +82,7 @@ def choropleth(values: Mapping[str, object], breaks: Sequence[float], labels: Se
         else:
             rank = sum(float(value) >= limit for limit in breaks)  # type: ignore[arg-type]
             classes[item.code] = f"z{rank}"
-    shapes = tuple(
-        (f"g{rank}-{code}", classes[code], tell.get(code, code)) for rank, (_, parts) in enumerate(_groups()) for code, _ in parts
-    )
+    shapes = tuple((f"g{rank}-{code}", classes[code], tell.get(code, code)) for rank, (_, parts) in enumerate(_groups()) for code, _ in parts)
     names = [(f"z{rank}", label) for rank, label in enumerate(labels)] + [("zm", "masqué"), ("zn", "sans donnée")]
     held = list(classes.values())
     return Choropleth(shapes, tuple(Band(css, label, held.count(css)) for css, label in names))

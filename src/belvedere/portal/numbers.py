@@ -40,8 +40,8 @@ def change(ratio: float | None, digits: int = 1) -> str:
     return f"+{text}" if ratio > 0 else text
 
 
-_MONTHS = "janv. févr. mars avr. mai juin juil. août sept. oct. nov. déc.".split()
-_FULL = "janvier février mars avril mai juin juillet août septembre octobre novembre décembre".split()
+_MONTHS = ["janv.", "févr.", "mars", "avr.", "mai", "juin", "juil.", "août", "sept.", "oct.", "nov.", "déc."]
+_FULL = ["janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août", "septembre", "octobre", "novembre", "décembre"]
 
 
 def month(code: str, *, full: bool = False) -> str:

@@ -84,18 +84,18 @@ def refused(findings: list[Finding]) -> bool:
 def _format(records: Records, report) -> None:
     source = SOURCES[records.family]
     for kind, zones in (
-        ("2", source["invoice"].values()),
-        (source["base"], source["line"].values()),
-        (source["detail"], [zone for zone in source["item"].values() if zone != "lpp_code"]),
+        ("2", source.invoice.values()),
+        (source.base, source.line.values()),
+        (source.detail, [zone for zone in source.item.values() if zone != "lpp_code"]),
     ):
         for name in dict.fromkeys(zones):
             zone = records.layout(kind)[name]
             blank = (records.text(kind, name) == 32).all(axis=1) if zone.presence != "O" else False
             _, bad = records.number_and_bad(kind, name)
             report("F008", bad & ~np.asarray(blank), records.rows(kind), f"{zone.start}-{zone.end}")
-    date_zone = records.layout(source["base"])[source["line"]["act_date"]]
-    dates = records.number(source["base"], source["line"]["act_date"])
-    report("D401", ~calendar_ok(dates), records.rows(source["base"]), f"{date_zone.start}-{date_zone.end}")
+    date_zone = records.layout(source.base)[source.line["act_date"]]
+    dates = records.number(source.base, source.line["act_date"])
+    report("D401", ~calendar_ok(dates), records.rows(source.base), f"{date_zone.start}-{date_zone.end}")
 
 
 def _keys(records: Records, report) -> None:
@@ -103,15 +103,15 @@ def _keys(records: Records, report) -> None:
     computed, unreadable = keys.nir_keys(records.text("2", "nir"))
     report("K201", unreadable | (computed != records.number("2", "nir_key")), records.rows("2"), "12-26")
     report("K202", ~keys.luhn_ok(records.number("1", "ps_no"), 9), records.rows("1"), "2-10")
-    codes = records.text(source["detail"], "lpp_code")[:, :LPP_DIGITS].astype(np.int64) - 48
+    codes = records.text(source.detail, "lpp_code")[:, :LPP_DIGITS].astype(np.int64) - 48
     numeric = ((codes >= 0) & (codes <= 9)).all(axis=1)
     values = np.where(numeric, codes @ 10 ** np.arange(LPP_DIGITS - 1, -1, -1), 0)
     # The trade press speaks of alphanumeric codes: only numeric ones have a key to check.
-    report("K203", numeric & ~keys.lpp_ok(values), records.rows(source["detail"]), "43-49")
-    if source["supply_type"]:
-        letters = records.text(source["detail"], source["supply_type"])[:, 0]
+    report("K203", numeric & ~keys.lpp_ok(values), records.rows(source.detail), "43-49")
+    if source.supply_type:
+        letters = records.text(source.detail, source.supply_type)[:, 0]
         known = np.isin(letters, np.frombuffer(b"AELPRSV", dtype=np.uint8))
-        report("C306", ~known, records.rows(source["detail"]), "56")
+        report("C306", ~known, records.rows(source.detail), "56")
 
 
 def _headers(records: Records, report) -> None:
@@ -141,7 +141,7 @@ def _counts(rows: np.ndarray, starts: np.ndarray) -> np.ndarray:
 
 
 # T5 zone -> signed sums of (base record, zone); norm reference §8 and §4.3.
-_INVOICE_TOTALS = {
+_INVOICE_TOTALS: dict[str, dict[str, tuple[tuple[int, str, str], ...]]] = {
     "STD": {
         "total_billed": ((1, "4", "amount_expense"),),
         "total_amo": ((1, "4", "amount_amo"),),
@@ -159,7 +159,7 @@ _INVOICE_TOTALS = {
     },
 }
 # T6 zone -> T5 zones it adds up.
-_LOT_TOTALS = {
+_LOT_TOTALS: dict[str, dict[str, tuple[str, ...]]] = {
     "STD": {"total_billed": ("total_billed",), "total_amo": ("total_amo",), "total_amc": ("total_oc",)},
     "CP": {
         "total_billed": ("hosp_billed_total", "fees_total"),
@@ -171,7 +171,7 @@ _LOT_TOTALS = {
 
 def _totals(records: Records, report, found: list[Finding]) -> None:
     source = SOURCES[records.family]
-    base, invoices, fives = source["base"], records.rows("2"), records.rows("5")
+    base, invoices, fives = source.base, records.rows("2"), records.rows("5")
     for zone, terms in _INVOICE_TOTALS[records.family].items():
         expected = sum(sign * _sums(records, kind, name, invoices) for sign, kind, name in terms)
         place = records.layout("5")[zone]
@@ -185,10 +185,10 @@ def _totals(records: Records, report, found: list[Finding]) -> None:
     amount, rate = records.number(base, "amount_amo"), records.number(base, "rate")
     expected = (records.number(base, "base_amo") * rate * 2 + 100) // 200
     report("A501", amount != expected, records.rows(base))
-    details = records.rows(source["detail"])
+    details = records.rows(source.detail)
     if len(details):
         starts = records.rows(base)
-        total = _sums(records, source["detail"], "total_billed", starts)
+        total = _sums(records, source.detail, "total_billed", starts)
         has = _counts(details, starts) > 0
         report("A503", has & (total != records.number(base, "amount_expense")), starts)
 
@@ -200,9 +200,7 @@ def _totals(records: Records, report, found: list[Finding]) -> None:
     for zone, kind in (("n_invoices", "2"), ("n_type5", "5")):
         place = records.layout("6")[zone]
         report("A505", _counts(records.rows(kind), lots) != records.number("6", zone), sixes, f"{place.start}-{place.end}")
-    differ = (records.number("1", "lot_no") != records.number("6", "lot_no")) | (
-        records.number("1", "ps_no") != records.number("6", "ps_no")
-    )
+    differ = (records.number("1", "lot_no") != records.number("6", "lot_no")) | (records.number("1", "ps_no") != records.number("6", "ps_no"))
     report("S103", differ, sixes)
     _file_end(records, found)
 

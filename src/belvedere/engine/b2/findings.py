@@ -57,7 +57,7 @@ def rules() -> dict[str, Rule]:
 def finding(code: str, record: int = 0, position: str = "", count: int = 1, **facts: object) -> Finding:
     """A finding from the catalogue; `facts` fill the sentence (counts and totals, never identities)."""
     rule = rules()[code]
-    message = rule.message.format(**facts)
+    message = rule.message.format(record=record, **facts)
     if count > 1:
         message += f" ({count} enregistrements concernés, premier cité)"
     return Finding(code, rule.severity, record, position, message, rule.remedy, count)

@@ -24,7 +24,7 @@ def nir_keys(nirs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         corsican = (text[:, 5] == ord("2")) & (text[:, 6] == letter[0])
         text[corsican, 5:7] = np.frombuffer(digits, dtype=np.uint8)
     digit = text.astype(np.int64) - 48
-    unreadable = ((digit < 0) | (digit > 9)).any(axis=1)
+    unreadable = np.asarray(((digit < 0) | (digit > 9)).any(axis=1))
     number = digit @ (10 ** np.arange(12, -1, -1, dtype=np.int64))
     return np.where(unreadable, 0, 97 - number % 97), unreadable
 

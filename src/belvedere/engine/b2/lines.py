@@ -11,12 +11,24 @@ import numpy as np
 
 from belvedere.engine.b2.records import Records
 
-# column -> (record, zone) per family; "" where the family has no such zone.
+
+@dataclass(frozen=True)
+class Source:
+    """Which records and zones of a family feed the columns; `supply_type` is empty where the family has none."""
+
+    base: str
+    detail: str
+    invoice: dict[str, str]
+    line: dict[str, str]
+    item: dict[str, str]
+    supply_type: str
+
+
 SOURCES = {
-    "STD": {
-        "base": "4",
-        "detail": "4F",
-        "invoice": {
+    "STD": Source(
+        base="4",
+        detail="4F",
+        invoice={
             "invoice_no": "invoice_no",
             "invoice_date": "invoice_date",
             "regime": "regime",
@@ -27,20 +39,20 @@ SOURCES = {
             "prescriber_specialty": "prescriber_specialty",
             "nature": "nature_assurance",
         },
-        "line": {
+        line={
             "act_date": "act_date",
             "amount_base": "base_amo",
             "amount_amo": "amount_amo",
             "amount_billed": "amount_expense",
             "amount_amc": "amount_oc",
         },
-        "item": {"lpp": "lpp_code", "units": "units", "item_base": "lpp_base", "item_billed": "total_billed"},
-        "supply_type": "supply_type",
-    },
-    "CP": {
-        "base": "3",
-        "detail": "3F",
-        "invoice": {
+        item={"lpp": "lpp_code", "units": "units", "item_base": "lpp_base", "item_billed": "total_billed"},
+        supply_type="supply_type",
+    ),
+    "CP": Source(
+        base="3",
+        detail="3F",
+        invoice={
             "invoice_no": "invoice_no",
             "invoice_date": "exit_date",
             "regime": "regime",
@@ -49,16 +61,16 @@ SOURCES = {
             "birth_rank": "birth_rank",
             "nature": "nature_assurance",
         },
-        "line": {
+        line={
             "act_date": "start_date",
             "amount_base": "base_amo",
             "amount_amo": "amount_amo",
             "amount_billed": "amount_expense",
             "amount_amc": "amount_oc",
         },
-        "item": {"lpp": "lpp_code", "units": "quantity", "item_base": "total_billed", "item_billed": "total_billed"},
-        "supply_type": "",
-    },
+        item={"lpp": "lpp_code", "units": "quantity", "item_base": "total_billed", "item_billed": "total_billed"},
+        supply_type="",
+    ),
 }
 LPP_DIGITS = 7
 
@@ -103,7 +115,7 @@ def share_out(totals: np.ndarray, owner: np.ndarray, weights: np.ndarray) -> np.
 def read_lines(records: Records) -> Lines:
     """Assemble the lines of a framed file whose structure was controlled."""
     source = SOURCES[records.family]
-    base_at, detail_at = records.rows(source["base"]), records.rows(source["detail"])
+    base_at, detail_at = records.rows(source.base), records.rows(source.detail)
     base_of_detail = np.searchsorted(base_at, detail_at) - 1
     bare = np.bincount(base_of_detail, minlength=len(base_at))[: len(base_at)] == 0
     at = np.concatenate([detail_at, base_at[bare]])
@@ -113,30 +125,27 @@ def read_lines(records: Records) -> Lines:
     invoice_at = records.rows("2")
     invoice = np.searchsorted(invoice_at, base_at[base]) - 1
 
-    columns = {
-        name: records.number("2", zone)[invoice] if zone else np.zeros(len(at), np.int64)
-        for name, zone in source["invoice"].items()
-    }
+    columns = {name: records.number("2", zone)[invoice] if zone else np.zeros(len(at), np.int64) for name, zone in source.invoice.items()}
     for absent in ("prescriber_no", "prescriber_specialty"):
         columns.setdefault(absent, np.zeros(len(at), dtype=np.int64))
     padding = np.zeros(int(bare.sum()), dtype=np.int64)
 
     def item(zone: str) -> np.ndarray:
-        return np.concatenate([records.number(source["detail"], zone), padding])[order]
+        return np.concatenate([records.number(source.detail, zone), padding])[order]
 
-    lpp_text = records.text(source["detail"], "lpp_code")[:, :LPP_DIGITS].astype(np.int64) - 48
+    lpp_text = records.text(source.detail, "lpp_code")[:, :LPP_DIGITS].astype(np.int64) - 48
     known = ((lpp_text >= 0) & (lpp_text <= 9)).all(axis=1)
     lpp = np.where(known, lpp_text @ 10 ** np.arange(LPP_DIGITS - 1, -1, -1), 0)
     columns["lpp"] = np.concatenate([lpp, padding])[order]
-    columns["units"] = item(source["item"]["units"])
-    weight = np.where(item(source["item"]["item_base"]) > 0, item(source["item"]["item_base"]), 0)
-    for name, zone in source["line"].items():
-        values = records.number(source["base"], zone)
+    columns["units"] = item(source.item["units"])
+    weight = np.where(item(source.item["item_base"]) > 0, item(source.item["item_base"]), 0)
+    for name, zone in source.line.items():
+        values = records.number(source.base, zone)
         columns[name] = values[base] if name == "act_date" else share_out(values, base, weight)
 
     supply = np.full(len(at), ord("A"), dtype=np.uint8)
-    if source["supply_type"]:
-        letters = records.text(source["detail"], source["supply_type"])[:, 0]
+    if source.supply_type:
+        letters = records.text(source.detail, source.supply_type)[:, 0]
         supply = np.concatenate([letters, np.full(len(padding), ord(" "), dtype=np.uint8)])[order]
     persons = {
         "nir": records.text("2", "nir"),

@@ -14,9 +14,36 @@ from belvedere.engine.b2 import digits
 from belvedere.engine.b2.findings import B2Error, Finding, finding
 from belvedere.engine.b2.layouts import RECORD_LENGTH, Layout, layout
 
-KINDS = (
-    "? 000 1 2 2S 2M 2P 2B 2C 3 3S 3E 3F 3H 4 4S 4E 4F 4B 4C 4D 4H 4M 4T 4U 5 6 999".split()
-)
+KINDS = [
+    "?",
+    "000",
+    "1",
+    "2",
+    "2S",
+    "2M",
+    "2P",
+    "2B",
+    "2C",
+    "3",
+    "3S",
+    "3E",
+    "3F",
+    "3H",
+    "4",
+    "4S",
+    "4E",
+    "4F",
+    "4B",
+    "4C",
+    "4D",
+    "4H",
+    "4M",
+    "4T",
+    "4U",
+    "5",
+    "6",
+    "999",
+]
 CODE = {kind: code for code, kind in enumerate(KINDS)}
 # Norm (record 000, positions 62-65) to layout family. Only FR and CP are evidenced; extend here.
 NORMS = {"FR": "STD", "CP": "CP"}

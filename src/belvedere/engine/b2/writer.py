@@ -6,13 +6,14 @@ from the layout). Sources: norm reference §2 to §4 and §8.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from belvedere.engine.b2 import digits
 from belvedere.engine.b2.layouts import RECORD_LENGTH, layout
 
-Values = Mapping[str, object]
+Values = Mapping[str, Any]
 LOT_INVOICES = 500  # the type 6 counters hold 999 invoices and 9 999 lines
 
 
@@ -77,7 +78,7 @@ def render(record: str, family: str, count: int, values: Values) -> np.ndarray:
         elif isinstance(value, np.ndarray) and value.dtype == np.uint8:
             block = value.reshape(count, -1)
             out[:, zone.start - 1 : zone.start - 1 + block.shape[1]] = block
-        elif np.ndim(value) == 0:
+        elif not isinstance(value, np.ndarray):
             digits.write(out[:1], zone.slice, np.array([value], dtype=np.int64))
             out[1:, zone.slice] = out[:1, zone.slice]
         else:
@@ -154,9 +155,7 @@ def write_file(sender: Sender, invoices: Invoices) -> bytes:
     for rank, (kind, values) in enumerate(invoices.companions.items(), start=1):
         add(follow(kind, owner, values), owner, 2, positions, rank)
     opens = np.concatenate([[True], invoices.base_of_detail[1:] != invoices.base_of_detail[:-1]])[: len(owner_of_detail)]
-    rank_in_base = np.arange(len(owner_of_detail)) - np.maximum.accumulate(
-        np.where(opens, np.arange(len(owner_of_detail)), 0)
-    )
+    rank_in_base = np.arange(len(owner_of_detail)) - np.maximum.accumulate(np.where(opens, np.arange(len(owner_of_detail)), 0))
     block = follow(detail, owner_of_detail, {"sequence": rank_in_base + 1, **invoices.details})
     add(block, owner_of_detail, 2, invoices.base_of_detail, 100 + rank_in_base)
     add(render("5", family, n, {**head, **end}), every, 3, 0, 0)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 import yaml
 
@@ -55,7 +56,8 @@ def parse(name: str, text: str) -> Definition:
     if not isinstance(content, dict):
         raise DefinitionError(f"{name}: not a mapping")
     try:
-        found = Definition(name=name, **{key: tuple(value) if key == "additive" else str(value) for key, value in content.items()})
+        fields: dict[str, Any] = {key: tuple(value) if key == "additive" else str(value) for key, value in content.items()}
+        found = Definition(name=name, **fields)
     except TypeError as error:
         raise DefinitionError(f"{name}: {error}") from error
     if found.kind not in KINDS or found.tier not in TIERS:

@@ -33,9 +33,7 @@ def compute(connection: duckdb.DuckDBPyConnection) -> OwnFigures:
         return OwnFigures((), {}, {}, {}, {}, {}, {}, {})
     last = months[-1]
     end = f"DATE '{last}-01'"
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE own_facts AS SELECT *, date_diff('month', period, {end}) // 12 AS year_rank FROM facts"
-    )
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE own_facts AS SELECT *, date_diff('month', period, {end}) // 12 AS year_rank FROM facts")
     return OwnFigures(
         months=months,
         by_month={str(key[0]): row for key, row in _grouped(connection, ["month"])},

@@ -43,10 +43,7 @@ def families() -> dict[str, str]:
 @cache
 def products() -> dict[int, Product]:
     """Every known product by LPP code."""
-    return {
-        int(r["lpp"]): Product(int(r["lpp"]), r["family"], r["label"], r["supply_type"], r["unit"], r["act_code"])
-        for r in _rows("lpp.csv")
-    }
+    return {int(r["lpp"]): Product(int(r["lpp"]), r["family"], r["label"], r["supply_type"], r["unit"], r["act_code"]) for r in _rows("lpp.csv")}
 
 
 @cache

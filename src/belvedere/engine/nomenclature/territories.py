@@ -32,9 +32,7 @@ def departments() -> tuple[Department, ...]:
     """The 101 departments in official order."""
     with (files(__package__) / "territories.csv").open(encoding="utf-8") as stream:
         return tuple(
-            Department(
-                r["department"], r["name"], "R" + r["region"], r["region_name"], int(r["population"]), int(r["caisse"])
-            )
+            Department(r["department"], r["name"], "R" + r["region"], r["region_name"], int(r["population"]), int(r["caisse"]))
             for r in csv.DictReader(stream)
         )
 

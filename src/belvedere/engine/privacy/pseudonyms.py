@@ -63,7 +63,7 @@ def load_keys(path: Path) -> PseudonymKeys:
 
 def _permute(blocks: np.ndarray, key: bytes) -> np.ndarray:
     clear = np.ascontiguousarray(blocks)
-    cipher = Cipher(algorithms.AES(key), modes.ECB()).encryptor()
+    cipher = Cipher(algorithms.AES(key), modes.ECB()).encryptor()  # noqa: S305 (one block a value, see above)
     mixed = np.frombuffer(cipher.update(clear.tobytes()) + cipher.finalize(), dtype=np.uint8).reshape(-1, 16)
     return mixed ^ clear
 

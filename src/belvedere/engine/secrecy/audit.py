@@ -112,10 +112,10 @@ def _null_vector(indptr, indices, data, order, usage, random, prime):
             work[touched[k]] = 0
             touched_mark[touched[k]] = False
     vector = random.copy()
-    for rank in range(ranks - 1, -1, -1):
-        total = np.int64(0)
-        for k in range(kept_start[rank], kept_start[rank + 1]):
-            if kept_columns[k] != pivots[rank]:
+    for place in range(ranks - 1, -1, -1):
+        total = 0
+        for k in range(kept_start[place], kept_start[place + 1]):
+            if kept_columns[k] != pivots[place]:
                 total = (total + kept_values[k] * vector[kept_columns[k]]) % prime
-        vector[pivots[rank]] = (prime - total) % prime
+        vector[pivots[place]] = (prime - total) % prime
     return vector

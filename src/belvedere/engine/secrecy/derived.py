@@ -27,26 +27,20 @@ def _patients(lattice: Lattice, mask: np.ndarray, patients: np.ndarray, partitio
     return np.where(partition[lattice.along], total, largest)
 
 
-def violations(
-    lattice: Lattice, mask: np.ndarray, given: Contributions, parameters: Parameters, partition: np.ndarray
-) -> np.ndarray:
+def violations(lattice: Lattice, mask: np.ndarray, given: Contributions, parameters: Parameters, partition: np.ndarray) -> np.ndarray:
     """Relations whose total is published while the sum of its masked children breaks a primary rule.
 
     `partition[d]` says whether dimension d splits persons (each has one code)."""
     owner = lattice.relation_of_child()
     told = ~mask[lattice.parents]
     use = mask[lattice.children] & told[owner]
-    picks = sparse.csr_matrix(
-        (np.ones(int(use.sum())), (owner[use], lattice.children[use])), shape=(lattice.relations, len(lattice))
-    )
+    picks = sparse.csr_matrix((np.ones(int(use.sum())), (owner[use], lattice.children[use])), shape=(lattice.relations, len(lattice)))
     sums = (picks @ _matrix(lattice, given)).tocoo()
     persons = _patients(lattice, mask, given.patients, partition)
     return np.flatnonzero(unsafe(persons, sums.row.astype(np.int64), sums.data, parameters))
 
 
-def close(
-    lattice: Lattice, mask: np.ndarray, given: Contributions, parameters: Parameters, partition: np.ndarray, value: np.ndarray
-) -> list[int]:
+def close(lattice: Lattice, mask: np.ndarray, given: Contributions, parameters: Parameters, partition: np.ndarray, value: np.ndarray) -> list[int]:
     """Cells to hide besides, so that no derived sum breaks a rule; empty when none does."""
     matrix = _matrix(lattice, given)
     extra: set[int] = set()

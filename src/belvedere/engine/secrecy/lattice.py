@@ -83,15 +83,13 @@ def build(dimensions: Sequence[Dimension], cubes: Sequence[Cube]) -> Lattice:
         unknown = set(cube.levels) - {dimension.name for dimension in dimensions}
         if unknown:
             raise ValueError(f"cube {cube.name}: unknown dimensions {sorted(unknown)}")
-        choices = [
-            [code for level in cube.levels[d.name] for code in d.codes(level)] if d.name in cube.levels else d.roots[:1]
-            for d in dimensions
-        ]
+        choices = [[code for level in cube.levels[d.name] for code in d.codes(level)] if d.name in cube.levels else d.roots[:1] for d in dimensions]
         for key in product(*choices):
             index.setdefault(key, len(index))
     parents: list[int] = []
     along: list[int] = []
-    offsets, children = [0], []
+    offsets: list[int] = [0]
+    children: list[int] = []
     below = [d.children() for d in dimensions]
     for key, cell in index.items():
         for place, tree in enumerate(below):
@@ -103,5 +101,5 @@ def build(dimensions: Sequence[Dimension], cubes: Sequence[Cube]) -> Lattice:
                 along.append(place)
                 children.extend(child for child in found if child is not None)
                 offsets.append(len(children))
-    numbers = (np.array(column, dtype=np.int64) for column in (parents, offsets, children, along))
-    return Lattice(tuple(dimensions), list(index), *numbers, index)
+    a, b, c, d = (np.array(column, dtype=np.int64) for column in (parents, offsets, children, along))
+    return Lattice(tuple(dimensions), list(index), a, b, c, d, index)

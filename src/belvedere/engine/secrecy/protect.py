@@ -44,9 +44,7 @@ def protect(
     x, linked = suppression.columns(lattice)
     mask, rounds = sensitive, 0
     for rounds in range(1, MAX_ROUNDS + 1):
-        mask, _ = suppression.secondary(
-            x, linked, sensitive=sensitive, known=empty, value=value, prime=draw_prime(seed, rounds)
-        )
+        mask, _ = suppression.secondary(x, linked, sensitive=sensitive, known=empty, value=value, prime=draw_prime(seed, rounds))
         more = derived.close(lattice, mask, given, parameters, partition, value)
         if not more:
             break
@@ -66,9 +64,9 @@ def audit(
     seed: int,
 ) -> list[str]:
     """Leaks of a mask, as sentences that name codes and never values; empty when it is clean."""
-    leaks = [f"primaire publiée : {_name(lattice, cell)}" for cell in np.flatnonzero(primary & ~mask)]
+    leaks = [f"primaire publiée : {_name(lattice, int(cell))}" for cell in np.flatnonzero(primary & ~mask)]
     found = exact.determined(lattice, mask, seed=seed) & primary
-    leaks += [f"déduite par différence : {_name(lattice, cell)}" for cell in np.flatnonzero(found)]
+    leaks += [f"déduite par différence : {_name(lattice, int(cell))}" for cell in np.flatnonzero(found)]
     broken = derived.violations(lattice, mask, given, parameters, partition)
     leaks += [f"somme déductible sous {_name(lattice, lattice.parents[r])}" for r in broken]
     return leaks

@@ -27,9 +27,12 @@ def columns(lattice: Lattice) -> tuple[sparse.csc_matrix, sparse.csc_matrix]:
     free = np.flatnonzero(first < 0)
     row_of = np.full(n, -1, dtype=np.int64)
     row_of[free] = np.arange(len(free))
-    held: list[np.ndarray | None] = [None] * n
-    coefficient: list[np.ndarray | None] = [None] * n
-    for cell in free:
+    blank = np.zeros(0, dtype=np.int64)
+    done = np.zeros(n, dtype=bool)
+    held: list[np.ndarray] = [blank] * n
+    coefficient: list[np.ndarray] = [blank] * n
+    for cell in free.tolist():
+        done[cell] = True
         held[cell], coefficient[cell] = np.array([row_of[cell]]), np.ones(1, dtype=np.int64)
 
     def expand(start: int) -> None:
@@ -37,18 +40,19 @@ def columns(lattice: Lattice) -> tuple[sparse.csc_matrix, sparse.csc_matrix]:
         while stack:
             cell = stack[-1]
             members = lattice.members(first[cell])
-            missing = [int(child) for child in members if held[child] is None]
+            missing = [int(child) for child in members if not done[child]]
             if missing:
                 stack.extend(missing)
                 continue
             stack.pop()
+            done[cell] = True
             rows = np.concatenate([held[child] for child in members])
             weights = np.concatenate([coefficient[child] for child in members])
             held[cell], inverse_of = np.unique(rows, return_inverse=True)
             coefficient[cell] = np.bincount(inverse_of, weights=weights).astype(np.int64)
 
     for cell in range(n):
-        if held[cell] is None:
+        if not done[cell]:
             expand(cell)
     indptr = np.concatenate([[0], np.cumsum([len(rows) for rows in held])])
     x = sparse.csc_matrix((np.concatenate(coefficient), np.concatenate(held), indptr), shape=(len(free), n))
@@ -123,7 +127,7 @@ def _proportional(rows, values, a, la, b, lb, pa, pb, prime):
     for k in range(la):
         if rows[a + k] != rows[b + k]:
             return False
-    for k in range(la):
+    for k in range(la):  # noqa: SIM110 (the compiler knows no generator)
         if values[a + k] * values[pb] % prime != values[b + k] * values[pa] % prime:
             return False
     return True

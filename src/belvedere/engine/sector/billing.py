@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from belvedere.engine.b2.writer import Invoices, Sender, write_file
+from belvedere.engine.b2.writer import Invoices, Sender, Values, write_file
 from belvedere.engine.nomenclature.products import products, tariff
 from belvedere.engine.sector.population import Population, make_population
 from belvedere.engine.sector.providers import Provider, make_providers
@@ -93,10 +93,10 @@ def month_lines(sector: Sector, provider: int, rank: int) -> dict[str, np.ndarra
     amo = (total * rate * 2 + 100) // 200
     _, invoice = np.unique(ids, return_inverse=True)
     full = (rng.random(int(invoice.max()) + 1 if len(invoice) else 0) < 0.85)[invoice]
-    return dict(
-        invoice=invoice, episode=ids, lpp=lpp, units=units, tariff=unit_price, total=total, rate=rate, amo=amo,
-        amc=np.where(full, total - amo, 0), day=day, days=days,
-    )  # fmt: skip
+    return {
+        "invoice": invoice, "episode": ids, "lpp": lpp, "units": units, "tariff": unit_price, "total": total, "rate": rate, "amo": amo,
+        "amc": np.where(full, total - amo, 0), "day": day, "days": days,
+    }  # fmt: skip
 
 
 def _yymmdd(day: dt.date) -> int:
@@ -120,9 +120,7 @@ def month_file(sector: Sector, provider: int, rank: int) -> bytes:
     patient = people.patient[episode]
     count = len(invoice)
     number = (sector.first.year * 12 + rank) % 1000 * 100_000 + np.arange(1, count + 1)
-    sender = Sender(
-        who.finess, _ascii(who.name), who.norm, f"{provider % 36**2:03d}{rank:03d}", _yymmdd(created), message=who.vendor
-    )
+    sender = Sender(who.finess, _ascii(who.name), who.norm, f"{provider % 36**2:03d}{rank:03d}", _yymmdd(created), message=who.vendor)
     text = np.zeros((len(lines["lpp"]), 13), dtype=np.uint8) + 32
     for place in range(7):
         text[:, 6 - place] = 48 + lines["lpp"] // 10**place % 10
@@ -138,7 +136,7 @@ def month_file(sector: Sector, provider: int, rank: int) -> bytes:
     if who.norm == "CP":
         heads |= {"entry_date": _yymmdd(month), "exit_date": _yymmdd(created), "tm_justif": "0"}
         names, firsts = people.names[patient], people.first_names[patient]
-        extras = {
+        extras: dict[str, tuple[np.ndarray, Values]] = {
             "2S": (np.arange(count), {"sequence": 1}),
             "2B": (np.arange(count), {"beneficiary_quality": "A ", "civility": "M  ", "beneficiary_name": _column(names, 25), "first_name": _column(firsts, 14)}),
         }  # fmt: skip

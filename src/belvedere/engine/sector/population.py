@@ -17,11 +17,44 @@ from belvedere.engine.nomenclature.territories import departments
 from belvedere.engine.sector.providers import Provider
 
 # Mean months of treatment and yearly growth of entries, by family: orders of magnitude of the trade, invented.
-DURATION = dict(OXY=18, PPC=70, RESP_ASSO=30, VENT=34, AERO=3, RESP_AUTRE=14, PERF=3, NUTE=7, NPAD=4, INSU=60, DIAB=60)
-DURATION |= dict(LIT=16, ESC=12, AIDE_MOB=12, VPH_LOC=10, VPH=0.5, TENS=12)
-GROWTH = dict(PPC=0.05, DIAB=0.22, INSU=0.08, PERF=0.07, NPAD=0.04, AERO=-0.03, VPH_LOC=-0.02, OXY=0.01)
-SPECIALTIES = dict(OXY=13, PPC=13, RESP_ASSO=13, VENT=13, INSU=42, DIAB=42, PERF=1, TENS=1)
-_SYLLABLES = "BRA VOL ZEN QUI MAR TOL KER GUE LAN DRI POL FEZ RHU CAV SOU TRE VIL NOG BEL JAU".split()
+DURATION: dict[str, float] = {
+    "OXY": 18,
+    "PPC": 70,
+    "RESP_ASSO": 30,
+    "VENT": 34,
+    "AERO": 3,
+    "RESP_AUTRE": 14,
+    "PERF": 3,
+    "NUTE": 7,
+    "NPAD": 4,
+    "INSU": 60,
+    "DIAB": 60,
+}
+DURATION |= {"LIT": 16, "ESC": 12, "AIDE_MOB": 12, "VPH_LOC": 10, "VPH": 0.5, "TENS": 12}
+GROWTH = {"PPC": 0.05, "DIAB": 0.22, "INSU": 0.08, "PERF": 0.07, "NPAD": 0.04, "AERO": -0.03, "VPH_LOC": -0.02, "OXY": 0.01}
+SPECIALTIES = {"OXY": 13, "PPC": 13, "RESP_ASSO": 13, "VENT": 13, "INSU": 42, "DIAB": 42, "PERF": 1, "TENS": 1}
+_SYLLABLES = [
+    "BRA",
+    "VOL",
+    "ZEN",
+    "QUI",
+    "MAR",
+    "TOL",
+    "KER",
+    "GUE",
+    "LAN",
+    "DRI",
+    "POL",
+    "FEZ",
+    "RHU",
+    "CAV",
+    "SOU",
+    "TRE",
+    "VIL",
+    "NOG",
+    "BEL",
+    "JAU",
+]
 
 
 @dataclass
@@ -58,9 +91,7 @@ def _mix() -> dict[str, dict[bool, tuple[np.ndarray, np.ndarray]]]:
     with (files(__package__) / "mix.csv").open() as stream:
         for row in csv.DictReader(stream):
             family = products()[int(row["lpp"])].family
-            found.setdefault(family, {True: [], False: []})[row["recurrent"] == "1"].append(
-                (int(row["lpp"]), float(row["weight"]))
-            )
+            found.setdefault(family, {True: [], False: []})[row["recurrent"] == "1"].append((int(row["lpp"]), float(row["weight"])))
     return {
         family: {
             kind: (np.array([c for c, _ in rows], dtype=np.int64), np.array([w for _, w in rows]) / sum(w for _, w in rows))
@@ -153,10 +184,10 @@ def make_population(rng: np.random.Generator, providers: list[Provider], patient
     known = {s: number * 10 + keys.luhn_key(f"{number:08d}") for s, number in known.items()}
     prescriber = np.array([known[int(s)] for s in serial])
     order = np.lexsort((np.arange(n), provider))
-    columns = dict(
-        patient=patient, provider=provider, family=np.array(rank_of)[family], start=start, end=end, main=main, second=second,
-        once=once, prescriber=prescriber, specialty=specialty,
-    )  # fmt: skip
+    columns = {
+        "patient": patient, "provider": provider, "family": np.array(rank_of)[family], "start": start, "end": end, "main": main, "second": second,
+        "once": once, "prescriber": prescriber, "specialty": specialty,
+    }  # fmt: skip
     return Population(
         nir, nir_key, sex, (year % 100) * 10_000 + month * 100 + day, year, department, caisse, regime,
         rng.random(patients) < 0.8, names, first_names, **{name: column[order] for name, column in columns.items()},

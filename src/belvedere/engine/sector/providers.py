@@ -11,10 +11,38 @@ from belvedere.engine.b2 import keys
 from belvedere.engine.nomenclature.territories import departments
 
 FEDERATIONS = ("FédéPSAD", "UNPDM", "UPSADI")
-_STEMS = (
-    "Aéris Solvia Domélia Vitalys Orédia Nivéal Calidom Pulmeo Souffléa Hexadom Altéole Médivia Lysoria Corélia Respiralp "
-    "Oxyrive Brévia Santélys Clairdom Ondéa Télésia Mirabel Arvéole Sérénia Domavie Verlune Hélidom Pérénia Galéos Isarvie"
-).split()
+_STEMS = [
+    "Aéris",
+    "Solvia",
+    "Domélia",
+    "Vitalys",
+    "Orédia",
+    "Nivéal",
+    "Calidom",
+    "Pulmeo",
+    "Souffléa",
+    "Hexadom",
+    "Altéole",
+    "Médivia",
+    "Lysoria",
+    "Corélia",
+    "Respiralp",
+    "Oxyrive",
+    "Brévia",
+    "Santélys",
+    "Clairdom",
+    "Ondéa",
+    "Télésia",
+    "Mirabel",
+    "Arvéole",
+    "Sérénia",
+    "Domavie",
+    "Verlune",
+    "Hélidom",
+    "Pérénia",
+    "Galéos",
+    "Isarvie",
+]
 MAX_SHARE = 0.06  # no entity weighs more than this before its territories are drawn
 _TAILS = ("Santé", "Domicile", "Assistance")
 VENDORS = ("LOGIDOM 4.2", "PSADNET 11", "MEDIFLUX 7.1", "ORTHOFACT 3", "DOMISOFT 9.0")
@@ -69,8 +97,8 @@ def make_providers(rng: np.random.Generator, providers: int, groups: int, establ
         if rank < max(3, providers // 16):
             served = tuple(codes)
         elif rank < providers // 2:
-            near = rng.permutation([r for r in by_region if r != region])[: int(rng.integers(0, 3))]
-            served = tuple(code for r in (region, *near) for code in by_region[r])
+            regions = rng.permutation([r for r in by_region if r != region])[: int(rng.integers(0, 3))]
+            served = tuple(code for r in (region, *regions) for code in by_region[r])
         else:
             near = [code for code in by_region[region] if code != home]
             served = (home, *map(str, rng.permutation(near)[: int(rng.integers(0, 4))]))

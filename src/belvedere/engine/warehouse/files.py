@@ -15,7 +15,7 @@ def write(table: pa.Table, path: Path) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     measured = [name for name in table.column_names if name not in PSEUDONYMS]
     partial = path.with_suffix(".partial")
-    pq.write_table(table, partial, compression="zstd", compression_level=1, write_statistics=measured, use_dictionary=[c for c in measured])
+    pq.write_table(table, partial, compression="zstd", compression_level=1, write_statistics=measured, use_dictionary=list(measured))
     with partial.open("rb") as stream:
         os.fsync(stream.fileno())
     partial.rename(path)

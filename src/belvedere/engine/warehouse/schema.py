@@ -28,9 +28,7 @@ _COLUMNS = (
     ("nature", pa.int16(), "code", "type 2, 77-78"),
 )
 
-FACTS = pa.schema(
-    [pa.field(name, kind, metadata={"unit": unit, "source": source}) for name, kind, unit, source in _COLUMNS]
-)
+FACTS = pa.schema([pa.field(name, kind, metadata={"unit": unit, "source": source}) for name, kind, unit, source in _COLUMNS])
 PSEUDONYMS = ("patient", "prescriber")
 
 

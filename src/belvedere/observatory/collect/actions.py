@@ -20,7 +20,7 @@ from belvedere.engine.b2.lines import read_lines
 from belvedere.engine.b2.records import Records, frame
 from belvedere.engine.warehouse import facts, files
 from belvedere.observatory.collect import vault
-from belvedere.observatory.collect.models import COUNTED, DataFile, Flow, State
+from belvedere.observatory.collect.models import COUNTED, SETTLED, DataFile, Flow, State
 from belvedere.observatory.journal.actions import record
 from belvedere.observatory.members.models import Group, Member
 
@@ -57,6 +57,12 @@ def settle(flow: Flow) -> Flow:
     """Control a leased flow, keep its facts or refuse it, and write its receipt."""
     try:
         sealed = vault.sealed_path(flow.sealed_name).read_bytes()
+    except FileNotFoundError:
+        fresh = Flow.objects.get(pk=flow.pk)
+        if fresh.state in SETTLED:
+            return fresh  # another worker settled it after our lease ran out
+        raise
+    try:
         clear = open_sealed(sealed, vault.reception_key(vault.keys_dir()))
         flow.content_hash = hashlib.sha256(clear).hexdigest()
         records = frame(clear)
@@ -115,6 +121,8 @@ def _finish(flow: Flow, member: Member | None, findings: list[Finding], records:
         with transaction.atomic():
             mine = Flow.objects.select_for_update(of=("self",)).filter(pk=flow.pk, state=State.RUNNING, tries=tries)
             if not mine.exists():
+                if made:
+                    vault.facts_path(made.name).unlink(missing_ok=True)
                 return Flow.objects.get(pk=flow.pk)  # the lease ran out and another worker settled it
             flow.lease_until = None
             flow.save()

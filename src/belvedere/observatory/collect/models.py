@@ -61,9 +61,7 @@ class Flow(models.Model):
         ordering = ("-id",)
         indexes = (models.Index(fields=["state", "id"]), models.Index(fields=["group", "-id"]))
         constraints = (
-            models.UniqueConstraint(
-                fields=["member", "content_hash"], condition=Q(state__in=COUNTED), name="content_counted_once"
-            ),
+            models.UniqueConstraint(fields=["member", "content_hash"], condition=Q(state__in=COUNTED), name="content_counted_once"),
             models.CheckConstraint(
                 name="settled_has_a_date",
                 condition=Q(state__in=SETTLED, settled_at__isnull=False) | (~Q(state__in=SETTLED) & Q(settled_at__isnull=True)),

@@ -28,9 +28,7 @@ class GateClosed(Exception):
 
 def parameters() -> Parameters:
     """The secrecy parameters in force, from the environment; concentration ones are never shown."""
-    return Parameters(
-        dominance_share=float(environment.read("BELVEDERE_DOMINANCE")), p_percent=float(environment.read("BELVEDERE_P_PERCENT"))
-    )
+    return Parameters(dominance_share=float(environment.read("BELVEDERE_DOMINANCE")), p_percent=float(environment.read("BELVEDERE_P_PERCENT")))
 
 
 def months_before(last: dt.date, count: int = 24) -> list[str]:
@@ -63,9 +61,7 @@ def compute_release(*, label: str, months: list[str], by: str, seed: int) -> Rel
             label=label, months=months, created_at=timezone.now(), file_name=name, digest=digest, lines=row[0], groups=row[1], patients=row[2],
             released_cells=int((~protection.mask).sum()), masked_cells=int(protection.mask.sum()), leaks=list(protection.leaks),
         )  # fmt: skip
-        record(
-            by=by, action="publication.calculee", subject=f"publication:{label}", digest=digest, cells=len(lattice), leaks=len(protection.leaks)
-        )
+        record(by=by, action="publication.calculee", subject=f"publication:{label}", digest=digest, cells=len(lattice), leaks=len(protection.leaks))
     return release
 
 

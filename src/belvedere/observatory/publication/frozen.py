@@ -43,7 +43,7 @@ class Frozen:
         found = {key[2] for key in self.cells if key[2].startswith("12m-")}
         return tuple(sorted(found))
 
-    def cell(self, **codes: str) -> Cell | None | str:
+    def cell(self, **codes: str) -> Cell | str | None:
         """Measures of a cell, `MASKED`, or None when the release does not declare it."""
         defaults = {"territory": "FR"}
         key = tuple(codes.get(name, defaults.get(name, ALL)) for name in DIMENSIONS)

@@ -37,8 +37,18 @@ def market_page(request: HttpRequest) -> HttpResponse:
     colours = dict(zip(shown, (charts.MARKET, charts.GREY), strict=False))
     finding = " ; ".join(f"{name} : indice {numbers.decimal(points[-1][1], 0)}" for name, points in shown.items() if points)
     rows = market.by_department(release, product)
-    ages = [(age, [release.measure("patients", period=release.years[-1], product=product, age=age, sex=sex) for sex in ("*", "1", "2")]) for age in ("0-19", "20-39", "40-59", "60-74", "75+")]
-    payers = [(label, release.measure("patients", period=release.years[-1], payer=code, **codes), release.measure("amount_amo", period=release.years[-1], payer=code, **codes)) for code, label in PAYERS.items()]
+    ages = [
+        (age, [release.measure("patients", period=release.years[-1], product=product, age=age, sex=sex) for sex in ("*", "1", "2")])
+        for age in ("0-19", "20-39", "40-59", "60-74", "75+")
+    ]
+    payers = [
+        (
+            label,
+            release.measure("patients", period=release.years[-1], payer=code, **codes),
+            release.measure("amount_amo", period=release.years[-1], payer=code, **codes),
+        )
+        for code, label in PAYERS.items()
+    ]
     return render(request, "federation/market.html", {
         "release": release,
         "last": release.months[-1],

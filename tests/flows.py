@@ -1,9 +1,12 @@
 """Small real flows for tests: a sector's file, and surgery on its bytes."""
 
 import datetime as dt
+import re
 from functools import cache
+from pathlib import Path
 
 from belvedere.engine.sector.billing import Sector, make_sector, month_file
+from belvedere.engine.sector.population import Population
 
 FIRST = dt.date(2025, 1, 1)
 
@@ -35,3 +38,19 @@ def first_of(content: bytes, kind: str) -> int:
         if told == kind:
             return number + 1
     raise LookupError(kind)
+
+
+def assert_no_identity(folder: Path, people: Population) -> None:
+    """No file below a folder holds a NIR or a patient's name of the sector, wherever in its bytes."""
+    nirs = {bytes(row) for row in people.nir}
+    names = {name.encode() for name in people.names.tolist()}
+    width = {len(name) for name in names}
+    assert nirs and width == {9}
+    for path in folder.rglob("*"):
+        if not path.is_file():
+            continue
+        content = path.read_bytes()
+        digits = {found.group(1) for found in re.finditer(rb"(?=([12][0-9]{4}[0-9AB]{8}))", content)}
+        letters = {found.group(1) for found in re.finditer(rb"(?=([A-Z]{9}))", content)}
+        assert not digits & nirs, f"a NIR is in {path}"
+        assert not letters & names, f"a name is in {path}"

@@ -62,9 +62,7 @@ def test_same_input_same_mask_and_prime_does_not_matter(world):
     x, linked = suppression.columns(lattice)
     value = np.bincount(given_.cell, weights=given_.amount, minlength=len(lattice))
     known = value == 0
-    masks = [
-        suppression.secondary(x, linked, sensitive=done.primary, known=known, value=value, prime=draw_prime(seed))[0] for seed in (1, 2)
-    ]
+    masks = [suppression.secondary(x, linked, sensitive=done.primary, known=known, value=value, prime=draw_prime(seed))[0] for seed in (1, 2)]
     assert (masks[0] == masks[1]).all()
 
 
@@ -82,7 +80,7 @@ def test_unmasking_a_cell_is_told_as_exact_algebra_tells_it(world):
 @few
 @given(worlds)
 def test_merging_holdings_never_clears_a_primary(world):
-    lattice, given_, done = protected(world)
+    lattice, given_, _ = protected(world)
     merged = np.where(given_.holding == 1, 0, given_.holding)
     key = given_.cell * 1000 + merged
     unique, place = np.unique(key, return_inverse=True)

@@ -53,7 +53,8 @@ def _cube_10k(shared):
     product = {"Total": None} | {row["l1"]: "Total" for row in inner} | {row["prod"]: row["l1"] for row in inner}
     third = {"Total": None} | {row["third"]: "Total" for row in inner}
     trees = [
-        Dimension(name, tree, {code: str(rank) for rank, code in enumerate(tree)}) for name, tree in (("geo", geo), ("prod", product), ("third", third))
+        Dimension(name, tree, {code: str(rank) for rank, code in enumerate(tree)})
+        for name, tree in (("geo", geo), ("prod", product), ("third", third))
     ]
     lattice = build(trees, [Cube("all", {t.name: list(t.level.values()) for t in trees})])
     freq = np.zeros(len(lattice), dtype=np.int64)

@@ -38,7 +38,7 @@ TABLE = [
 def test_control(what, kind, position, text, code, refused):
     content = a_file()
     number = first_of(content, kind)
-    counts, findings = check_bytes(patched(content, number, position, text))
+    _, findings = check_bytes(patched(content, number, position, text))
     found = {item.code: item for item in findings}
     assert code in found, [item.code for item in findings]
     assert any(item.severity == "error" for item in findings) == refused

@@ -11,7 +11,7 @@ Cell = str | int | float | None
 
 def _guard(text: str) -> str:
     """A cell that a spreadsheet would run as a formula is quoted."""
-    return "'" + text if text[:1] in "=+-@" else text
+    return "'" + text if text.startswith(("=", "+", "-", "@")) else text
 
 
 def csv_response(name: str, header: Sequence[str], rows: Sequence[Sequence[Cell]], *, excel: bool) -> HttpResponse:

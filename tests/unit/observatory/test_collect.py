@@ -9,7 +9,7 @@ from belvedere.engine.b2.envelope import seal
 from belvedere.observatory.collect import actions, vault, worker
 from belvedere.observatory.collect.models import COUNTED, SETTLED, TRANSITIONS, DataFile, Flow, State
 from belvedere.observatory.journal.models import Entry
-from tests.flows import a_file, first_of, patched, sector
+from tests.flows import a_file, assert_no_identity, first_of, patched, sector
 
 
 def send(group, clear):
@@ -109,14 +109,7 @@ def test_no_identity_reaches_the_disk(groups, data_folder):
     send(groups[0], a_file())
     clear = next(a_file(establishment.rank, month) for month in range(3) if a_file(establishment.rank, month))
     send(group, clear)
-    people = sector().population
-    nirs = {bytes(row) for row in people.nir}
-    names = {name.encode() for name in people.names.tolist()}
-    for path in data_folder.rglob("*"):
-        if path.is_file():
-            content = path.read_bytes()
-            assert not any(nir in content for nir in nirs), path
-            assert not any(name in content for name in names), path
+    assert_no_identity(data_folder, sector().population)
 
 
 def test_every_state_has_its_transitions():

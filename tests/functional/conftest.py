@@ -1,0 +1,109 @@
+"""A real demonstration: generated, sent, protected, served, and opened in Chromium."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+ROOT = Path(__file__).resolve().parents[2]
+SIZE = ["--providers", "24", "--groups", "16", "--patients", "5000", "--seed", "5"]
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
+
+
+class Demo:
+    """A served demonstration: its folder, address, summary and sign-ins."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self.folder, self.url = folder, f"http://localhost:{port}"
+        self.kept = json.loads((folder / "demo.json").read_text())
+        self.summary = self.kept["summary"]
+
+    def belvedere(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
+        """Run the command line as a user would."""
+        return subprocess.run(
+            [sys.executable, "-m", "belvedere", *arguments],
+            env={**clean_environment(), **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=240,
+        )
+
+    def push(self, *files: Path) -> subprocess.CompletedProcess:
+        """`belvedere push` with the shown member's token."""
+        return self.belvedere("push", *map(str, files), "--server", self.url, "--json", BELVEDERE_TOKEN=self.kept["token"])
+
+
+def clean_environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith(("BELVEDERE", "DJANGO"))}
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("demo")
+    made = subprocess.run(
+        [sys.executable, "-m", "belvedere", "demo", "--no-serve", "--json", "--data", str(folder), *SIZE],
+        env=clean_environment(), capture_output=True, text=True, check=False, timeout=240,
+    )  # fmt: skip
+    assert made.returncode == 0, made.stderr
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = (folder / "serve.log").open("w")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "belvedere", "serve", "--data", str(folder), "--port", str(port)], env=clean_environment(), stdout=log, stderr=log
+    )
+    served = Demo(folder, port)
+    for _ in range(150):
+        try:
+            urllib.request.urlopen(served.url + "/sante/", timeout=2)
+            break
+        except OSError:
+            time.sleep(0.2)
+    yield served
+    process.terminate()
+    process.wait(timeout=30)
+    log.close()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    path = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
+    assert path, "Chromium is missing: run make browser"
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def page_for(demo, browser):
+    """Open a page as a role (None: nobody) at a width; fails the test on any console error."""
+    contexts, errors = [], []
+
+    def make(role: str | None, width: int = 1440):
+        context = browser.new_context(viewport={"width": width, "height": 900}, locale="fr-FR")
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        if role:
+            page.goto(demo.url + "/compte/login/")
+            page.fill("#id_login", demo.kept["sign_ins"][role])
+            page.fill("#id_password", demo.kept["password"])
+            page.click("main button[type=submit]")
+            page.wait_for_load_state()
+        return page
+
+    yield make
+    for context in contexts:
+        context.close()
+    assert [error for error in errors if "404" not in error] == []

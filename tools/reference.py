@@ -1,0 +1,155 @@
+"""Writes the reference pages of docs/reference from the code; with --check, says which are stale."""
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+os.environ.setdefault("BELVEDERE_DATA", tempfile.mkdtemp(prefix="belvedere-docs-"))
+os.environ["DJANGO_SETTINGS_MODULE"] = "belvedere.observatory.settings"
+os.environ.pop("BELVEDERE_DATABASE_URL", None)
+
+import django
+
+django.setup()
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = ROOT / "docs" / "reference"
+
+
+def table(header: list[str], rows: list[list[object]]) -> str:
+    lines = ["| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
+    lines += ["| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in row) + " |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def errors() -> str:
+    from belvedere.engine.b2.findings import rules
+
+    severity = {"error": "refus", "warning": "remarque"}
+    rows = [[rule.code, severity[rule.severity], rule.message, rule.remedy, rule.source] for rule in rules().values()]
+    return "# Anomalies d’un flux\n\nCodes stables, avec ce qu’il faut faire. Un refus porte sur le flux entier.\n\n" + table(
+        ["Code", "Effet", "Constat", "Remède", "Source"], rows
+    )
+
+
+def settings() -> str:
+    from belvedere.observatory.environment import SETTINGS
+
+    rows = [[f"`{item.name}`", f"`{item.default}`" if item.default else "", item.description] for item in SETTINGS]
+    return "# Réglages\n\nVariables d’environnement lues par toutes les commandes.\n\n" + table(["Nom", "Défaut", "Rôle"], rows)
+
+
+def indicators() -> str:
+    from belvedere.engine.indicators.definitions import catalogue
+    from belvedere.engine.indicators.lattice import cubes
+
+    parts = ["# Indicateurs\n\nUn fichier par indicateur, dans `engine/indicators/catalogue`.\n"]
+    parts.append(
+        table(["Nom", "Question", "Unité", "Visible", "À savoir"], [[d.name, d.title, d.unit, d.tier, d.caution] for d in catalogue().values()])
+    )
+    parts.append("\n## Cellules déclarées\n\nLes cubes d’une publication, protégés ensemble.\n")
+    parts.append(table(["Cube", "Niveaux"], [[c.name, " ; ".join(f"{k} : {', '.join(v)}" for k, v in c.levels.items())] for c in cubes()]))
+    return "\n".join(parts)
+
+
+def states() -> str:
+    from belvedere.observatory.collect.models import TRANSITIONS, State
+    from belvedere.observatory.publication.models import RELEASE_TRANSITIONS, ReleaseState
+
+    def diagram(names, transitions) -> str:
+        lines = [f"    {code} : {names(code).label}" for code in transitions]
+        lines += [f"    {before} --> {after}" for before, following in transitions.items() for after in following]
+        return "```mermaid\nstateDiagram-v2\n" + "\n".join(str(line) for line in lines) + "\n```\n"
+
+    flow = diagram(State, {str(k): [str(x) for x in v] for k, v in TRANSITIONS.items()})
+    release = diagram(ReleaseState, {str(k): [str(x) for x in v] for k, v in RELEASE_TRANSITIONS.items()})
+    return f"# États\n\n## Un flux\n\n{flow}\n## Une publication\n\n{release}"
+
+
+def facts() -> str:
+    from belvedere.engine.warehouse.schema import documentation
+
+    rows = [[f"`{name}`", kind, unit, source] for name, kind, unit, source in documentation()]
+    return "# Faits\n\nUne ligne par ligne de facture. Aucune identité : le NIR et la date de naissance n’y sont pas.\n\n" + table(
+        ["Colonne", "Type", "Unité", "Zone de la norme"], rows
+    )
+
+
+def layouts() -> str:
+    from belvedere.engine.b2.layouts import all_layouts
+
+    parts = ["# Dessins d’enregistrement B2\n\nPositions de 1 à 128. N numérique, A alphabétique ; O obligatoire, F facultatif.\n"]
+    for (record, family), spec in sorted(all_layouts().items()):
+        rows = [[f"{z.start}-{z.end}", z.type, z.presence, f"`{z.name}`", z.constant] for z in spec.zones]
+        parts.append(f"\n## {record} ({family})\n\n" + table(["Positions", "Type", "Présence", "Zone", "Valeur"], rows))
+    return "".join(parts)
+
+
+def command_line() -> str:
+    import argparse
+
+    from belvedere.cli import parser
+    from belvedere.cli.french import EXIT_CODES
+
+    parts = ["# Ligne de commande\n"]
+
+    def describe(found: argparse.ArgumentParser, depth: int) -> None:
+        children = [action for action in found._actions if isinstance(action, argparse._SubParsersAction)]
+        rows = [
+            [", ".join(f"`{option}`" for option in action.option_strings) or f"`{action.metavar or action.dest}`", action.help or ""]
+            for action in found._actions
+            if not isinstance(action, argparse._SubParsersAction | argparse._HelpAction)
+        ]
+        if depth or rows:
+            parts.append(f"\n## `{found.prog}`\n\n")
+            parts.append(table(["Option", "Rôle"], rows) if rows else "")
+        for action in children:
+            for child in action.choices.values():
+                describe(child, depth + 1)
+
+    describe(parser(), 0)
+    parts.append("\n## Codes de retour\n\n" + table(["Code", "Sens"], [[code, text] for code, text in EXIT_CODES.items()]))
+    return "".join(parts)
+
+
+def http_api() -> str:
+    import json
+
+    from belvedere.api.routes import api
+
+    paths = json.loads(json.dumps(api.get_openapi_schema(path_prefix="/api/v1/")))["paths"]
+    rows = [
+        [f"`{method.upper()} {path}`", call.get("summary", ""), "oui" if call.get("security") else "non", ", ".join(call["responses"])]
+        for path, calls in paths.items()
+        for method, call in calls.items()
+    ]
+    return "# API HTTP\n\nLe contrat complet (OpenAPI) est servi sur `/api/v1/openapi.json`, sa lecture sur `/api/v1/docs`.\n\n" + table(
+        ["Appel", "Rôle", "Jeton", "Réponses"], rows
+    )
+
+
+PAGES = {
+    "anomalies.md": errors, "reglages.md": settings, "indicateurs.md": indicators, "etats.md": states, "faits.md": facts,
+    "dessins-b2.md": layouts, "ligne-de-commande.md": command_line, "api.md": http_api,
+}  # fmt: skip
+
+
+def main() -> int:
+    stale = []
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name, make in PAGES.items():
+        text = make()
+        path = FOLDER / name
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            stale.append(name)
+            if "--check" not in sys.argv:
+                path.write_text(text, encoding="utf-8")
+    if "--check" in sys.argv and stale:
+        print(f"Pages périmées : {', '.join(stale)} (make docs)")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

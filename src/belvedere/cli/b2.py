@@ -37,6 +37,8 @@ def register(commands: argparse._SubParsersAction) -> None:
     show.add_argument("record", metavar="TYPE")
     show.add_argument("--family", choices=["STD", "CP"], default="STD", help="famille de la norme")
     show.set_defaults(run=_layout)
+    for tool in (generate, check, show):
+        tool.add_argument("--data", default=None, help="dossier des données (sans objet ici, accepté partout)")
 
 
 def first_month(today: dt.date, months: int) -> dt.date:

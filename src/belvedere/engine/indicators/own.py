@@ -25,31 +25,37 @@ class OwnFigures:
     by_mode_year: dict[tuple[str, int, str], Row]
 
 
-def compute(connection: duckdb.DuckDBPyConnection) -> OwnFigures:
+def compute(connection: duckdb.DuckDBPyConnection, anchors: Sequence[str] = ()) -> OwnFigures:
     """All figures of the facts that the connection offers. Years are keyed (last month, rank): rank 0 is the
-    twelve months that end with the last month of the data, rank 1 the twelve before."""
+    twelve months that end with that month, rank 1 the twelve before. They are computed for the last month of
+    the data and for each of `anchors` (AAAA-MM), the last months of what the figures are compared to."""
     months = tuple(str(row[0]) for row in connection.sql("SELECT DISTINCT month FROM facts ORDER BY 1").fetchall())
     if not months:
         return OwnFigures((), {}, {}, {}, {}, {}, {}, {})
-    last = months[-1]
-    end = f"DATE '{last}-01'"
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE own_facts AS SELECT *, date_diff('month', period, {end}) // 12 AS year_rank FROM facts")
-    return OwnFigures(
+    connection.execute("CREATE OR REPLACE TEMP TABLE own_facts AS SELECT * FROM facts")
+    found = OwnFigures(
         months=months,
         by_month={str(key[0]): row for key, row in _grouped(connection, ["month"])},
         by_family_month={(str(key[0]), str(key[1])): row for key, row in _grouped(connection, ["month", "family"])},
-        years={(last, int(str(key[0]))): row for key, row in _grouped(connection, ["year_rank"])},
-        by_family_year={(last, int(str(k[0])), str(k[1])): row for k, row in _grouped(connection, ["year_rank", "family"])},
-        by_department_year={(last, int(str(k[0])), str(k[1])): row for k, row in _grouped(connection, ["year_rank", "department"])},
+        years={},
+        by_family_year={},
+        by_department_year={},
         new_by_month=_new(connection),
-        by_mode_year={(last, int(str(k[0])), str(k[1])): row for k, row in _grouped(connection, ["year_rank", "mode"])},
+        by_mode_year={},
     )
+    for anchor in dict.fromkeys((months[-1], *anchors)):
+        year = f"date_diff('month', period, DATE '{anchor}-01') // 12"
+        where = f"period <= DATE '{anchor}-01'"
+        found.years.update({(anchor, int(str(k[0]))): row for k, row in _grouped(connection, [year], where)})
+        for column, target in (("family", found.by_family_year), ("department", found.by_department_year), ("mode", found.by_mode_year)):
+            target.update({(anchor, int(str(k[0])), str(k[1])): row for k, row in _grouped(connection, [year, column], where)})
+    return found
 
 
-def _grouped(connection: duckdb.DuckDBPyConnection, columns: Sequence[str]) -> list[tuple[tuple[object, ...], Row]]:
+def _grouped(connection: duckdb.DuckDBPyConnection, columns: Sequence[str], where: str = "true") -> list[tuple[tuple[object, ...], Row]]:
     selected = ", ".join(f"{sql} AS {name}" for name, sql in MEASURES.items())
     grouped = ", ".join(columns)
-    rows = connection.sql(f"SELECT {grouped}, {selected} FROM own_facts GROUP BY {grouped} ORDER BY {grouped}").fetchall()
+    rows = connection.sql(f"SELECT {grouped}, {selected} FROM own_facts WHERE {where} GROUP BY {grouped} ORDER BY {grouped}").fetchall()
     size = len(columns)
     return [(row[:size], dict(zip(MEASURES, map(int, row[size:]), strict=True))) for row in rows]
 

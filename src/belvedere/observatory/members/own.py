@@ -39,9 +39,10 @@ class OwnFacts:
         version = (last, len(rows), Objection.objects.count())
         return cls(group, version, tuple(facts_path(name) for _, name in rows))
 
-    def figures(self) -> figures.OwnFigures:
-        """Everything the position page needs, computed once per state of the group's data."""
-        return _figures(self.group.pk, self._version, self._paths)
+    def figures(self, *anchors: str) -> figures.OwnFigures:
+        """Everything the position page needs, computed once per state of the group's data; `anchors`
+        are last months (AAAA-MM) of periods to compare with."""
+        return _figures(self.group.pk, self._version, self._paths, anchors)
 
     def flows(self) -> "list[Flow]":
         """The group's flows, newest first."""
@@ -65,10 +66,10 @@ class OwnFacts:
 
 
 @lru_cache(maxsize=256)
-def _figures(group: int, version: tuple[int, int, int], paths: tuple[Path, ...]) -> figures.OwnFigures:
+def _figures(group: int, version: tuple[int, int, int], paths: tuple[Path, ...], anchors: tuple[str, ...]) -> figures.OwnFigures:
     objections = np.array(list(Objection.objects.values_list("pseudonym", flat=True)), dtype=np.int64)
     connection = engine.connect(paths, groups={}, objections=objections, threads=2, materialise=True)
     try:
-        return figures.compute(connection)
+        return figures.compute(connection, anchors)
     finally:
         connection.close()

@@ -72,14 +72,14 @@ def present(own: OwnFigures, release: Frozen | None) -> Position:
     # Two years are compared only when both are whole: a newly plugged member must not look like a boom.
     before = before if len(own.months) >= 24 else None
     totals = market.totals(release) if release else {}
-    comparable = release is not None and release.months[-1] == last
+    at = release.months[-1] if release else last  # the market is compared over the release's own twelve months
 
     def against(name: str) -> str:
         found = totals.get(f"{name}_growth")
-        return f"marché {numbers.change(found)}" if comparable and isinstance(found, float) else "marché : n. d."
+        return f"marché {numbers.change(found)}" if isinstance(found, float) else "marché : n. d."
 
-    share = _share(year["amount_billed"], release, last)
-    share_before = _share(before["amount_billed"], release, last, rank=-2) if before else None
+    share = _share(own.years.get((at, 0)), release)
+    share_before = _share(own.years.get((at, 1)), release, rank=-2)
     points = "—" if not (isinstance(share, float) and isinstance(share_before, float)) else f"{numbers.decimal((share - share_before) * 100, 2)} pt"
     points = points if points.startswith(("—", numbers.MINUS)) else f"+{points}"
     new = sum(count for month, count in own.new_by_month.items() if month in own.months[-12:])
@@ -95,7 +95,7 @@ def present(own: OwnFigures, release: Frozen | None) -> Position:
     )  # fmt: skip
     chart, title, rows = _trend(own, release)
     return Position(
-        last, _lead(year, before, totals if comparable else {}, last), tiles, chart, title, rows,
+        last, _lead(year, before, totals, last), tiles, chart, title, rows,
         _families(own, release, last), *_departments(own, release, last),
     )  # fmt: skip
 
@@ -108,11 +108,11 @@ def _spark(own: OwnFigures, name: str) -> str:
     return charts.sparkline([float(own.by_month[month][name]) for month in own.months])
 
 
-def _share(amount: int, release: Frozen | None, last: str, rank: int = -1, **codes: str) -> Value:
+def _share(row: Row | None, release: Frozen | None, rank: int = -1, **codes: str) -> Value:
     """Own part of a published market cell of the same twelve months; never told when the cell is masked."""
-    if release is None or release.months[-1] != last or len(release.years) < -rank:
+    if row is None or release is None or len(release.years) < -rank:
         return None
-    return market.ratio(amount, release.measure("amount_billed", period=release.years[rank], **codes))
+    return market.ratio(row["amount_billed"], release.measure("amount_billed", period=release.years[rank], **codes))
 
 
 def _lead(year: Row, before: Row | None, totals: Mapping[str, Value], last: str) -> dict[str, str]:
@@ -146,14 +146,15 @@ def _trend(own: OwnFigures, release: Frozen | None) -> tuple[str, str, tuple[tup
 
 
 def _families(own: OwnFigures, release: Frozen | None, last: str) -> tuple[Line, ...]:
-    growths = {row.code: row.growth for row in market.by_family(release)} if release and release.months[-1] == last else {}
+    growths = {row.code: row.growth for row in market.by_family(release)} if release else {}
     whole = len(own.months) >= 24
+    at = release.months[-1] if release else last
     lines = []
     for code, label in families().items():
         now = own.by_family_year.get((last, 0, code))
         if not now:
             continue
-        share = _share(now["amount_billed"], release, last, product=code)
+        share = _share(own.by_family_year.get((at, 0, code)), release, product=code)
         change = _change(now, own.by_family_year.get((last, 1, code)), "amount_amo") if whole else None
         lines.append(Line(code, label, now["patients"], now["amount_amo"], share, change, growths.get(code), None))
     longest = max((line.share for line in lines if isinstance(line.share, float)), default=1.0) or 1.0
@@ -163,16 +164,17 @@ def _families(own: OwnFigures, release: Frozen | None, last: str) -> tuple[Line,
 
 def _departments(own: OwnFigures, release: Frozen | None, last: str) -> tuple[tuple[Line, ...], maps.Choropleth]:
     lines, values, tell = [], {}, {}
-    growths = {row.code: row.growth for row in market.by_department(release)} if release and release.months[-1] == last else {}
+    at = release.months[-1] if release else last
+    growths = {row.code: row.growth for row in market.by_department(release)} if release else {}
     for item in departments():
         now = own.by_department_year.get((last, 0, item.code))
         if not now:
             tell[item.code] = f"{item.name} : aucune activité"
             continue
-        share = _share(now["amount_billed"], release, last, territory=item.code)
+        share = _share(own.by_department_year.get((at, 0, item.code)), release, territory=item.code)
         change = _change(now, own.by_department_year.get((last, 1, item.code)), "amount_amo") if len(own.months) >= 24 else None
-        values[item.code] = share if share is not None else "masked"
-        told = numbers.percent(share) if isinstance(share, float) else "part masquée"
+        values[item.code] = share
+        told = numbers.percent(share) if isinstance(share, float) else "part masquée" if share else "marché non publié"
         tell[item.code] = f"{item.name} : {told}, {numbers.integer(now['patients'])} patients"
         lines.append(Line(item.code, item.name, now["patients"], now["amount_amo"], share, change, growths.get(item.code), None))
     lines.sort(key=lambda line: -line.amount)

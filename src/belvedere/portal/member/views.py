@@ -12,13 +12,19 @@ from belvedere.portal import exports
 from belvedere.portal.member import position as presenter
 
 
+def anchors(release: frozen.Frozen | None) -> tuple[str, ...]:
+    """Last months of the periods that own figures are compared to."""
+    return (release.months[-1],) if release else ()
+
+
 @login_required
 @require_safe
 def position(request: HttpRequest) -> HttpResponse:
     """Where do I stand? Own figures at once, the market's from the current release."""
     own = OwnFacts.of(request.user)
     flows = own.flows()
-    figures, release = own.figures(), frozen.current()
+    release = frozen.current()
+    figures = own.figures(*anchors(release))
     counted = [flow for flow in flows if flow.state in COUNTED]
     if not figures.months:
         return render(request, "member/waiting.html", {"group": own.group, "flows": flows[:8]})
@@ -44,10 +50,11 @@ def position(request: HttpRequest) -> HttpResponse:
 def position_csv(request: HttpRequest, table: str) -> HttpResponse:
     """A table of the page as CSV."""
     own = OwnFacts.of(request.user)
-    figures = own.figures()
+    release = frozen.current()
+    figures = own.figures(*anchors(release))
     if table not in ("familles", "departements") or not figures.months:
         raise Http404
-    page = presenter.present(figures, frozen.current())
+    page = presenter.present(figures, release)
     lines = page.families if table == "familles" else page.departments
     rows = [(line.code, line.label, line.patients, line.amount / 100, line.share, line.own_growth, line.market_growth) for line in lines]
     header = ("code", "libelle", "patients", "montant_amo_eur", "part", "evolution", "evolution_marche")

@@ -107,7 +107,9 @@ def test_every_own_number_equals_the_generators_truth(page_for, demo):
 
 
 def test_every_market_number_is_in_the_release(page_for, demo):
-    page = page_for(None)
+    assert page_for(None).request.get(demo.url + "/api/v1/cells").status == 401
+    assert page_for("Opérateur").request.get(demo.url + "/api/v1/cells").status == 401
+    page = page_for("Fédération")
     page.goto(demo.url + "/")
     rows = page.request.get(demo.url + "/chiffres/familles.csv").text().splitlines()[1:]
     masked = 0
@@ -134,7 +136,7 @@ def test_push_changes_the_senders_page_within_five_seconds_and_nothing_else(page
     file.write_bytes(clear)
     visitor, mine = page_for(None), page_for("Adhérent")
     public_before = visitor.request.get(demo.url + "/").text()
-    market_before = visitor.request.get(demo.url + "/api/v1/cells").json()
+    market_before = mine.request.get(demo.url + "/api/v1/cells").json()
     mine.goto(demo.url + "/ma-position/")
     before = mine.locator(".lead").inner_text()
 
@@ -147,7 +149,7 @@ def test_push_changes_the_senders_page_within_five_seconds_and_nothing_else(page
     assert time.monotonic() - started < 5
     assert mine.locator(".lead").inner_text() != before
     assert visitor.request.get(demo.url + "/").text() == public_before
-    assert visitor.request.get(demo.url + "/api/v1/cells").json() == market_before
+    assert mine.request.get(demo.url + "/api/v1/cells").json() == market_before
 
     after = mine.locator("main").inner_text()
     again = demo.push(file)

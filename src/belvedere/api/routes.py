@@ -4,11 +4,12 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI, Schema
-from ninja.security import HttpBearer
+from ninja.security import HttpBearer, SessionAuth
 
 from belvedere import __version__
 from belvedere.engine.b2.envelope import MAX_CLEAR_BYTES
 from belvedere.engine.indicators.query import Query, QueryError
+from belvedere.observatory.accounts.permissions import Action, can
 from belvedere.observatory.collect import actions, vault
 from belvedere.observatory.collect.models import Flow
 from belvedere.observatory.members.actions import sender_of
@@ -23,6 +24,13 @@ class SenderToken(HttpBearer):
 
     def authenticate(self, request: HttpRequest, token: str) -> Group | None:
         return sender_of(token)
+
+
+class MarketSession(SessionAuth):
+    """A signed-in person who may see the market."""
+
+    def authenticate(self, request: HttpRequest, key: str | None) -> object | None:
+        return request.user if can(request.user, Action.SEE_MARKET) else None
 
 
 class Receipt(Schema):
@@ -75,7 +83,12 @@ def receipt(request: HttpRequest, number: int) -> tuple[int, Receipt | Problem]:
     return (200, _receipt(flow)) if flow else (404, Problem(code="P404", message="Accusé inconnu."))
 
 
-@api.get("/cells", response={200: dict[str, Any], 400: Problem, 404: Problem}, auth=None, summary="Une cellule de la publication en cours")
+@api.get(
+    "/cells",
+    response={200: dict[str, Any], 400: Problem, 404: Problem},
+    auth=[SenderToken(), MarketSession()],
+    summary="Une cellule de la publication en cours",
+)
 def cell(request: HttpRequest) -> tuple[int, dict[str, Any] | Problem]:
     """Paramètres : zone, produit, periode, age, sexe, regime, mode ; absents, ils valent le total."""
     try:

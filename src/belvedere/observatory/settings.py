@@ -20,7 +20,6 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.mfa",
-    "django_htmx",
     "belvedere.observatory.journal",
     "belvedere.observatory.members",
     "belvedere.observatory.accounts",
@@ -41,7 +40,6 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "django_htmx.middleware.HtmxMiddleware",
 ]
 ROOT_URLCONF = "belvedere.portal.urls"
 WSGI_APPLICATION = "belvedere.observatory.wsgi.application"

@@ -6,7 +6,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
-from belvedere.engine.nomenclature.products import families
+from belvedere.engine.nomenclature.products import MODES, families
 from belvedere.engine.nomenclature.territories import FRANCE, departments, names
 from belvedere.engine.warehouse.engine import PAYERS
 from belvedere.observatory.accounts.permissions import Action, check
@@ -15,6 +15,10 @@ from belvedere.observatory.publication import actions, frozen
 from belvedere.observatory.publication.models import Release
 from belvedere.portal import charts, market, numbers
 from belvedere.portal.public.views import density_map
+
+
+def _patients_and_amount(release: frozen.Frozen, **codes: str) -> tuple[market.Value, market.Value]:
+    return release.measure("patients", **codes), release.measure("amount_amo", **codes)
 
 
 @login_required
@@ -41,14 +45,9 @@ def market_page(request: HttpRequest) -> HttpResponse:
         (age, [release.measure("patients", period=release.years[-1], product=product, age=age, sex=sex) for sex in ("*", "1", "2")])
         for age in ("0-19", "20-39", "40-59", "60-74", "75+")
     ]
-    payers = [
-        (
-            label,
-            release.measure("patients", period=release.years[-1], payer=code, **codes),
-            release.measure("amount_amo", period=release.years[-1], payer=code, **codes),
-        )
-        for code, label in PAYERS.items()
-    ]
+    last_year = release.years[-1]
+    payers = [(label, *_patients_and_amount(release, period=last_year, payer=code, **codes)) for code, label in PAYERS.items()]
+    modes = [(label, *_patients_and_amount(release, period=last_year, mode=code, **codes)) for code, label in MODES.items()]
     return render(request, "federation/market.html", {
         "release": release,
         "last": release.months[-1],
@@ -64,6 +63,7 @@ def market_page(request: HttpRequest) -> HttpResponse:
         "map": density_map(release, product),
         "departments": rows,
         "ages": ages, "payers": payers,
+            "modes": modes,
     })  # fmt: skip
 
 

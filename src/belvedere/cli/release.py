@@ -33,7 +33,11 @@ def _compute(options: argparse.Namespace) -> int:
     from belvedere.observatory.publication import actions
 
     months = actions.months_before(dt.date.fromisoformat(options.month + "-01"))
-    release = actions.compute_release(label=options.month, months=months, by="opérateur", seed=options.seed)
+    try:
+        release = actions.compute_release(label=options.month, months=months, by="opérateur", seed=options.seed)
+    except actions.GateClosed as reason:
+        print(reason, file=sys.stderr)
+        return EXIT_REFUSED
     print(f"Publication {release.label} : {release.released_cells} cellules publiées, {release.masked_cells} masquées.")
     reasons = actions.gate_reasons(release)
     print("\n".join(reasons) if reasons else "Audit sans fuite ; en attente des trois fédérations.")

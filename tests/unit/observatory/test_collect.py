@@ -39,6 +39,14 @@ def test_the_same_content_again_changes_nothing_and_says_so(groups):
     assert DataFile.objects.count() == 1
 
 
+def test_the_same_records_with_other_line_ends_are_the_same_flow(groups):
+    clear = a_file()
+    first = send(groups[0], clear)
+    text = b"\r\n".join(clear[at : at + 128] for at in range(0, len(clear), 128))
+    again = send(groups[0], text)
+    assert (again.state, again.duplicate_of_id) == (State.DUPLICATE, first.pk)
+
+
 BAD = {
     "A504": lambda clear: patched(clear, first_of(clear, "5"), 58, "00000001"),
     "K201": lambda clear: patched(clear, first_of(clear, "2"), 25, "00"),

@@ -164,5 +164,13 @@ def test_a_release_file_that_changed_is_not_served(groups, data_folder, monkeypa
         frozen.opened(release)
 
 
+def test_a_release_is_never_computed_twice_under_one_label(groups, monkeypatch):
+    send_everything(groups)
+    release = make_release(monkeypatch)
+    with pytest.raises(actions.GateClosed, match="existe déjà"):
+        make_release(monkeypatch)
+    assert frozen.opened(release).label == release.label
+
+
 def test_release_states_are_complete():
     assert set(RELEASE_TRANSITIONS) == set(ReleaseState.values)

@@ -17,8 +17,8 @@ from belvedere.engine.warehouse.engine import AGE_BANDS, PAYERS, UNKNOWN_AGE, UN
 
 ALL = "*"
 DIMENSIONS = ("territory", "product", "period", "age", "sex", "payer", "mode")
-# Dimensions whose codes split persons: each person has one (the department of the fund, the sex).
-PARTITION = ("territory", "sex")
+# Dimensions whose codes split persons: a person has one sex, but may change fund, so department, within a year.
+PARTITION = ("sex",)
 # level name -> column of the `facts` view that holds its code (None: the total).
 COLUMNS = {
     "france": None, "region": "region", "department": "department",

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from django.db import close_old_connections
 
@@ -13,20 +14,30 @@ logger = logging.getLogger(__name__)
 SETTLE_AGE = 2.0  # seconds a dropped file must rest before it is taken, so that half a copy is not
 
 
+def _take(path: Path) -> int:
+    """Receive one dropped file; 1 if it was taken."""
+    number = path.parent.name
+    resting = path.is_file() and not path.name.startswith(".") and time.time() - path.stat().st_mtime >= SETTLE_AGE
+    if not resting or not number.isdecimal():
+        return 0
+    member = Member.objects.select_related("group").filter(finess=int(number)).first()
+    if member is None:
+        return 0
+    actions.receive(group=member.group, sealed=path.read_bytes(), channel="folder", file_name=path.name)
+    path.unlink(missing_ok=True)
+    return 1
+
+
 def take_inbox() -> int:
     """Receive the sealed files dropped in the watched folder; returns how many were taken."""
     taken = 0
     if not vault.inbox().is_dir():
         return 0
     for path in sorted(vault.inbox().glob("*/*")):
-        if not path.is_file() or path.name.startswith(".") or time.time() - path.stat().st_mtime < SETTLE_AGE:
-            continue
-        member = Member.objects.select_related("group").filter(finess=int(path.parent.name)).first() if path.parent.name.isdigit() else None
-        if member is None:
-            continue
-        actions.receive(group=member.group, sealed=path.read_bytes(), channel="folder", file_name=path.name)
-        path.unlink()
-        taken += 1
+        try:
+            taken += _take(path)
+        except OSError as error:  # another worker took it, or it cannot be read: the others go on
+            logger.warning("dossier surveillé : %s", error.strerror)
     return taken
 
 

@@ -55,7 +55,7 @@ class OwnFacts:
     def months_by_member(self) -> Mapping[str, set[str]]:
         """Months for which each entity sent accepted lines."""
         found: dict[str, set[str]] = {}
-        rows = Flow.objects.filter(group=self.group, files__retired_at=None, files__isnull=False)
+        rows = Flow.objects.filter(group=self.group, files__retired_at=None, files__isnull=False, period_from__isnull=False)
         for name, first, last in rows.values_list("member__name", "period_from", "period_to"):
             months = found.setdefault(name, set())
             rank = first.year * 12 + first.month - 1

@@ -39,6 +39,8 @@ def months_before(last: dt.date, count: int = 24) -> list[str]:
 
 def compute_release(*, label: str, months: list[str], by: str, seed: int) -> Release:
     """Compute, protect, audit and freeze the market's figures of these months, as a draft for the federations."""
+    if Release.objects.filter(label=label).exists():
+        raise GateClosed(f"La publication {label} existe déjà : une publication figée ne se recalcule pas.")
     connection = engine.connect(
         [facts_path(name) for name in DataFile.objects.filter(retired_at=None).order_by("pk").values_list("name", flat=True)],
         groups=dict(Member.objects.values_list("pk", "group_id")),
@@ -54,8 +56,7 @@ def compute_release(*, label: str, months: list[str], by: str, seed: int) -> Rel
         lattice, table.contributions, parameters(), value=table.measures["amount_billed"].astype(float), partition=partition,
         seed=seed, sticky=_sticky(lattice.index, len(lattice)),
     )  # fmt: skip
-    name = f"{label}.parquet"
-    digest = frozen.freeze(lattice.keys, protection.mask, table.measures, name)
+    name, digest = frozen.freeze(lattice.keys, protection.mask, table.measures, label)
     with transaction.atomic():
         release = Release.objects.create(
             label=label, months=months, created_at=timezone.now(), file_name=name, digest=digest, lines=row[0], groups=row[1], patients=row[2],

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from belvedere.engine.indicators.lattice import ALL, DIMENSIONS
+from belvedere.observatory.collect.vault import write_durably
 from belvedere.observatory.environment import data_dir
 from belvedere.observatory.publication.models import Release, ReleaseState
 
@@ -57,18 +58,19 @@ class Frozen:
         return found[name] if isinstance(found, Mapping) else found
 
 
-def freeze(keys: list[tuple[str, ...]], mask: np.ndarray, measures: Mapping[str, np.ndarray], name: str) -> str:
-    """Write a release file and return its SHA-256. Values of masked cells never reach the file."""
+def freeze(keys: list[tuple[str, ...]], mask: np.ndarray, measures: Mapping[str, np.ndarray], label: str) -> tuple[str, str]:
+    """Write a release file and return (file name, SHA-256). Values of masked cells never reach the file, whose
+    name carries its content's hash: no computation can overwrite another release."""
     columns: dict[str, pa.Array] = {d: pa.array([key[rank] for key in keys]) for rank, d in enumerate(DIMENSIONS)}
     for measure, values in measures.items():
         columns[measure] = pa.array(values, pa.int64(), mask=np.asarray(mask))
     buffer = io.BytesIO()
     pq.write_table(pa.table(columns), buffer, compression="zstd")
     content = buffer.getvalue()
-    path = data_dir() / FOLDER / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
-    return hashlib.sha256(content).hexdigest()
+    digest = hashlib.sha256(content).hexdigest()
+    name = f"{label}-{digest[:16]}.parquet"
+    write_durably(data_dir() / FOLDER / name, content)
+    return name, digest
 
 
 @lru_cache(maxsize=4)

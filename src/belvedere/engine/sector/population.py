@@ -30,7 +30,7 @@ DURATION: dict[str, float] = {
     "INSU": 60,
     "DIAB": 60,
 }
-DURATION |= {"LIT": 16, "ESC": 12, "AIDE_MOB": 12, "VPH_LOC": 10, "VPH": 0.5, "TENS": 12}
+DURATION |= {"LIT": 16, "ESC": 12, "AIDE_MOB": 12, "VPH_LOC": 10, "VPH": 0.5, "TENS": 12, "STO_URO": 24, "DIVERS": 4}
 GROWTH = {"PPC": 0.05, "DIAB": 0.22, "INSU": 0.08, "PERF": 0.07, "NPAD": 0.04, "AERO": -0.03, "VPH_LOC": -0.02, "OXY": 0.01}
 SPECIALTIES = {"OXY": 13, "PPC": 13, "RESP_ASSO": 13, "VENT": 13, "INSU": 42, "DIAB": 42, "PERF": 1, "TENS": 1}
 _SYLLABLES = [

@@ -25,6 +25,7 @@ class Demo:
         self.folder, self.url = folder, f"http://localhost:{port}"
         self.kept = json.loads((folder / "demo.json").read_text())
         self.summary = self.kept["summary"]
+        self.pushed: set[tuple[int, int]] = set()  # (provider, month) that tests sent after the demonstration
 
     def belvedere(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
         """Run the command line as a user would."""

@@ -78,13 +78,17 @@ def number(text: str) -> int:
 
 
 def test_every_own_number_equals_the_generators_truth(page_for, demo):
+    """Whatever other tests pushed before: the page shows twelve months up to the last one that was sent."""
     sector = rebuilt(demo)
+    last = max((month for _, month in demo.pushed), default=23)
     people, codes, labels = sector.population, [item.code for item in departments()], families()
     patients, lines, amo = set(), 0, 0
     by_family: dict[str, set] = {}
     by_department: dict[str, set] = {}
     for rank in shown(demo, sector):
-        for month in range(12, 24):
+        for month in range(last - 11, last + 1):
+            if month > 23 and (rank, month) not in demo.pushed:
+                continue
             truth = month_lines(sector, rank, month)
             persons = people.patient[truth["episode"]]
             patients |= set(persons.tolist())
@@ -144,6 +148,7 @@ def test_push_changes_the_senders_page_within_five_seconds_and_nothing_else(page
     pushed = demo.push(file)
     answer = json.loads(pushed.stdout)
     assert (pushed.returncode, answer["state"]) == (0, "accepted"), pushed.stderr
+    demo.pushed.add((rank, 24))
     assert answer["records"] == len(frame(clear))
     mine.reload()
     assert time.monotonic() - started < 5

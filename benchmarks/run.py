@@ -20,8 +20,8 @@ os.environ["POLARS_MAX_THREADS"] = "1"  # one core each, as our reader
 os.environ.setdefault("BELVEDERE_DATA", tempfile.mkdtemp(prefix="belvedere-bench-"))
 
 from belvedere.engine.b2.controls import control
+from belvedere.engine.b2.framing import frame
 from belvedere.engine.b2.lines import read_lines
-from belvedere.engine.b2.records import frame
 from belvedere.engine.privacy import pseudonyms
 from belvedere.engine.sector.billing import make_sector, month_file
 from belvedere.engine.warehouse import facts, files

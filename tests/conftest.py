@@ -37,9 +37,9 @@ def pytest_sessionfinish() -> None:
 def data_folder(tmp_path, monkeypatch):
     """A fresh data folder with its keys."""
     monkeypatch.setenv("BELVEDERE_DATA", str(tmp_path))
-    from belvedere.observatory.collect import vault
+    from belvedere.observatory.collect import keyring
 
-    vault.create_keys()
+    keyring.create_keys()
     return tmp_path
 
 

@@ -7,7 +7,7 @@ import time
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from belvedere.engine.b2.records import frame
+from belvedere.engine.b2.framing import frame
 from belvedere.engine.nomenclature.products import families
 from belvedere.engine.nomenclature.territories import departments
 from belvedere.engine.sector.billing import make_sector, month_file, month_lines

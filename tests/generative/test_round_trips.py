@@ -5,9 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from belvedere.engine.b2 import digits
+from belvedere.engine.b2.framing import frame
 from belvedere.engine.b2.layouts import all_layouts
 from belvedere.engine.b2.lines import read_lines, share_out
-from belvedere.engine.b2.records import frame
 from belvedere.engine.b2.writer import render
 from belvedere.engine.indicators.query import PARAMETERS, Query
 from belvedere.engine.sector.billing import make_sector, month_file, month_lines

@@ -1,92 +1,108 @@
 """The HTTP API: sealed flows in, receipts and released figures out."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from ninja import NinjaAPI, Schema
-from ninja.security import HttpBearer, SessionAuth
+from ninja import NinjaAPI
 
 from belvedere import __version__
-from belvedere.engine.b2.envelope import MAX_CLEAR_BYTES
+from belvedere.api.auth import MarketSession, Sender, issue_token
+from belvedere.api.schemas import Problem, Receipt, WebhookIn, WebhookOut, problem, receipt_of
+from belvedere.api.uploads import router as uploads
+from belvedere.engine.b2.unwrap import MAX_CLEAR_BYTES
 from belvedere.engine.indicators.query import Query, QueryError
-from belvedere.observatory.accounts.permissions import Action, can
-from belvedere.observatory.collect import actions, vault
+from belvedere.observatory.collect import keyring, receipts, reception, webhooks
 from belvedere.observatory.collect.models import Flow
-from belvedere.observatory.members.actions import sender_of
-from belvedere.observatory.members.models import Group
 from belvedere.observatory.publication import frozen
 
 api = NinjaAPI(title="Belvédère", version=__version__, description="Flux B2 chiffrés en entrée, accusés et chiffres publiés en sortie.")
-
-
-class SenderToken(HttpBearer):
-    """A sender's token stands for its group."""
-
-    def authenticate(self, request: HttpRequest, token: str) -> Group | None:
-        return sender_of(token)
-
-
-class MarketSession(SessionAuth):
-    """A signed-in person who may see the market."""
-
-    def authenticate(self, request: HttpRequest, key: str | None) -> object | None:
-        return request.user if can(request.user, Action.SEE_MARKET) else None
-
-
-class Receipt(Schema):
-    """The receipt of a flow."""
-
-    receipt: int
-    state: str
-    state_label: str
-    member: str | None
-    records: int
-    invoices: int
-    lines: int
-    amount_billed: int
-    duplicate_of: int | None
-    findings: list[dict[str, Any]]
-
-
-class Problem(Schema):
-    """A refusal: stable code, what happened, what to do."""
-
-    code: str
-    message: str
-
-
-def _receipt(flow: Flow) -> Receipt:
-    return Receipt(
-        receipt=flow.pk, state=flow.state, state_label=flow.get_state_display(), member=flow.member.name if flow.member else None,
-        records=flow.records, invoices=flow.invoices, lines=flow.lines, amount_billed=flow.amount_billed,
-        duplicate_of=flow.duplicate_of_id, findings=flow.findings,
-    )  # fmt: skip
+api.add_router("/uploads", uploads)
+PIECE = 1024 * 1024
+PAGE = 100
 
 
 @api.get("/certificate", summary="Certificat de réception (PEM)", auth=None)
 def certificate(request: HttpRequest) -> HttpResponse:
-    return HttpResponse(vault.certificate_pem(), content_type="application/x-pem-file")
+    return HttpResponse(keyring.certificate_pem(), content_type="application/x-pem-file")
 
 
-@api.post("/flows", response={202: Receipt, 413: Problem}, auth=SenderToken(), summary="Déposer un flux chiffré (CMS)")
-def deposit(request: HttpRequest) -> tuple[int, Receipt | Problem]:
-    body = request.body
-    if len(body) > MAX_CLEAR_BYTES:
-        return 413, Problem(code="P602", message="Fichier trop gros : découpez l’envoi.")
-    flow = actions.receive(group=request.auth, sealed=body, channel="api", file_name=request.headers.get("X-File-Name", ""))  # type: ignore[attr-defined]
-    return 202, _receipt(flow)
+@api.get("/receipt-keys", summary="Clé publique qui vérifie les accusés (JWKS)", auth=None)
+def receipt_keys(request: HttpRequest) -> dict[str, Any]:
+    return receipts.jwks()
 
 
-@api.get("/flows/{number}", response={200: Receipt, 404: Problem}, auth=SenderToken(), summary="Accusé d’un flux")
+@api.post("/oauth/token", summary="Jeton d’accès OAuth2 (client_credentials)", auth=None)
+def token(request: HttpRequest) -> HttpResponse:
+    """Corps de formulaire : grant_type=client_credentials ; client et secret en Basic ou dans le formulaire."""
+    return issue_token(request)
+
+
+def _body(request: HttpRequest) -> Iterator[bytes]:
+    while piece := request.read(PIECE):
+        yield piece
+
+
+@api.post(
+    "/flows",
+    response={202: Receipt, 200: Receipt, 411: Problem, 413: Problem, 422: Problem, 429: Problem},
+    auth=Sender(),
+    summary="Déposer un flux chiffré (CMS)",
+)
+def deposit(request: HttpRequest, response: HttpResponse) -> tuple[int, Receipt | Problem]:
+    """Corps : l’enveloppe CMS. En-têtes : X-File-Name, Idempotency-Key (le même envoi rend le même accusé), X-Test: 1 (contrôlé, jamais compté)."""
+    sender = request.auth  # type: ignore[attr-defined]
+    length = request.headers.get("Content-Length", "")
+    if not length.isdecimal():
+        return 411, problem("P411")
+    if int(length) > MAX_CLEAR_BYTES:
+        return 413, problem("P413")
+    key = (request.headers.get("Idempotency-Key") or "")[:80] or None
+    before = Flow.objects.filter(group=sender.group, idempotency_key=key).exists() if key else False
+    try:
+        flow = reception.receive(
+            group=sender.group, sender=sender, sealed=_body(request), channel="api", file_name=request.headers.get("X-File-Name", ""),
+            test=request.headers.get("X-Test", "") in ("1", "true"), key=key,
+        )  # fmt: skip
+    except reception.Busy:
+        response["Retry-After"] = str(reception.RETRY_SECONDS)
+        return 429, problem("P429")
+    except reception.KeyReused:
+        return 422, problem("P422")
+    response["Location"] = request.build_absolute_uri(f"{request.path.rstrip('/')}/{flow.pk}")
+    return 200 if before else 202, receipt_of(flow)
+
+
+def _own(request: HttpRequest) -> Any:
+    return Flow.objects.select_related("member", "group").filter(group=request.auth.group)  # type: ignore[attr-defined]
+
+
+@api.get("/flows", response=list[Receipt], auth=Sender(), summary="Accusés du groupe, du plus ancien au plus récent")
+def listing(request: HttpRequest, after: int = 0) -> list[Receipt]:
+    """`after` : dernier numéro déjà lu ; cent accusés au plus."""
+    return [receipt_of(flow) for flow in _own(request).filter(pk__gt=after).order_by("pk")[:PAGE]]
+
+
+@api.get("/flows/{number}", response={200: Receipt, 404: Problem}, auth=Sender(), summary="Accusé d’un flux")
 def receipt(request: HttpRequest, number: int) -> tuple[int, Receipt | Problem]:
-    flow = Flow.objects.select_related("member").filter(pk=number, group=request.auth).first()  # type: ignore[attr-defined]
-    return (200, _receipt(flow)) if flow else (404, Problem(code="P404", message="Accusé inconnu."))
+    flow = _own(request).filter(pk=number).first()
+    return (200, receipt_of(flow)) if flow else (404, problem("P404"))
+
+
+@api.put("/webhook", response={200: WebhookOut, 400: Problem}, auth=Sender(), summary="Être rappelé quand un flux est traité")
+def set_webhook(request: HttpRequest, body: WebhookIn) -> tuple[int, WebhookOut | Problem]:
+    """Les messages suivent la norme Standard Webhooks ; le secret n’est montré qu’ici."""
+    try:
+        secret = webhooks.register(group=request.auth.group, url=body.url, by=request.auth.client_id)  # type: ignore[attr-defined]
+    except webhooks.BadAddress as error:
+        return 400, Problem(code="P400", message=str(error), remedy="Donnez une adresse https publique.")
+    return 200, WebhookOut(url=body.url, secret=secret)
 
 
 @api.get(
     "/cells",
     response={200: dict[str, Any], 400: Problem, 404: Problem},
-    auth=[SenderToken(), MarketSession()],
+    auth=[Sender(), MarketSession()],
     summary="Une cellule de la publication en cours",
 )
 def cell(request: HttpRequest) -> tuple[int, dict[str, Any] | Problem]:

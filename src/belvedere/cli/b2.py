@@ -3,16 +3,19 @@
 import argparse
 import datetime as dt
 import json
+import secrets
 import sys
-from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from belvedere.cli.french import EXIT_OK, EXIT_REFUSED, EXIT_REMARKS, Parser
-from belvedere.engine.b2.controls import control, refused
 from belvedere.engine.b2.findings import B2Error, Finding
 from belvedere.engine.b2.layouts import all_layouts, layout
-from belvedere.engine.b2.records import KINDS, frame
+from belvedere.engine.b2.unwrap import gunzipped
+from belvedere.engine.nomenclature import lpp_reference
+from belvedere.engine.privacy.pseudonyms import PseudonymKeys
 from belvedere.engine.sector.billing import make_sector, month_file
+from belvedere.engine.warehouse.intake import Examined, examine
 
 
 def register(commands: argparse._SubParsersAction) -> None:
@@ -31,6 +34,7 @@ def register(commands: argparse._SubParsersAction) -> None:
     generate.set_defaults(run=_generate)
     check = tools.add_parser("check", help="contrôle un fichier B2")
     check.add_argument("file", type=Path, metavar="FICHIER")
+    check.add_argument("--policy", choices=["whole", "invoice"], default="whole", help="ce que refuse une erreur dans une facture")
     check.add_argument("--json", action="store_true", help="réponse en JSON")
     check.set_defaults(run=_check)
     show = tools.add_parser("layout", help="dessin d’un type d’enregistrement, par exemple 4F")
@@ -67,29 +71,48 @@ def _generate(options: argparse.Namespace) -> int:
     return EXIT_OK
 
 
+def pieces(path: Path) -> Iterator[bytes]:
+    """A clear file, gzipped or not, by pieces."""
+
+    def read() -> Iterator[bytes]:
+        with path.open("rb") as stream:
+            while piece := stream.read(1024 * 1024):
+                yield piece
+
+    return gunzipped(read())
+
+
+def check_chunks(chunks: Iterable[bytes], policy: str = "whole") -> Examined:
+    """What the observatory would say of a clear file. Pseudonyms are made with keys that are forgotten at once."""
+    keys = PseudonymKeys(secrets.token_bytes(32), secrets.token_bytes(32))
+    return examine(chunks, keys=keys, policy=policy, reference=lpp_reference.shipped())
+
+
 def check_bytes(content: bytes) -> tuple[dict[str, int], list[Finding]]:
     """(number of records by type, findings) of a clear B2 file."""
-    try:
-        records = frame(content)
-    except B2Error as error:
-        return {}, [error.finding]
-    counts = Counter(KINDS[code] for code in records.kind.tolist())
-    return dict(sorted(counts.items())), control(records)
+    found = check_chunks([content])
+    return dict(sorted(found.counts.items())), found.findings
 
 
 def _check(options: argparse.Namespace) -> int:
-    counts, findings = check_bytes(options.file.read_bytes())
-    accepted = not refused(findings)
+    try:
+        found = check_chunks(pieces(options.file), options.policy)
+    except B2Error as error:
+        found = Examined(findings=[error.finding], refused=True)
     if options.json:
-        json.dump({"accepted": accepted, "counts": counts, "findings": [f.as_dict() for f in findings]}, sys.stdout, ensure_ascii=False)
+        json.dump({
+            "accepted": not found.refused, "counts": dict(sorted(found.counts.items())), "invoices": found.invoices, "lines": found.lines,
+            "amount_billed": found.amount_billed, "amount_amo": found.amount_amo, "refused_invoices": found.refused_invoices,
+            "findings": [item.as_dict() for item in found.findings],
+        }, sys.stdout, ensure_ascii=False)  # fmt: skip
         print()
     else:
-        for item in findings:
+        for item in found.findings:
             where = f"enregistrement {item.record}" if item.record else "fichier"
             where += f", position {item.position}" if item.position else ""
             print(f"{item.code} [{'refus' if item.severity == 'error' else 'remarque'}] {where} : {item.message}\n      → {item.remedy}")
-        print(("Accepté" if accepted else "Refusé") + f", {sum(counts.values())} enregistrements, {len(findings)} anomalie(s).")
-    return EXIT_REFUSED if not accepted else EXIT_REMARKS if findings else EXIT_OK
+        print(("Refusé" if found.refused else "Accepté") + f", {found.records} enregistrements, {len(found.findings)} anomalie(s).")
+    return EXIT_REFUSED if found.refused else EXIT_REMARKS if found.findings else EXIT_OK
 
 
 def _layout(options: argparse.Namespace) -> int:

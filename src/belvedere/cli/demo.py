@@ -92,8 +92,7 @@ def build(options: argparse.Namespace, tell: Callable[[str, float], None], start
     from belvedere.cli.serve import start_worker, stop_worker
     from belvedere.engine.b2.envelope import seal
     from belvedere.engine.sector.billing import make_sector, month_file
-    from belvedere.observatory.collect import actions as collect
-    from belvedere.observatory.collect import vault, worker
+    from belvedere.observatory.collect import inbox, keyring, reception, worker
     from belvedere.observatory.collect.models import COUNTED, Flow
     from belvedere.observatory.members.models import Federation, Member
     from belvedere.observatory.publication import actions as publication
@@ -107,25 +106,24 @@ def build(options: argparse.Namespace, tell: Callable[[str, float], None], start
     sign_ins = _people(groups, sector, password)
     helper = start_worker()
     try:
-        certificate = vault.certificate()
+        certificate = keyring.certificate()
         total = options.months * options.providers
         for month in range(options.months):
             for rank in range(options.providers):
                 clear = month_file(sector, rank, month)
                 if clear:
                     name = f"{sector.providers[rank].finess}-{sector.month(month):%Y-%m}.b2"
-                    collect.receive(group=groups[sector.providers[rank].group], sealed=seal(clear, certificate), channel="folder", file_name=name)
+                    reception.receive(group=groups[sector.providers[rank].group], sealed=seal(clear, certificate), channel="folder", file_name=name)
             tell("Envoi des flux chiffrés", (month + 1) * options.providers / total)
         waiting = Flow.objects.filter(settled_at=None).count()
-        while flow := collect.claim():
-            collect.settle(flow)
-            left = Flow.objects.filter(settled_at=None).count()
+        while left := Flow.objects.filter(settled_at=None).count():
             tell("Contrôle, pseudonymes, faits", 1 - left / max(waiting, 1))
-        while Flow.objects.filter(settled_at=None).exists():
-            time.sleep(0.05)
+            stop_at = time.monotonic() + 0.5
+            worker.drain(lambda until=stop_at: time.monotonic() > until) or time.sleep(0.05)
+        tell("Contrôle, pseudonymes, faits", 1.0)
     finally:
         stop_worker(helper)
-    worker.take_inbox()
+    inbox.take()
     tell("Calcul et protection du marché", 0.1)
     last = sector.month(options.months - 1)
     release = publication.compute_release(

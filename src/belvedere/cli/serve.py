@@ -29,12 +29,12 @@ def prepare() -> None:
     """Bring the database and the keys of the data folder up to date (Django being started)."""
     from django.core.management import call_command
 
-    from belvedere.observatory.collect import vault
+    from belvedere.observatory.collect import keyring
     from belvedere.observatory.environment import data_dir
 
     (data_dir() / "static").mkdir(parents=True, exist_ok=True)
     call_command("migrate", verbosity=0, interactive=False)
-    vault.create_keys()
+    keyring.create_keys()
 
 
 def start_worker() -> subprocess.Popen:
@@ -101,8 +101,8 @@ def _keys(options: argparse.Namespace) -> int:
     from belvedere.cli import use_data
 
     use_data(options.data)
-    from belvedere.observatory.collect import vault
+    from belvedere.observatory.collect import keyring
 
-    vault.create_keys()
-    print(f"Clés en place dans {vault.keys_dir()} ; certificat public : reception.crt")
+    keyring.create_keys()
+    print(f"Clés en place dans {keyring.keys_dir()} ; certificat public : reception.crt")
     return EXIT_OK

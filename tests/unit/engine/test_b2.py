@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 from belvedere.engine.b2 import digits, keys
-from belvedere.engine.b2.controls import calendar_ok, control
-from belvedere.engine.b2.envelope import open_sealed, seal
+from belvedere.engine.b2.controls import control_bytes
 from belvedere.engine.b2.findings import B2Error, rules
+from belvedere.engine.b2.framing import frame
 from belvedere.engine.b2.layouts import all_layouts, layout
 from belvedere.engine.b2.lines import read_lines, share_out
-from belvedere.engine.b2.records import KINDS, frame
+from belvedere.engine.b2.records import KINDS
+from belvedere.engine.b2.values import calendar_ok
 from tests.flows import a_file, sector
 
 # The worked example of the norm's reference (§16), one record a line.
@@ -81,7 +82,7 @@ def test_layouts_cover_both_families():
 def test_worked_example_is_clean():
     records = frame(CLEAR)
     assert [KINDS[code] for code in records.kind] == ["000", "1", "2", "4", "4F", "5", "6", "999"]
-    assert control(records) == []
+    assert control_bytes(CLEAR) == []
     lines = read_lines(records)
     assert lines.columns["lpp"].tolist() == [1100034]
     assert lines.columns["amount_amo"].tolist() == [5000]
@@ -95,7 +96,7 @@ def test_worked_example_is_clean():
 def test_line_ends_are_tolerated_and_told(end, final):
     text = end.join(line.ljust(128).encode() for line in EXAMPLE) + (end if final else b"")
     records = frame(text)
-    assert [item.code for item in control(records)] == ["F010"]
+    assert [item.code for item in control_bytes(text)] == ["F010"]
     assert read_lines(records).columns["amount_billed"].tolist() == [5000]
 
 
@@ -142,7 +143,7 @@ def test_cp_file_reads():
         content = a_file(provider.rank, rank)
         if content:
             assert frame(content).family == "CP"
-            assert control(frame(content)) == []
+            assert control_bytes(content) == []
             return
     pytest.fail("the establishment billed nothing in three months")
 
@@ -152,22 +153,6 @@ def test_zone_lookup():
     assert (zone.start, zone.end) == (43, 55)
     with pytest.raises(KeyError):
         layout("4F", "STD")["nope"]
-
-
-def test_seal_round_trip_and_refusals(data_folder):
-    from belvedere.observatory.collect import vault
-
-    key = vault.reception_key(data_folder / "keys")
-    sealed = seal(CLEAR, vault.certificate())
-    assert CLEAR not in sealed
-    assert open_sealed(sealed, key) == CLEAR
-    for broken in (b"", CLEAR, sealed[:-40], sealed[:300] + bytes(20) + sealed[320:]):
-        with pytest.raises(B2Error) as caught:
-            open_sealed(broken, key)
-        assert caught.value.finding.code == "E701"
-    with pytest.raises(B2Error) as caught:
-        open_sealed(sealed, key, limit=100)
-    assert caught.value.finding.code == "P602"
 
 
 def test_every_rule_says_what_and_what_to_do():

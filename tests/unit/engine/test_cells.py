@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from belvedere.engine.b2.framing import frame
 from belvedere.engine.b2.lines import read_lines
-from belvedere.engine.b2.records import frame
 from belvedere.engine.indicators import cells, own
 from belvedere.engine.indicators.lattice import release_lattice, years
 from belvedere.engine.nomenclature.products import SUPPLY_MODES, families, products

@@ -6,17 +6,17 @@ import pytest
 from django.utils import timezone
 
 from belvedere.engine.b2.envelope import seal
-from belvedere.observatory.collect import actions, vault, worker
+from belvedere.observatory.collect import inbox, keyring, queue, reception, settlement, vault, worker
 from belvedere.observatory.collect.models import COUNTED, SETTLED, TRANSITIONS, DataFile, Flow, State
 from belvedere.observatory.journal.models import Entry
 from tests.flows import a_file, assert_no_identity, first_of, patched, sector
 
 
 def send(group, clear):
-    flow = actions.receive(group=group, sealed=seal(clear, vault.certificate()), channel="api", file_name="f.b2")
-    leased = actions.claim()
+    flow = reception.receive(group=group, sealed=seal(clear, keyring.certificate()), channel="api", file_name="f.b2")
+    leased = queue.claim()
     assert leased.pk == flow.pk
-    return actions.settle(leased)
+    return worker.settle(leased)
 
 
 def test_an_accepted_flow_is_counted_with_its_receipt(groups, data_folder):
@@ -66,46 +66,46 @@ def test_a_refused_flow_has_its_own_error_and_leaves_nothing(groups, data_folder
     assert not vault.sealed_path(flow.sealed_name).exists()
 
 
-def test_what_is_not_sealed_for_us_is_refused(groups):
-    actions.receive(group=groups[0], sealed=a_file(), channel="api", file_name="clair.b2")
-    flow = actions.settle(actions.claim())
-    assert [item["code"] for item in flow.findings] == ["E701"]
+def test_what_is_not_sealed_is_refused_and_never_written(groups, data_folder):
+    reception.receive(group=groups[0], sealed=a_file(), channel="api", file_name="clair.b2")
+    flow = Flow.objects.get()
+    assert (flow.state, [item["code"] for item in flow.findings]) == (State.REFUSED, ["E703"])
+    assert flow.receipt and not list((data_folder / "sealed").glob("*")) and not list((data_folder / "incoming").glob("*"))
 
 
 def test_a_dead_worker_loses_nothing_and_counts_nothing_twice(groups):
-    actions.receive(group=groups[0], sealed=seal(a_file(), vault.certificate()), channel="api", file_name="f.b2")
-    dead = actions.claim()
-    assert actions.claim() is None
+    reception.receive(group=groups[0], sealed=seal(a_file(), keyring.certificate()), channel="api", file_name="f.b2")
+    dead = queue.claim()
+    assert queue.claim() is None
     Flow.objects.filter(pk=dead.pk).update(lease_until=timezone.now() - dt.timedelta(seconds=1))
-    second = actions.claim()
+    second = queue.claim()
     assert (second.pk, second.tries) == (dead.pk, 2)
-    assert actions.settle(second).state == State.ACCEPTED
+    assert worker.settle(second).state == State.ACCEPTED
     # The first worker wakes up and finishes: the constraint and the lease leave one count.
-    actions.settle(dead)
+    worker.settle(dead)
     assert DataFile.objects.count() == 1
     assert Flow.objects.filter(state__in=COUNTED).count() == 1
 
 
 def test_a_flow_that_always_fails_is_given_up_with_a_receipt(groups, monkeypatch):
-    actions.receive(group=groups[0], sealed=seal(a_file(), vault.certificate()), channel="api", file_name="f.b2")
-    monkeypatch.setattr(actions, "settle", lambda flow: 1 / 0)
-    for _ in range(actions.MAX_TRIES):
-        worker.drain()
-        Flow.objects.filter(state=State.RUNNING).update(lease_until=timezone.now() - dt.timedelta(seconds=1))
+    reception.receive(group=groups[0], sealed=seal(a_file(), keyring.certificate()), channel="api", file_name="f.b2")
+    monkeypatch.setattr(settlement, "settle", lambda flow: 1 / 0)
+    monkeypatch.setattr(worker.time, "sleep", lambda seconds: None)
+    worker.drain()
     flow = Flow.objects.get()
     assert flow.state == State.REFUSED
     assert [item["code"] for item in flow.findings] == ["X901"]
 
 
 def test_the_watched_folder_takes_sealed_files_of_known_members(groups, data_folder, monkeypatch):
-    monkeypatch.setattr(worker, "SETTLE_AGE", 0.0)
+    monkeypatch.setattr(inbox, "SETTLE_AGE", 0.0)
     folder = data_folder / "inbox" / str(sector().providers[0].finess)
     folder.mkdir(parents=True)
-    (folder / "janvier.p7m").write_bytes(seal(a_file(), vault.certificate()))
+    (folder / "janvier.p7m").write_bytes(seal(a_file(), keyring.certificate()))
     stranger = data_folder / "inbox" / "999999999"
     stranger.mkdir()
     (stranger / "x.p7m").write_bytes(b"x")
-    assert worker.take_inbox() == 1
+    assert inbox.take() == 1
     worker.drain()
     assert Flow.objects.get().state == State.ACCEPTED
     assert (stranger / "x.p7m").exists()

@@ -7,7 +7,7 @@ reference documentation are all made from this table. Source: reference of the n
 
 import csv
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 
 RECORD_LENGTH = 128
@@ -45,10 +45,13 @@ class Layout:
     family: str
     zones: tuple[Zone, ...]
 
+    @cached_property
+    def _by_name(self) -> dict[str, Zone]:
+        return {zone.name: zone for zone in reversed(self.zones)}
+
     def __getitem__(self, name: str) -> Zone:
-        for zone in self.zones:
-            if zone.name == name:
-                return zone
+        if name in self._by_name:
+            return self._by_name[name]
         raise KeyError(f"record {self.record} ({self.family}) has no zone {name!r}")
 
 
@@ -73,6 +76,9 @@ def all_layouts() -> dict[tuple[str, str], Layout]:
     return {key: Layout(*key, tuple(zones)) for key, zones in rows.items()}
 
 
-def layout(record: str, family: str) -> Layout:
-    """The layout of one record type, e.g. ``layout("4F", "STD")``; KeyError when there is none."""
+def layout(record: str, family: str, *, old: bool = False) -> Layout:
+    """The layout of one record type, e.g. ``layout("4F", "STD")``; KeyError when there is none. `old` asks
+    for the layout of the edition of 02/2003 where there is one (§13)."""
+    if old and (record, f"{family}-2003") in all_layouts():
+        return all_layouts()[record, f"{family}-2003"]
     return all_layouts()[record, family]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from belvedere.engine.b2.records import Records
+from belvedere.engine.b2.values import lpp_numbers
 
 
 @dataclass(frozen=True)
@@ -72,13 +73,13 @@ SOURCES = {
         supply_type="",
     ),
 }
-LPP_DIGITS = 7
 
 
 @dataclass
 class Lines:
     """Columns of n lines. `columns` are int64 (amounts in cents, dates AAMMJJ as they are written);
-    `nir` is (n, 13) uint8 and never leaves memory; `record` is the 1-based record number of the line."""
+    `nir` is (invoices, 13) uint8 and never leaves memory; `record` is the 1-based record number of the line;
+    `patients_key` holds the person's key by invoice, and each line's invoice."""
 
     columns: dict[str, np.ndarray]
     nir: np.ndarray
@@ -112,18 +113,22 @@ def share_out(totals: np.ndarray, owner: np.ndarray, weights: np.ndarray) -> np.
     return amount * after // whole - amount * before // whole
 
 
-def read_lines(records: Records) -> Lines:
-    """Assemble the lines of a framed file whose structure was controlled."""
+def read_lines(records: Records, refused: np.ndarray | None = None) -> Lines:
+    """Assemble the lines of records whose structure was controlled, less those of the `refused` invoices
+    ((invoices,) bool)."""
     source = SOURCES[records.family]
     base_at, detail_at = records.rows(source.base), records.rows(source.detail)
     base_of_detail = np.searchsorted(base_at, detail_at) - 1
     bare = np.bincount(base_of_detail, minlength=len(base_at))[: len(base_at)] == 0
     at = np.concatenate([detail_at, base_at[bare]])
     order = np.argsort(at, kind="stable")
-    at = at[order]
     base = np.concatenate([base_of_detail, np.flatnonzero(bare)])[order]
     invoice_at = records.rows("2")
     invoice = np.searchsorted(invoice_at, base_at[base]) - 1
+    if refused is not None and refused.any():
+        kept = ~refused[invoice]
+        order, base, invoice = order[kept], base[kept], invoice[kept]
+    at = at[order]
 
     columns = {name: records.number("2", zone)[invoice] if zone else np.zeros(len(at), np.int64) for name, zone in source.invoice.items()}
     for absent in ("prescriber_no", "prescriber_specialty"):
@@ -133,10 +138,7 @@ def read_lines(records: Records) -> Lines:
     def item(zone: str) -> np.ndarray:
         return np.concatenate([records.number(source.detail, zone), padding])[order]
 
-    lpp_text = records.text(source.detail, "lpp_code")[:, :LPP_DIGITS].astype(np.int64) - 48
-    known = ((lpp_text >= 0) & (lpp_text <= 9)).all(axis=1)
-    lpp = np.where(known, lpp_text @ 10 ** np.arange(LPP_DIGITS - 1, -1, -1), 0)
-    columns["lpp"] = np.concatenate([lpp, padding])[order]
+    columns["lpp"] = np.concatenate([lpp_numbers(records, source.detail), padding])[order]
     columns["units"] = item(source.item["units"])
     weight = np.where(item(source.item["item_base"]) > 0, item(source.item["item_base"]), 0)
     for name, zone in source.line.items():
@@ -152,4 +154,5 @@ def read_lines(records: Records) -> Lines:
         "birth_date": records.number("2", "birth_date"),
         "birth_rank": records.number("2", "birth_rank"),
     }
-    return Lines(columns, persons["nir"][invoice], supply, at + 1, len(invoice_at), {**persons, "invoice": invoice})
+    kept_invoices = len(invoice_at) - (int(refused.sum()) if refused is not None else 0)
+    return Lines(columns, persons["nir"], supply, at + records.start + 1, kept_invoices, {**persons, "invoice": invoice})

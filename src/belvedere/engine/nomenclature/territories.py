@@ -54,11 +54,16 @@ def region_of() -> dict[str, str]:
 
 
 def department_rank_of_caisse(caisses: np.ndarray) -> np.ndarray:
-    """Rank in `departments()` of the department of each fund code (3 digits); -1 when unknown."""
-    table = np.full(1000, -1, dtype=np.int16)
+    """Rank in `departments()` of the department of each fund code (3 digits); the number of departments when unknown."""
+    return _rank_table()[np.clip(caisses, 0, 999)]
+
+
+@cache
+def _rank_table() -> np.ndarray:
+    table = np.full(1000, len(departments()), dtype=np.int32)
     ranks = {item.code: rank for rank, item in enumerate(departments())}
     for caisse in range(1000):
         text = f"{caisse:03d}"
         code = {"201": "2A", "202": "2B"}.get(text, text if text.startswith("97") else text[:2])
-        table[caisse] = ranks.get(code, -1)
-    return table[np.clip(caisses, 0, 999)]
+        table[caisse] = ranks.get(code, len(ranks))
+    return table

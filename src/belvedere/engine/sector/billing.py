@@ -84,6 +84,10 @@ def month_lines(sector: Sector, provider: int, rank: int) -> dict[str, np.ndarra
     units = np.concatenate([p[2] for p in pieces])
     day = np.concatenate([np.full(len(p[0]), p[3]) for p in pieces])
     days = np.concatenate([p[4] for p in pieces])
+    # Two episodes of one person may call for the same product: it is delivered, and billed, once.
+    _, first = np.unique((people.patient[ids] * 10**7 + lpp) * 100 + day, return_index=True)
+    first.sort()
+    ids, lpp, units, day, days = ids[first], lpp[first], units[first], day[first], days[first]
     order = np.lexsort((np.arange(len(ids)), day, ids))
     ids, lpp, units, day, days = ids[order], lpp[order], units[order], day[order], days[order]
     price = {code: tariff(code, month.isoformat()) or 0 for code in np.unique(lpp).tolist()}

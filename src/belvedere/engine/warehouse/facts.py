@@ -1,5 +1,7 @@
 """From billing lines to facts: persons replaced by pseudonyms, dates made real, places named."""
 
+from functools import cache
+
 import numpy as np
 import pyarrow as pa
 
@@ -9,6 +11,14 @@ from belvedere.engine.privacy import pseudonyms
 from belvedere.engine.warehouse.schema import FACTS
 
 UNKNOWN_DEPARTMENT = "XX"
+_LETTERS = pa.array([bytes([code]).decode("ascii", "replace") for code in range(256)])
+_SEX = np.zeros(256, dtype=np.int8)  # by first character of the NIR
+_SEX[[ord(c) for c in "1357"]], _SEX[[ord(c) for c in "2468"]] = 1, 2
+
+
+@cache
+def _department_names() -> pa.Array:
+    return pa.array([item.code for item in departments()] + [UNKNOWN_DEPARTMENT])
 
 
 def to_days(dates: np.ndarray) -> np.ndarray:
@@ -30,10 +40,7 @@ def build(lines: Lines, *, keys: pseudonyms.PseudonymKeys, member_id: int, flow_
     column, person = lines.columns, lines.patients_key
     patient = pseudonyms.patients(person["nir"], person["birth_date"], person["birth_rank"], keys)[person["invoice"]]
     act = to_days(column["act_date"])
-    names = np.array([item.code for item in departments()] + [UNKNOWN_DEPARTMENT])
-    first = lines.nir[:, 0].astype(np.int16) - 48
-    sex = np.select([np.isin(first, (1, 3, 5, 7)), np.isin(first, (2, 4, 6, 8))], [1, 2], 0)
-    letters = np.array([bytes([code]).decode("ascii", "replace") for code in range(256)])
+    sex = _SEX[lines.nir[:, 0]][person["invoice"]]
     made = {
         "flow_id": np.full(len(lines), flow_id),
         "member_id": np.full(len(lines), member_id),
@@ -43,13 +50,13 @@ def build(lines: Lines, *, keys: pseudonyms.PseudonymKeys, member_id: int, flow_
         "patient_bucket": patient % pseudonyms.BUCKETS,
         "sex": sex,
         "age": ages(column["birth_date"], column["act_date"]),
-        "department": names[department_rank_of_caisse(column["caisse"])],
+        "department": pa.DictionaryArray.from_arrays(department_rank_of_caisse(column["caisse"]), _department_names()),
         "regime": column["regime"],
         "period": act.astype("datetime64[M]").astype("datetime64[D]"),
         "act_date": act,
         "invoice_date": to_days(column["invoice_date"]),
         "lpp": column["lpp"],
-        "supply_type": letters[lines.supply_type],
+        "supply_type": pa.DictionaryArray.from_arrays(lines.supply_type, _LETTERS),
         "units": column["units"],
         "amount_base": column["amount_base"],
         "amount_amo": column["amount_amo"],
@@ -59,4 +66,12 @@ def build(lines: Lines, *, keys: pseudonyms.PseudonymKeys, member_id: int, flow_
         "prescriber_specialty": column["prescriber_specialty"],
         "nature": column["nature"],
     }
-    return pa.table([pa.array(made[field.name]).cast(field.type) for field in FACTS], schema=FACTS)
+    return pa.table([_column(made[field.name], field.type) for field in FACTS], schema=FACTS)
+
+
+def _column(values: np.ndarray | pa.Array, kind: pa.DataType) -> pa.Array:
+    if isinstance(values, pa.Array):
+        return values.cast(kind)
+    if pa.types.is_integer(kind):
+        return pa.array(values.astype(kind.to_pandas_dtype(), copy=False))
+    return pa.array(values).cast(kind)

@@ -1,5 +1,6 @@
 """Immutable Parquet files: written and synced first, listed second (by the application's database)."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -8,20 +9,71 @@ import pyarrow.parquet as pq
 
 from belvedere.engine.warehouse.schema import PSEUDONYMS
 
+ROW_GROUP = 122_880
+
+
+class Writer:
+    """Writes a fact file batch by batch, in row groups of at least `ROW_GROUP` rows. Nothing stands at `path`
+    before `close`. No statistics are kept on pseudonyms, so that an erased one survives in no footer."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._partial = path, path.with_suffix(".partial")
+        self._held: list[pa.Table] = []
+        self._rows = 0
+        self._writer: pq.ParquetWriter | None = None
+
+    def write(self, table: pa.Table) -> None:
+        """Add rows of the schema FACTS."""
+        self._held.append(table)
+        self._rows += len(table)
+        if self._rows >= ROW_GROUP:
+            self._flush()
+
+    def _flush(self) -> None:
+        if not self._held:
+            return
+        if self._writer is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            measured = [name for name in self._held[0].column_names if name not in PSEUDONYMS]
+            self._writer = pq.ParquetWriter(
+                self._partial, self._held[0].schema, compression="zstd", compression_level=1, write_statistics=measured, use_dictionary=measured
+            )
+        self._writer.write_table(pa.concat_tables(self._held))
+        self._held, self._rows = [], 0
+
+    def close(self) -> int:
+        """Make the file durable under its name; returns its size in bytes. At least one row must have come."""
+        self._flush()
+        if self._writer is None:
+            raise ValueError("a fact file has at least one row")
+        self._writer.close()
+        self._writer = None
+        with self._partial.open("rb") as stream:
+            os.fsync(stream.fileno())
+        self._partial.rename(self._path)
+        descriptor = os.open(self._path.parent, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        return self._path.stat().st_size
+
+    def drop(self) -> None:
+        """Forget what was written and not closed."""
+        self._held = []
+        if self._writer is not None:
+            with contextlib.suppress(OSError):
+                self._writer.close()
+            self._writer = None
+        self._partial.unlink(missing_ok=True)
+
 
 def write(table: pa.Table, path: Path) -> int:
-    """Write a fact table durably; returns its size in bytes. No statistics are kept on pseudonyms, so that
-    an erased one survives in no footer."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    measured = [name for name in table.column_names if name not in PSEUDONYMS]
-    partial = path.with_suffix(".partial")
-    pq.write_table(table, partial, compression="zstd", compression_level=1, write_statistics=measured, use_dictionary=list(measured))
-    with partial.open("rb") as stream:
-        os.fsync(stream.fileno())
-    partial.rename(path)
-    descriptor = os.open(path.parent, os.O_RDONLY)
+    """Write a whole fact table durably; returns its size in bytes."""
+    writer = Writer(path)
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    return path.stat().st_size
+        writer.write(table)
+        return writer.close()
+    except BaseException:
+        writer.drop()
+        raise

@@ -1,22 +1,23 @@
-"""Files of the data folder: sealed flows, facts, and the keys of the reception."""
+"""Files of the data folder: sealed flows, facts, and what arrives. Nothing clear is ever written here."""
 
-import datetime as dt
+import hashlib
 import os
-from functools import cache
+import secrets
+import shutil
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.x509.oid import NameOID
-
-from belvedere.engine.privacy import pseudonyms
-from belvedere.observatory.environment import data_dir
+from belvedere.engine.b2.findings import B2Error, finding
+from belvedere.observatory.environment import data_dir, read
 
 
 def sealed_path(name: str) -> Path:
     """Where a sealed flow waits for its treatment."""
     return data_dir() / "sealed" / name
+
+
+def incoming_path(name: str) -> Path:
+    """Where the bytes of a sealed flow gather until they are whole."""
+    return data_dir() / "incoming" / name
 
 
 def facts_path(name: str) -> Path:
@@ -29,11 +30,25 @@ def inbox() -> Path:
     return data_dir() / "inbox"
 
 
+def sftp_root(client_id: str) -> Path:
+    """The folder of one SFTP sender, which it sees as the root."""
+    return data_dir() / "sftp" / client_id
+
+
 def keys_dir() -> Path:
     """Key files, readable by their owner alone."""
     path = data_dir() / "keys"
     path.mkdir(parents=True, exist_ok=True, mode=0o700)
     return path
+
+
+def sync_folder(path: Path) -> None:
+    """Make the entries of a folder durable."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_durably(path: Path, content: bytes) -> None:
@@ -43,64 +58,64 @@ def write_durably(path: Path, content: bytes) -> None:
         stream.write(content)
         stream.flush()
         os.fsync(stream.fileno())
-    descriptor = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_folder(path.parent)
 
 
-def create_keys() -> None:
-    """Make the keys that are missing: pseudonyms, and the reception's RSA key with its certificate (2 years)."""
-    folder = keys_dir()
-    if not (folder / "pseudonyms.json").exists():
-        pseudonyms.create_keys(folder / "pseudonyms.json")
-    if (folder / "reception.key").exists():
-        return
-    key = rsa.generate_private_key(public_exponent=65537, key_size=3072)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Belvedere - reception des flux")])
-    now = dt.datetime.now(dt.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(minutes=5))
-        .not_valid_after(now + dt.timedelta(days=730))
-        .add_extension(x509.KeyUsage(False, False, True, False, False, False, False, False, False), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    descriptor = os.open(folder / "reception.key", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(private)
-    (folder / "reception.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+def room() -> bool:
+    """Whether the disk has room for another deposit."""
+    data_dir().mkdir(parents=True, exist_ok=True)
+    return shutil.disk_usage(data_dir()).free > int(read("BELVEDERE_MIN_FREE_MB")) * 1_048_576
 
 
-@cache
-def reception_key(folder: Path) -> rsa.RSAPrivateKey:
-    """The private key that opens sealed flows; `pseudonyms.KeyFileError` when others can read it."""
-    path = folder / "reception.key"
-    if path.stat().st_mode & 0o077:
-        raise pseudonyms.KeyFileError("reception.key est lisible par d’autres : faites chmod 600.")
-    key = serialization.load_pem_private_key(path.read_bytes(), password=None)
-    if not isinstance(key, rsa.RSAPrivateKey):
-        raise pseudonyms.KeyFileError("reception.key n’est pas une clé RSA.")
-    return key
+class Deposit:
+    """Sealed bytes on their way to the disk. The first byte is looked at before anything is written: a clear
+    file, sent by mistake, never gets there (B2Error E703)."""
+
+    def __init__(self, name: str | None = None) -> None:
+        self.name = name or f"{secrets.token_hex(16)}.p7m"
+        self.size, self._digest, self._head = 0, hashlib.sha256(), b""
+        self._path = incoming_path(self.name)
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._stream = self._path.open("wb")
+
+    def write(self, piece: bytes) -> None:
+        if not self.size:
+            self._head += piece
+            if len(self._head) < 2:
+                return
+            if not looks_sealed(self._head):
+                raise B2Error(finding("E703"))
+            piece = self._head
+        self._stream.write(piece)
+        self._digest.update(piece)
+        self.size += len(piece)
+
+    def keep(self) -> str:
+        """Make the bytes durable in the sealed folder; returns their SHA-256."""
+        if not self.size:
+            self.drop()
+            raise B2Error(finding("E703"))
+        self._stream.flush()
+        os.fsync(self._stream.fileno())
+        self._stream.close()
+        move_to_sealed(self.name)
+        return self._digest.hexdigest()
+
+    def drop(self) -> None:
+        """Forget what was written."""
+        self._stream.close()
+        self._path.unlink(missing_ok=True)
 
 
-def certificate_pem() -> bytes:
-    """The reception's certificate, public."""
-    return (keys_dir() / "reception.crt").read_bytes()
+def looks_sealed(head: bytes) -> bool:
+    """Whether bytes begin like a CMS structure: an ASN.1 sequence with a long or indefinite length. A clear
+    B2 file begins with "000", which reads as a sequence of 48 bytes."""
+    return len(head) > 1 and head[0] == 0x30 and head[1] >= 0x80
 
 
-def certificate() -> x509.Certificate:
-    """The reception's certificate, for sealing."""
-    return x509.load_pem_x509_certificate(certificate_pem())
-
-
-@cache
-def pseudonym_keys(folder: Path) -> pseudonyms.PseudonymKeys:
-    """The pseudonym keys of a data folder."""
-    return pseudonyms.load_keys(folder / "pseudonyms.json")
+def move_to_sealed(name: str) -> None:
+    """Move whole, synced bytes from the incoming to the sealed folder."""
+    target = sealed_path(name)
+    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    incoming_path(name).rename(target)
+    sync_folder(target.parent)

@@ -1,65 +1,77 @@
-"""The worker: claims flows from the queue and settles them; also takes in the watched folder."""
+"""The worker: claims flows from the queue and settles them; takes in the watched folder, tells the senders."""
 
+import errno
 import logging
+import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 
-from django.db import close_old_connections
+from django.db import DatabaseError, OperationalError, close_old_connections
 
-from belvedere.observatory.collect import actions, vault
-from belvedere.observatory.members.models import Member
+from belvedere.observatory.collect import inbox, queue, receipts, settlement, sweeping, webhooks
+from belvedere.observatory.collect.models import Flow
 
 logger = logging.getLogger(__name__)
-SETTLE_AGE = 2.0  # seconds a dropped file must rest before it is taken, so that half a copy is not
+SWEEP_SECONDS = 300.0
+# A full or failing disk, however often it is met, says nothing about the flow being treated.
+NO_FAULT_OF_THE_FLOW = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
+ATTEMPTS = 4  # comparisons with a past that keeps changing before the flow is put back in the queue
 
 
-def _take(path: Path) -> int:
-    """Receive one dropped file; 1 if it was taken."""
-    number = path.parent.name
-    resting = path.is_file() and not path.name.startswith(".") and time.time() - path.stat().st_mtime >= SETTLE_AGE
-    if not resting or not number.isdecimal():
-        return 0
-    member = Member.objects.select_related("group").filter(finess=int(number)).first()
-    if member is None:
-        return 0
-    actions.receive(group=member.group, sealed=path.read_bytes(), channel="folder", file_name=path.name)
-    path.unlink(missing_ok=True)
-    return 1
-
-
-def take_inbox() -> int:
-    """Receive the sealed files dropped in the watched folder; returns how many were taken."""
-    taken = 0
-    if not vault.inbox().is_dir():
-        return 0
-    for path in sorted(vault.inbox().glob("*/*")):
+def settle(flow: Flow) -> Flow | None:
+    """Settle a leased flow, again when the past changed meanwhile; None when another worker has it."""
+    for _ in range(ATTEMPTS):
         try:
-            taken += _take(path)
-        except OSError as error:  # another worker took it, or it cannot be read: the others go on
-            logger.warning("dossier surveillé : %s", error.strerror)
-    return taken
+            return settlement.settle(flow)
+        except settlement.Conflict:
+            fresh = Flow.objects.select_related("group", "sender", "member").get(pk=flow.pk)
+            if fresh.tries != flow.tries or fresh.settled_at:
+                return fresh if fresh.settled_at else None
+            flow = fresh
+        except queue.LeaseLost:
+            return None
+    queue.release(os.getpid())
+    return None
 
 
 def drain(stop: Callable[[], bool] = lambda: False) -> int:
     """Settle every waiting flow; returns how many."""
     done = 0
-    while not stop() and (flow := actions.claim()) is not None:
+    while not stop() and (flow := queue.claim()) is not None:
         try:
-            actions.settle(flow)
-        except Exception:
-            # The lease will run out and the flow be tried again; its content must not reach the log.
-            logger.error("flux %s : traitement interrompu (essai %s)", flow.pk, flow.tries)
-            if flow.tries >= actions.MAX_TRIES:
-                actions.give_up(flow)
+            settled = settle(flow)
+            if settled is not None and not settled.handed_back:
+                receipts.hand_back(settled)
+        except Exception as error:
+            # The lease is given back and the flow tried again; its content must not reach the log.
+            queue.release(os.getpid())
+            if isinstance(error, OperationalError) or (isinstance(error, OSError) and error.errno in NO_FAULT_OF_THE_FLOW):
+                raise
+            logger.error("flux %s : traitement interrompu (essai %s, %s)", flow.pk, flow.tries, type(error).__name__)
+            if flow.tries >= queue.MAX_TRIES:
+                settlement.give_up(flow)
+            time.sleep(min(0.1 * 2**flow.tries, 5))
         done += 1
     return done
 
 
-def run(*, pause: float = 0.3, stop: Callable[[], bool] = lambda: False) -> None:
-    """Work until told to stop."""
-    while not stop():
-        take_inbox()
-        if not drain(stop):
+def run(*, pause: float = 0.2, stop: Callable[[], bool] = lambda: False) -> None:
+    """Work until told to stop, or until the process that started this one is gone."""
+    parent, swept = os.getppid(), time.monotonic() - SWEEP_SECONDS + 10
+    while not stop() and os.getppid() == parent:
+        try:
+            inbox.take()
+            done = drain(stop)
+            sweeping.hand_back_receipts()
+            webhooks.deliver_due()
+            if time.monotonic() - swept > SWEEP_SECONDS:
+                sweeping.sweep()
+                swept = time.monotonic()
+        except (OSError, DatabaseError) as error:  # a full disk, a database that restarts: wait and go on
+            logger.error("traitement suspendu : %s", type(error).__name__)
+            close_old_connections()
+            time.sleep(2)
+            continue
+        if not done:
             close_old_connections()
             time.sleep(pause)

@@ -4,6 +4,8 @@ import hashlib
 import secrets
 
 from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
 
 from belvedere.observatory.journal.actions import record
 from belvedere.observatory.members.models import Federation, Group, Member, SenderKey
@@ -32,7 +34,47 @@ def issue_sender_key(*, group: Group, label: str, by: str) -> str:
     return token
 
 
-def sender_of(token: str) -> Group | None:
-    """The group that a live token stands for."""
-    key = SenderKey.objects.select_related("group").filter(token_hash=token_hash(token), revoked_at=None).first()
-    return key.group if key else None
+@transaction.atomic
+def open_mailbox(*, sender: SenderKey, by: str) -> str:
+    """Give a sender its own deposit address and return the part before the @, shown once: who knows it may deposit."""
+    name = "depot-" + secrets.token_hex(16)
+    sender.mail_hash = token_hash(name)
+    sender.save(update_fields=["mail_hash"])
+    record(by=by, action="cle.adresse", subject=f"groupe:{sender.group_id}", label=sender.label)
+    return name
+
+
+@transaction.atomic
+def allow_sftp(*, sender: SenderKey, public_key: str, by: str) -> None:
+    """Let the holder of an SSH key deposit for this sender."""
+    sender.public_key = public_key.strip()
+    sender.save(update_fields=["public_key"])
+    record(by=by, action="cle.sftp", subject=f"groupe:{sender.group_id}", label=sender.label)
+
+
+@transaction.atomic
+def revoke(*, sender: SenderKey, by: str) -> None:
+    """End a sender key for every way in."""
+    sender.revoked_at = timezone.now()
+    sender.save(update_fields=["revoked_at"])
+    record(by=by, action="cle.revoquee", subject=f"groupe:{sender.group_id}", label=sender.label)
+
+
+def _live() -> QuerySet[SenderKey]:
+    return SenderKey.objects.select_related("group").filter(revoked_at=None)
+
+
+def sender_of(token: str) -> SenderKey | None:
+    """The live sender key of a token."""
+    return _live().filter(token_hash=token_hash(token)).first()
+
+
+def sender_by_id(client_id: str) -> SenderKey | None:
+    """The live sender key of a client identifier (`emetteur-12`)."""
+    number = client_id.removeprefix("emetteur-")
+    return _live().filter(pk=int(number)).first() if number.isdecimal() and len(number) < 12 else None
+
+
+def sender_by_mailbox(name: str) -> SenderKey | None:
+    """The live sender key of a deposit address."""
+    return _live().filter(mail_hash=token_hash(name.lower())).exclude(mail_hash="").first()

@@ -20,6 +20,10 @@ class Group(models.Model):
 
     name = models.CharField("nom", max_length=120, unique=True)
     federation = models.ForeignKey(Federation, models.PROTECT, null=True, blank=True, verbose_name="fédération")
+    refusal = models.CharField(
+        "refus", max_length=8, blank=True, choices=[("whole", "flux entier"), ("invoice", "par facture")],
+        help_text="Ce que refuse une erreur dans une facture ; vide : réglage général.",
+    )  # fmt: skip
 
     class Meta:
         verbose_name = "groupe"
@@ -47,13 +51,21 @@ class Member(models.Model):
 
 
 class SenderKey(models.Model):
-    """A token with which a group's software sends flows; only its hash is kept."""
+    """With what a group's software sends flows: a token (also the secret of OAuth2 client credentials), an
+    address for its mail, a public key for SFTP. Of what is secret only the hash is kept."""
 
-    group = models.ForeignKey(Group, models.CASCADE, verbose_name="groupe")
+    group = models.ForeignKey(Group, models.CASCADE, verbose_name="groupe", related_name="senders")
     label = models.CharField("libellé", max_length=80)
     token_hash = models.CharField("empreinte", max_length=64, unique=True)
+    mail_hash = models.CharField("empreinte de l’adresse de dépôt", max_length=64, blank=True, db_index=True)
+    public_key = models.TextField("clé publique SSH", blank=True)
     created_at = models.DateTimeField("créé le", auto_now_add=True)
     revoked_at = models.DateTimeField("révoqué le", null=True, blank=True)
 
     class Meta:
         verbose_name = "clé d’émetteur"
+
+    @property
+    def client_id(self) -> str:
+        """The public name of the sender: OAuth2 client and SFTP user."""
+        return f"emetteur-{self.pk}"

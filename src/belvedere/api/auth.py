@@ -1,0 +1,73 @@
+"""Who calls: a sender by its token or by an access token of OAuth2 client credentials, or a signed-in person."""
+
+import base64
+import binascii
+import datetime as dt
+import hmac
+import json
+
+import jwt
+from django.http import HttpRequest, HttpResponse
+from ninja.security import HttpBearer, SessionAuth
+
+from belvedere.observatory.accounts.permissions import Action, can
+from belvedere.observatory.collect import keyring, receipts
+from belvedere.observatory.members.actions import sender_by_id, sender_of, token_hash
+from belvedere.observatory.members.models import SenderKey
+
+ACCESS_MINUTES = 15
+AUDIENCE = "belvedere-api"
+
+
+class Sender(HttpBearer):
+    """A sender's own token (`bvd_…`), or an access token that it was given."""
+
+    def authenticate(self, request: HttpRequest, token: str) -> SenderKey | None:
+        if token.startswith("bvd_"):
+            return sender_of(token)
+        try:
+            claims = jwt.decode(token, receipts.public_key(), algorithms=["EdDSA"], audience=AUDIENCE, options={"require": ["exp", "sub", "aud"]})
+        except jwt.InvalidTokenError:
+            return None
+        return sender_by_id(claims["sub"])
+
+
+class MarketSession(SessionAuth):
+    """A signed-in person who may see the market."""
+
+    def authenticate(self, request: HttpRequest, key: str | None) -> object | None:
+        return request.user if can(request.user, Action.SEE_MARKET) else None
+
+
+def _client(request: HttpRequest) -> tuple[str, str]:
+    """(client, secret) from the Basic header or from the form (RFC 6749 §2.3.1)."""
+    header = request.headers.get("Authorization", "")
+    if header.lower().startswith("basic "):
+        try:
+            client, _, secret = base64.b64decode(header[6:], validate=True).decode().partition(":")
+        except (binascii.Error, UnicodeDecodeError):
+            return "", ""
+        return client, secret
+    return request.POST.get("client_id", ""), request.POST.get("client_secret", "")
+
+
+def issue_token(request: HttpRequest) -> HttpResponse:
+    """The token endpoint: grant type client_credentials, the sender's token as secret (RFC 6749 §4.4, RFC 9068)."""
+
+    def answer(status: int, content: dict) -> HttpResponse:
+        made = HttpResponse(json.dumps(content), status=status, content_type="application/json")
+        made["Cache-Control"] = "no-store"
+        return made
+
+    if request.POST.get("grant_type") != "client_credentials":
+        return answer(400, {"error": "unsupported_grant_type", "error_description": "grant_type=client_credentials est attendu."})
+    client, secret = _client(request)
+    sender = sender_by_id(client)
+    if sender is None or not hmac.compare_digest(sender.token_hash, token_hash(secret)):
+        refused = answer(401, {"error": "invalid_client", "error_description": "Émetteur inconnu, révoqué, ou secret faux."})
+        refused["WWW-Authenticate"] = 'Basic realm="belvedere"'
+        return refused
+    now = dt.datetime.now(dt.UTC)
+    claims = {"sub": sender.client_id, "aud": AUDIENCE, "iat": now, "exp": now + dt.timedelta(minutes=ACCESS_MINUTES)}
+    token = jwt.encode(claims, keyring.receipt_key(), algorithm="EdDSA", headers={"typ": "at+jwt", "kid": receipts.key_id()})
+    return answer(200, {"access_token": token, "token_type": "Bearer", "expires_in": ACCESS_MINUTES * 60})

@@ -1,0 +1,99 @@
+"""What the API says: receipts and problems."""
+
+from typing import Any
+
+from ninja import Field, Schema
+
+from belvedere.observatory.collect import receipts
+from belvedere.observatory.collect.models import SETTLED, Flow
+
+
+class Finding(Schema):
+    """One remark of the controls."""
+
+    code: str
+    severity: str
+    record: int
+    position: str
+    message: str
+    remedy: str
+    count: int = 1
+    examples: list[int] = Field(default_factory=list)
+
+
+class Receipt(Schema):
+    """The receipt of a flow; `signed` is the same as a JWS once the flow is settled."""
+
+    receipt: int
+    state: str
+    state_label: str
+    settled: bool
+    test: bool
+    channel: str
+    file: str
+    member: str | None
+    finess: str | None
+    received_at: str
+    settled_at: str | None
+    sealed_sha256: str
+    content_sha256: str
+    software: str
+    counts: dict[str, int]
+    records: int
+    invoices: int
+    lines: int
+    amount_billed: int
+    amount_amo: int
+    refused_invoices: int
+    refused_numbers: list[int]
+    repeated_invoices: int
+    replaced_invoices: int
+    duplicate_of: int | None
+    findings: list[Finding]
+    signed: str
+
+
+class Problem(Schema):
+    """A refusal: stable code, what happened, what to do."""
+
+    code: str
+    message: str
+    remedy: str = ""
+
+
+class WebhookIn(Schema):
+    """Where to be told."""
+
+    url: str
+
+
+class WebhookOut(Schema):
+    """The address, and the secret that signs the messages (shown once)."""
+
+    url: str
+    secret: str
+
+
+def receipt_of(flow: Flow) -> Receipt:
+    """The receipt of a flow as the API gives it."""
+    content: dict[str, Any] = receipts.content(flow)
+    return Receipt(**{name: content[name] for name in Receipt.model_fields if name in content}, settled=flow.state in SETTLED, signed=flow.receipt)
+
+
+PROBLEMS = {
+    "P400": ("La requête est incomplète.", "Relisez le guide « Brancher son logiciel par l’API »."),
+    "P401": ("Jeton inconnu, expiré ou révoqué.", "Demandez un jeton à l’observatoire ou renouvelez l’accès OAuth2."),
+    "P404": ("Accusé inconnu.", "Vérifiez le numéro ; seuls les accusés de votre groupe sont visibles."),
+    "P409": ("La position annoncée n’est pas celle du serveur.", "Demandez la position (HEAD) et reprenez là."),
+    "P411": ("La longueur du corps n’est pas annoncée.", "Envoyez l’en-tête Content-Length, ou utilisez le dépôt par reprise."),
+    "P413": ("Le fichier est trop gros.", "Découpez l’envoi."),
+    "P422": ("La clé d’idempotence a déjà servi pour un autre contenu.", "Tirez une clé nouvelle pour chaque fichier."),
+    "P423": ("Ce dépôt est déjà en cours d’écriture.", "Attendez la fin de l’autre envoi, puis reprenez."),
+    "P429": ("L’observatoire est momentanément saturé ; rien n’a été gardé.", "Revenez après le délai de l’en-tête Retry-After."),
+}
+
+
+def problem(code: str) -> Problem:
+    """A problem of the catalogue."""
+    message, remedy = PROBLEMS[code]
+    return Problem(code=code, message=message, remedy=remedy)

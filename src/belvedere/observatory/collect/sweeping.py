@@ -1,0 +1,48 @@
+"""What a crash may leave behind: files that no row names, receipts that were not handed back."""
+
+import datetime as dt
+import time
+from pathlib import Path
+
+from django.utils import timezone
+
+from belvedere.observatory.collect import receipts
+from belvedere.observatory.collect.models import SETTLED, DataFile, Flow, Upload
+from belvedere.observatory.environment import data_dir, read
+
+GRACE_SECONDS = 3600.0  # an hour is longer than any write between a file and its row
+UPLOAD_HOURS = 24
+
+
+def _old(path: Path, seconds: float) -> bool:
+    try:
+        return path.is_file() and time.time() - path.stat().st_mtime > seconds
+    except FileNotFoundError:
+        return False
+
+
+def sweep(grace: float = GRACE_SECONDS) -> int:
+    """Delete orphans older than `grace` seconds; returns how many files went."""
+    gone = 0
+    waiting = set(Flow.objects.exclude(state__in=SETTLED).values_list("sealed_name", flat=True))
+    kept_since = timezone.now() - dt.timedelta(hours=int(read("BELVEDERE_KEEP_SEALED_HOURS")))
+    if int(read("BELVEDERE_KEEP_SEALED_HOURS")):
+        waiting |= set(Flow.objects.filter(settled_at__gt=kept_since).values_list("sealed_name", flat=True))
+    live = set(DataFile.objects.filter(retired_at=None).values_list("name", flat=True))
+    uploads = set(Upload.objects.filter(flow=None, started_at__gt=timezone.now() - dt.timedelta(hours=UPLOAD_HOURS)).values_list("name", flat=True))
+    for folder, kept in (("sealed", waiting), ("facts", live), ("incoming", uploads)):
+        root = data_dir() / folder
+        for path in root.rglob("*") if root.is_dir() else ():
+            if str(path.relative_to(root)) not in kept and _old(path, grace):
+                path.unlink(missing_ok=True)
+                gone += 1
+    Upload.objects.filter(started_at__lte=timezone.now() - dt.timedelta(hours=UPLOAD_HOURS)).delete()
+    return gone
+
+
+def hand_back_receipts(limit: int = 50) -> int:
+    """Write the receipts that senders by folder or SFTP have not been given yet; returns how many."""
+    rows = Flow.objects.filter(handed_back=False, state__in=SETTLED).select_related("group", "member", "sender")[:limit]
+    for flow in rows:
+        receipts.hand_back(flow)
+    return len(rows)

@@ -1,0 +1,121 @@
+"""Tell the senders' own servers that a flow is settled, signed as Standard Webhooks says.
+
+The message is a row written in the transaction that settles the flow; the worker sends it until it is taken,
+with growing pauses. Only public HTTPS addresses are called, at the address that was checked, and no redirection
+is followed: the observatory must not be made to knock on its own doors.
+"""
+
+import datetime as dt
+import http.client
+import ipaddress
+import json
+import secrets
+import socket
+import ssl
+from urllib.parse import urlsplit
+
+from django.db import transaction
+from django.utils import timezone
+from standardwebhooks.webhooks import Webhook as Signer
+
+from belvedere.observatory.collect import receipts
+from belvedere.observatory.collect.models import Delivery, Flow, Webhook
+from belvedere.observatory.environment import read
+from belvedere.observatory.journal.actions import record
+from belvedere.observatory.members.models import Group
+
+PAUSES = (5, 30, 120, 600, 3600, 6 * 3600, 24 * 3600)  # seconds before each further try
+TIMEOUT = 10
+
+
+class BadAddress(Exception):
+    """The address may not be called; says why, in French."""
+
+
+@transaction.atomic
+def register(*, group: Group, url: str, by: str) -> str:
+    """Set the address of a group and return its signing secret, shown once; BadAddress."""
+    _checked(url)
+    secret = "whsec_" + _b64(secrets.token_bytes(32))
+    Webhook.objects.update_or_create(group=group, defaults={"url": url, "secret": secret})
+    record(by=by, action="rappel.inscrit", subject=f"groupe:{group.pk}")
+    return secret
+
+
+def _b64(raw: bytes) -> str:
+    import base64
+
+    return base64.b64encode(raw).decode()
+
+
+def announce(flow: Flow) -> None:
+    """Queue the message of a settled flow, inside the transaction that settles it."""
+    webhook = Webhook.objects.filter(group=flow.group_id).first()
+    if webhook:
+        Delivery.objects.create(webhook=webhook, flow=flow, next_at=timezone.now())
+
+
+def _checked(url: str) -> tuple[str, str, int, str, str]:
+    """(scheme, host, port, address to connect to, path); BadAddress."""
+    private = read("BELVEDERE_WEBHOOK_PRIVATE") == "1"
+    parts = urlsplit(url)
+    if parts.scheme not in ("https", "http") or not parts.hostname or (parts.scheme == "http" and not private):
+        raise BadAddress("L’adresse de rappel doit être en https.")
+    try:
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        found = {item[4][0] for item in socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)}
+    except (OSError, ValueError) as error:
+        raise BadAddress("L’adresse de rappel est introuvable.") from error
+    if not private and any(not ipaddress.ip_address(address).is_global for address in found):
+        raise BadAddress("L’adresse de rappel n’est pas publique.")
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return parts.scheme, parts.hostname, port, sorted(found)[0], path
+
+
+def message(delivery: Delivery) -> tuple[bytes, dict[str, str]]:
+    """(body, headers) of a delivery: the receipt, its signature and a stable identifier."""
+    flow, now = delivery.flow, timezone.now()
+    body = json.dumps({
+        "type": "flow.settled",
+        "timestamp": flow.settled_at.isoformat() if flow.settled_at else None,
+        "data": receipts.content(flow) | {"signed": flow.receipt},
+    }, ensure_ascii=False)  # fmt: skip
+    name = f"msg_{delivery.pk}"
+    signature = Signer(delivery.webhook.secret).sign(name, now, body)
+    headers = {"webhook-id": name, "webhook-timestamp": str(int(now.timestamp())), "webhook-signature": signature}
+    return body.encode(), headers | {"content-type": "application/json", "user-agent": "Belvedere"}
+
+
+def _post(url: str, body: bytes, headers: dict[str, str]) -> int:
+    scheme, host, port, address, path = _checked(url)
+    connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT)
+    connection.sock = socket.create_connection((address, port), timeout=TIMEOUT)
+    if scheme == "https":
+        connection.sock = ssl.create_default_context().wrap_socket(connection.sock, server_hostname=host)
+    try:
+        connection.request("POST", path, body, headers)
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def deliver_due(limit: int = 20) -> int:
+    """Send the messages that are due; returns how many were taken."""
+    now, taken = timezone.now(), 0
+    for delivery in Delivery.objects.filter(done_at=None, next_at__lte=now).select_related("webhook", "flow__group", "flow__member")[:limit]:
+        pause = PAUSES[min(delivery.tries, len(PAUSES) - 1)]
+        mine = Delivery.objects.filter(pk=delivery.pk, next_at=delivery.next_at, done_at=None)
+        if not mine.update(next_at=now + dt.timedelta(seconds=pause), tries=delivery.tries + 1):
+            continue  # another worker has it
+        try:
+            status = _post(delivery.webhook.url, *message(delivery))
+            told = str(status)
+        except BadAddress as error:
+            status, told = 0, str(error)[:60]
+        except (OSError, http.client.HTTPException) as error:
+            status, told = 0, type(error).__name__
+        # 410 means "never again"; after the last pause the message is kept but no longer sent.
+        ended = 200 <= status < 300 or status == 410 or delivery.tries + 1 > len(PAUSES)
+        Delivery.objects.filter(pk=delivery.pk).update(status=told, done_at=timezone.now() if ended else None)
+        taken += 200 <= status < 300
+    return taken

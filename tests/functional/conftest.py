@@ -21,8 +21,8 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
 class Demo:
     """A served demonstration: its folder, address, summary and sign-ins."""
 
-    def __init__(self, folder: Path, port: int) -> None:
-        self.folder, self.url = folder, f"http://localhost:{port}"
+    def __init__(self, folder: Path, port: int, smtp: int, sftp: int) -> None:
+        self.folder, self.url, self.smtp, self.sftp = folder, f"http://localhost:{port}", smtp, sftp
         self.kept = json.loads((folder / "demo.json").read_text())
         self.summary = self.kept["summary"]
         self.pushed: set[tuple[int, int]] = set()  # (provider, month) that tests sent after the demonstration
@@ -47,6 +47,17 @@ def clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(("BELVEDERE", "DJANGO"))}
 
 
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on now."""
+    sockets = [socket.socket() for _ in range(count)]
+    for each in sockets:
+        each.bind(("127.0.0.1", 0))
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo")
@@ -55,14 +66,13 @@ def demo(tmp_path_factory):
         env=clean_environment(), capture_output=True, text=True, check=False, timeout=240,
     )  # fmt: skip
     assert made.returncode == 0, made.stderr
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port, smtp, sftp = free_ports(3)
     log = (folder / "serve.log").open("w")
     process = subprocess.Popen(
-        [sys.executable, "-m", "belvedere", "serve", "--data", str(folder), "--port", str(port)], env=clean_environment(), stdout=log, stderr=log
-    )
-    served = Demo(folder, port)
+        [sys.executable, "-m", "belvedere", "serve", "--data", str(folder), "--port", str(port), "--smtp", str(smtp), "--sftp", str(sftp)],
+        env=clean_environment() | {"BELVEDERE_WEBHOOK_PRIVATE": "1"}, stdout=log, stderr=log,
+    )  # fmt: skip
+    served = Demo(folder, port, smtp, sftp)
     for _ in range(150):
         try:
             urllib.request.urlopen(served.url + "/sante/", timeout=2)

@@ -128,7 +128,7 @@ def append(request: HttpRequest, response: HttpResponse, name: str) -> tuple[int
         if code:
             _headers(response, Upload_Offset=_offset(upload))
             return int(code[1:]), problem(code)
-        if _offset(upload) == upload.length:
+        if upload.flow_id is None and _offset(upload) == upload.length:
             _complete(upload)
     _headers(response, Upload_Offset=_offset(upload))
     if upload.flow_id:
@@ -153,7 +153,7 @@ def _write(request: HttpRequest, upload: Upload, offset: int) -> str:
         left = upload.length - size
         while left and (piece := request.read(min(PIECE, left))):
             if not size and not vault.looks_sealed(piece):
-                stream.truncate(0)
+                path.unlink(missing_ok=True)
                 upload.flow = reception.refuse_at_the_door(
                     finding("E703"), group=upload.group, sender=upload.sender, channel="api", file_name=upload.file_name, test=upload.test
                 )

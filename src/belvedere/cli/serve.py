@@ -1,11 +1,14 @@
-"""`belvedere serve`, `worker` and `keys`: the portal, the API and the treatment of flows."""
+"""`belvedere serve`, `worker`, `gate` and `keys`: the portal, the API, the ways in and the treatment of flows."""
 
 import argparse
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import threading
+import time
+from pathlib import Path
 
 from belvedere.cli.french import EXIT_OK
 
@@ -15,13 +18,23 @@ def register(commands: argparse._SubParsersAction) -> None:
     top.add_argument("--data", default=None, help="dossier des données (défaut : BELVEDERE_DATA, sinon ./data)")
     top.add_argument("--host", default="127.0.0.1", help="adresse d’écoute")
     top.add_argument("--port", type=int, default=8000, help="port d’écoute")
+    top.add_argument("--smtp", type=int, default=0, nargs="?", const=2525, metavar="PORT", help="reçoit aussi par messagerie (défaut : 2525)")
+    top.add_argument("--sftp", type=int, default=0, nargs="?", const=2222, metavar="PORT", help="reçoit aussi par SFTP (défaut : 2222)")
+    top.add_argument("--workers", type=int, default=1, help="processus de traitement")
     top.add_argument("--no-worker", action="store_true", help="ne démarre pas de traitement des flux")
     top.set_defaults(run=_serve)
     worker = commands.add_parser("worker", help="traite les flux reçus (autant de processus que voulu)")
     worker.add_argument("--data", default=None, help="dossier des données")
     worker.set_defaults(run=_worker)
-    keys = commands.add_parser("keys", help="crée les clés manquantes (pseudonymes, réception)")
+    gate = commands.add_parser("gate", help="reçoit par messagerie et par SFTP (« serve --smtp --sftp » le démarre)")
+    gate.add_argument("--data", default=None, help="dossier des données")
+    gate.add_argument("--host", default="127.0.0.1", help="adresse d’écoute")
+    gate.add_argument("--smtp", type=int, default=0, metavar="PORT", help="port de la messagerie (0 : aucun)")
+    gate.add_argument("--sftp", type=int, default=0, metavar="PORT", help="port SFTP (0 : aucun)")
+    gate.set_defaults(run=_gate)
+    keys = commands.add_parser("keys", help="crée les clés manquantes (pseudonymes, réception, accusés)")
     keys.add_argument("--data", default=None, help="dossier des données")
+    keys.add_argument("--test-ca", type=Path, default=None, metavar="DOSSIER", help="crée une autorité de certification de test et ses certificats")
     keys.set_defaults(run=_keys)
 
 
@@ -55,45 +68,133 @@ def stop_worker(process: subprocess.Popen | None) -> None:
         process.kill()
 
 
-def serve(host: str, port: int, *, with_worker: bool) -> None:
-    """Serve until stopped."""
+def serve(host: str, port: int, *, with_worker: bool, workers: int = 1, smtp: int = 0, sftp: int = 0) -> None:
+    """Serve until stopped; helpers that die are started again."""
     from granian import Granian
     from granian.constants import Interfaces
 
+    from belvedere.observatory.environment import data_dir
+
     os.environ["BELVEDERE_HOSTS"] = os.environ.get("BELVEDERE_HOSTS", "localhost,127.0.0.1")
-    worker = start_worker() if with_worker else None
+    data = ["--data", str(data_dir())]
+    commands = [["worker", *data]] * (workers if with_worker else 0)
+    if smtp or sftp:
+        commands.append(["gate", *data, "--host", host, "--smtp", str(smtp), "--sftp", str(sftp)])
+    helpers = Helpers(commands)
     try:
         Granian(
             "belvedere.observatory.wsgi:application", address=host, port=port, interface=Interfaces.WSGI, workers=1,
-            blocking_threads=4, log_level="warning", log_access=False,
+            blocking_threads=4, log_level="warning", log_access=False, respawn_failed_workers=True,
         ).serve()  # fmt: skip
     finally:
-        stop_worker(worker)
+        helpers.stop()
+
+
+class Helpers:
+    """The processes beside the web server. One that dies gives its flows back and is started again."""
+
+    def __init__(self, commands: list[list[str]]) -> None:
+        self._commands, self._stopping = commands, threading.Event()
+        self._running = [self._start(command) for command in commands]
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        if commands:
+            self._thread.start()
+
+    @staticmethod
+    def _start(command: list[str]) -> subprocess.Popen:
+        return subprocess.Popen([sys.executable, "-m", "belvedere", *command])
+
+    def _watch(self) -> None:
+        from django.db import DatabaseError, connection
+
+        from belvedere.observatory.collect import queue
+
+        while not self._stopping.wait(0.3):
+            for rank, process in enumerate(self._running):
+                if process.poll() is None or self._stopping.is_set():
+                    continue
+                print(f"belvedere : {self._commands[rank][0]} s’est arrêté ({process.returncode}), redémarrage", file=sys.stderr, flush=True)
+                with contextlib.suppress(DatabaseError):
+                    queue.release(process.pid)
+                connection.close()
+                time.sleep(0.2)
+                self._running[rank] = self._start(self._commands[rank])
+
+    def stop(self) -> None:
+        """End them all, workers after the flow they are treating."""
+        self._stopping.set()
+        for process in self._running:
+            stop_worker(process)
 
 
 def _serve(options: argparse.Namespace) -> int:
     from belvedere.cli import use_data
 
     use_data(options.data)
+    no_core_dumps()
     prepare()
-    print(
-        f"Belvédère est servi sur http://{'localhost' if options.host == '127.0.0.1' else options.host}:{options.port} (Ctrl+C pour arrêter)",
-        flush=True,
-    )
-    serve(options.host, options.port, with_worker=not options.no_worker)
+    name = "localhost" if options.host == "127.0.0.1" else options.host
+    print(f"Belvédère est servi sur http://{name}:{options.port} (Ctrl+C pour arrêter)", flush=True)
+    for label, port in (("Messagerie", options.smtp), ("SFTP", options.sftp)):
+        if port:
+            print(f"{label} : {name}:{port}", flush=True)
+    serve(options.host, options.port, with_worker=not options.no_worker, workers=options.workers, smtp=options.smtp, sftp=options.sftp)
     return EXIT_OK
+
+
+def no_core_dumps() -> None:
+    """A dump of memory would hold clear flows: none is ever made of this process or of its children."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _stopping() -> threading.Event:
+    event = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: event.set())
+    return event
 
 
 def _worker(options: argparse.Namespace) -> int:
     from belvedere.cli import use_data
 
     use_data(options.data)
+    no_core_dumps()
     from belvedere.observatory.collect import worker
 
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
-    worker.run(stop=stopping.is_set)
+    worker.run(stop=_stopping().is_set)
+    return EXIT_OK
+
+
+def _gate(options: argparse.Namespace) -> int:
+    import asyncio
+
+    from belvedere.cli import use_data
+
+    use_data(options.data)
+    no_core_dumps()
+    from belvedere.observatory.collect import mail, sftp
+
+    stopping, parent = _stopping(), os.getppid()
+
+    async def run() -> None:
+        listener = await sftp.listen(options.host, options.sftp) if options.sftp else None
+        controller = mail.server(options.host, options.smtp) if options.smtp else None
+        if controller:
+            controller.start()
+        ticks = 0
+        while not stopping.is_set() and os.getppid() == parent:
+            await asyncio.sleep(0.3)
+            ticks += 1
+            if listener and ticks % 10 == 0:
+                await asyncio.to_thread(sftp.take_left_overs)
+        if controller:
+            controller.stop()
+        if listener:
+            listener.close()
+
+    asyncio.run(run())
     return EXIT_OK
 
 
@@ -103,6 +204,11 @@ def _keys(options: argparse.Namespace) -> int:
     use_data(options.data)
     from belvedere.observatory.collect import keyring
 
+    if options.test_ca:
+        for path in keyring.create_test_authority(options.test_ca):
+            print(path)
+        print("Autorité de TEST : ne l’utilisez pour aucun flux réel.")
+        return EXIT_OK
     keyring.create_keys()
     print(f"Clés en place dans {keyring.keys_dir()} ; certificat public : reception.crt")
     return EXIT_OK

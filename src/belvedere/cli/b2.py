@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from belvedere.cli import reading
 from belvedere.cli.french import EXIT_OK, EXIT_REFUSED, EXIT_REMARKS, Parser
 from belvedere.engine.b2.findings import B2Error, Finding
 from belvedere.engine.b2.layouts import all_layouts, layout
@@ -37,11 +38,27 @@ def register(commands: argparse._SubParsersAction) -> None:
     check.add_argument("--policy", choices=["whole", "invoice"], default="whole", help="ce que refuse une erreur dans une facture")
     check.add_argument("--json", action="store_true", help="réponse en JSON")
     check.set_defaults(run=_check)
-    show = tools.add_parser("layout", help="dessin d’un type d’enregistrement, par exemple 4F")
-    show.add_argument("record", metavar="TYPE")
-    show.add_argument("--family", choices=["STD", "CP"], default="STD", help="famille de la norme")
-    show.set_defaults(run=_layout)
-    for tool in (generate, check, show):
+    dessin = tools.add_parser("layout", help="dessin d’un type d’enregistrement, par exemple 4F")
+    dessin.add_argument("record", metavar="TYPE")
+    dessin.add_argument("--family", choices=["STD", "CP"], default="STD", help="famille de la norme")
+    dessin.set_defaults(run=_layout)
+    show = tools.add_parser("show", help="lit des enregistrements en toutes lettres")
+    show.add_argument("file", type=Path, metavar="FICHIER")
+    show.add_argument("--record", type=int, default=None, metavar="N", help="numéro d’enregistrement (défaut : les premiers)")
+    show.add_argument("--count", type=int, default=8, metavar="N", help="nombre d’enregistrements")
+    show.add_argument("--identities", action="store_true", help="montre aussi les zones d’identité (NIR, noms, naissance)")
+    show.set_defaults(run=_show)
+    turn = tools.add_parser("convert", help="écrit un tableau par type d’enregistrement")
+    turn.add_argument("file", type=Path, metavar="FICHIER")
+    turn.add_argument("--to", choices=["parquet", "csv"], default="parquet", help="format des tableaux")
+    turn.add_argument("--out", type=Path, default=None, help="dossier de sortie (défaut : à côté du fichier)")
+    turn.set_defaults(run=_convert)
+    back = tools.add_parser("noemie", help="lit un retour NOEMIE et le rapproche des factures")
+    back.add_argument("file", type=Path, metavar="RETOUR")
+    back.add_argument("--b2", type=Path, nargs="*", default=[], metavar="FICHIER", help="fichiers B2 dont le retour parle")
+    back.add_argument("--json", action="store_true", help="réponse en JSON")
+    back.set_defaults(run=_noemie)
+    for tool in (generate, check, dessin, show, turn, back):
         tool.add_argument("--data", default=None, help="dossier des données (sans objet ici, accepté partout)")
 
 
@@ -124,3 +141,15 @@ def _layout(options: argparse.Namespace) -> int:
     for zone in layout(*key).zones:
         print(f"{zone.start:>3}-{zone.end:<3} {zone.type} {zone.presence} {zone.name:<22} {zone.constant or zone.note}")
     return EXIT_OK
+
+
+def _show(options: argparse.Namespace) -> int:
+    return reading.show(pieces(options.file), options.record or 1, 1 if options.record and options.count == 8 else options.count, options.identities)
+
+
+def _convert(options: argparse.Namespace) -> int:
+    return reading.convert(pieces(options.file), options.out or options.file.with_suffix(""), options.to)
+
+
+def _noemie(options: argparse.Namespace) -> int:
+    return reading.noemie(b"".join(pieces(options.file)), [b"".join(pieces(path)) for path in options.b2], options.json)

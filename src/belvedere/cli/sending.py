@@ -172,12 +172,7 @@ class WatchedFolder:
         now, found = time.time(), []
         for path in sorted(self._folder.iterdir()):
             with contextlib.suppress(FileNotFoundError):
-                if (
-                    path.is_file()
-                    and not path.name.startswith(".")
-                    and path.suffix != ".partial"
-                    and now - path.stat().st_mtime > self.REST_SECONDS
-                ):
+                if path.is_file() and not path.name.startswith(".") and path.suffix != ".partial" and now - path.stat().st_mtime > self.REST_SECONDS:
                     found.append(path)
         return found
 

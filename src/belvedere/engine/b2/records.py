@@ -98,6 +98,14 @@ class Records:
         """(n_kind, width) bytes of a zone."""
         return self.block(kind)[:, self.layout(kind)[zone].slice]
 
+    def keep(self, key: tuple[str, str], value: np.ndarray) -> None:
+        """Keep a column that another control of the same batch needs."""
+        self._kept["kept", *key] = value
+
+    def kept(self, key: tuple[str, str]) -> np.ndarray:
+        """A column that `keep` was given."""
+        return self._kept["kept", *key]
+
     def letter(self, kind: str, zone: str) -> np.ndarray:
         """(n_kind,) bytes of a zone of one character."""
         return self.block(kind)[:, self.layout(kind)[zone].start - 1]

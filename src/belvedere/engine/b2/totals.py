@@ -55,7 +55,8 @@ def invoices(records: Records, report) -> None:
     source = SOURCES[records.family]
     base, starts, fives = source.base, records.rows("2"), records.rows("5")
     for zone, terms in INVOICE_TOTALS[records.family].items():
-        expected = sum(sign * _sums(records, kind, name, starts) for sign, kind, name in terms)
+        expected = np.sum([sign * _sums(records, kind, name, starts) for sign, kind, name in terms], axis=0)
+        records.keep(("lines", zone), expected)
         place = records.layout("5")[zone]
         report("A504", expected != records.number("5", zone), fives, f"{place.start}-{place.end}")
     lines_at = np.flatnonzero((records.kind >= CODE["3"]) & (records.kind < CODE["5"]))
@@ -96,6 +97,11 @@ class Lots:
         starts = np.concatenate([[-1], ones]) if self._open else ones
         totals = {zone: [_sums(records, "5", name, starts) for name in names] for zone, names in LOT_TOTALS[records.family].items()}
         sums = {zone: np.sum(parts, axis=0) for zone, parts in totals.items()}
+        # The same totals from the lines: a lot whose only fault is an invoice's wrong total is not at fault itself.
+        lot_of = np.searchsorted(starts, records.rows("2"), side="right") - 1
+        for zone, names in LOT_TOTALS[records.family].items():
+            lines = np.sum([records.kept(("lines", name)) for name in names], axis=0)
+            sums[f"{zone}, lines"] = np.bincount(lot_of, weights=lines, minlength=len(starts)).astype(np.int64)
         sums |= {zone: _counts(records.rows(kind), starts) for zone, kind in LOT_COUNTS.items()}
         numbers, billers = records.number("1", "lot_no"), records.number("1", "ps_no")
         if self._open:
@@ -103,9 +109,10 @@ class Lots:
                 found[0] += self._sums[zone]
             numbers, billers = np.concatenate([[self._number], numbers]), np.concatenate([[self._biller], billers])
         ended = len(sixes)
-        for zone, found in sums.items():
-            place = records.layout("6")[zone]
-            report("A505", found[:ended] != records.number("6", zone), sixes, f"{place.start}-{place.end}")
+        for zone in (*LOT_TOTALS[records.family], *LOT_COUNTS):
+            place, told = records.layout("6")[zone], records.number("6", zone)
+            from_lines = sums.get(f"{zone}, lines", sums[zone])
+            report("A505", (sums[zone][:ended] != told) & (from_lines[:ended] != told), sixes, f"{place.start}-{place.end}")
         report("S112", sums["n_invoices"][:ended] > MOST_INVOICES, sixes)
         report("S103", (numbers[:ended] != records.number("6", "lot_no")) | (billers[:ended] != records.number("6", "ps_no")), sixes)
         self._open = len(starts) > ended

@@ -1,0 +1,156 @@
+"""Policies, replacement and duplicates, through reception and settlement, down to the facts that count."""
+
+import pyarrow.parquet as pq
+import pytest
+
+from belvedere.engine.b2.controls import control_bytes
+from belvedere.engine.b2.envelope import seal
+from belvedere.observatory.collect import keyring, queue, reception, settlement, vault, worker
+from belvedere.observatory.collect.models import COUNTED, DataFile, Flow, State
+from belvedere.observatory.members.own import OwnFacts
+from tests.flows import a_file, first_of, patched
+
+
+def send(group, clear, **options):
+    flow = reception.receive(group=group, sealed=seal(clear, keyring.certificate()), channel="api", file_name="f.b2", **options)
+    worker.drain()
+    return Flow.objects.get(pk=flow.pk)
+
+
+def counted() -> dict[int, int]:
+    """Lines by invoice number over the live files."""
+    found: dict[int, int] = {}
+    for name in DataFile.objects.filter(retired_at=None).values_list("name", flat=True):
+        for number in pq.read_table(vault.facts_path(name))["invoice_no"].to_pylist():
+            found[number] = found.get(number, 0) + 1
+    return found
+
+
+def bad_total(clear: bytes) -> bytes:
+    """The first invoice's total is wrong: an error of that invoice alone."""
+    return patched(clear, first_of(clear, "5"), 58, "00000001")
+
+
+def test_an_error_refuses_the_whole_flow_or_its_invoice(groups):
+    assert send(groups[0], bad_total(a_file())).state == State.REFUSED
+    assert counted() == {}
+    groups[0].refusal = "invoice"
+    groups[0].save()
+    flow = send(groups[0], bad_total(a_file()))
+    assert (flow.state, flow.refused_invoices) == (State.PARTIAL, 1)
+    whole = send(groups[0], a_file())
+    # The refused invoice, sent again in a right file, is counted; the others are not counted twice.
+    assert (whole.state, whole.invoices, whole.repeated_invoices) == (State.REMARKS, 1, flow.invoices)
+    assert flow.refused_numbers[0] in counted()
+    assert sum(counted().values()) == flow.lines + whole.lines == 400
+
+
+def test_a_file_error_refuses_everything_whatever_the_policy(groups):
+    groups[0].refusal = "invoice"
+    groups[0].save()
+    clear = a_file()
+    assert send(groups[0], patched(clear, first_of(clear, "6"), 25, "000000001")).state == State.REFUSED
+
+
+def corrected(clear: bytes) -> bytes:
+    """The first line of the file is of another quantity of the same price: its amounts, and all totals, follow."""
+    from belvedere.engine.b2.framing import frame
+
+    out = bytearray(clear)
+    zones = {"4": [("base_amo", 7), ("amount_amo", 7), ("amount_expense", 7)]}
+    records = frame(clear)
+    line, detail, five, six = (first_of(clear, kind) - 1 for kind in ("4", "4F", "5", "6"))
+    before = int(records.number("4", "amount_expense")[0])
+    amo, oc = int(records.number("4", "amount_amo")[0]), int(records.number("4", "amount_oc")[0])
+
+    def add(record: int, kind: str, zone: str, by: int) -> None:
+        place = records.layout(kind)[zone]
+        at = record * 128 + place.start - 1
+        value = int(out[at : at + place.width]) + by
+        out[at : at + place.width] = f"{value:0{place.width}d}".encode()
+
+    for zone, _ in zones["4"]:
+        add(line, "4", zone, {"amount_amo": amo}.get(zone, before))
+    add(line, "4", "amount_oc", oc)
+    for zone in ("units",):
+        add(detail, "4F", zone, int(records.number("4F", "units")[0]))
+    for zone in ("lpp_base", "total_billed"):
+        add(detail, "4F", zone, before)
+    for kind, record, names in (
+        ("5", five, ("total_billed", "total_amo", "total_insured", "total_oc")),
+        ("6", six, ("total_billed", "total_amo", "total_amc")),
+    ):
+        for zone in names:
+            by = {"total_billed": before, "total_amo": amo, "total_insured": before - amo, "total_oc": oc, "total_amc": oc}[zone]
+            add(record, kind, zone, by)
+    assert [item.code for item in control_bytes(bytes(out))] == []
+    return bytes(out)
+
+
+def test_a_corrected_invoice_replaces_the_first(groups):
+    first = send(groups[0], a_file())
+    before = counted()
+    again = send(groups[0], corrected(a_file()))
+    assert (again.state, again.replaced_invoices, again.invoices) == (State.REMARKS, 1, 1)
+    assert sorted(item["code"] for item in again.findings) == ["S106", "S107"]
+    assert counted() == before
+    live = [pq.read_table(vault.facts_path(row.name)) for row in DataFile.objects.filter(retired_at=None)]
+    assert sum(int(sum(table["amount_billed"].to_pylist())) for table in live) > first.amount_billed
+    assert DataFile.objects.filter(retired_at__isnull=False).count() == 1
+    # The correction sent twice is a duplicate; the first version sent again corrects back.
+    assert send(groups[0], corrected(a_file())).state == State.DUPLICATE
+    assert counted() == before
+
+
+def test_test_flows_never_count(groups):
+    marked = patched(a_file(), first_of(a_file(), "6"), 55, "T")
+    flow = send(groups[0], marked)
+    assert (flow.state, flow.test, [item["code"] for item in flow.findings]) == (State.REMARKS, True, ["S109"])
+    assert send(groups[0], a_file(), test=True).test
+    assert counted() == {} and not DataFile.objects.exists()
+    real = send(groups[0], a_file())
+    assert (real.state, real.lines) == (State.ACCEPTED, 400)
+
+
+def test_two_workers_on_overlapping_flows_count_once(groups):
+    """The second flow is compared with a past in which the first does not stand yet; it starts again."""
+    one = reception.receive(group=groups[0], sealed=seal(a_file(), keyring.certificate()), channel="api")
+    other = reception.receive(group=groups[0], sealed=seal(corrected(a_file()), keyring.certificate()), channel="api")
+    first, second = queue.claim(), queue.claim()
+    assert {first.pk, second.pk} == {one.pk, other.pk}
+    looked, original = [], settlement._finish
+
+    def interrupted(flow, *arguments):
+        if flow.pk == second.pk and not looked:
+            looked.append(True)
+            assert worker.settle(first).state == State.ACCEPTED
+        return original(flow, *arguments)
+
+    settlement._finish = interrupted
+    try:
+        settled = worker.settle(second)
+    finally:
+        settlement._finish = original
+    assert looked and settled.replaced_invoices == 1
+    assert sum(counted().values()) == 400
+    assert Flow.objects.filter(state__in=COUNTED).count() == 2
+
+
+@pytest.mark.parametrize("limit", ["BELVEDERE_QUEUE_LIMIT", "BELVEDERE_MIN_FREE_MB"])
+def test_a_full_queue_or_disk_asks_to_come_back(groups, monkeypatch, limit):
+    monkeypatch.setenv(limit, "0" if "QUEUE" in limit else str(10**12))
+    if "QUEUE" in limit:
+        reception.receive(group=groups[0], sealed=seal(a_file(), keyring.certificate()), channel="api")
+    with pytest.raises(reception.Busy):
+        reception.receive(group=groups[0], sealed=seal(a_file(), keyring.certificate()), channel="api")
+
+
+def test_a_replaced_invoice_shows_in_the_own_figures(groups):
+    from belvedere.observatory.accounts.models import Role, User
+
+    user = User.objects.create_user("a@b.test", "x" * 14, role=Role.MEMBER, group=groups[0])
+    send(groups[0], a_file())
+    before = OwnFacts.of(user).figures().by_month["2025-01"]
+    send(groups[0], corrected(a_file()))
+    after = OwnFacts.of(user).figures().by_month["2025-01"]
+    assert after["lines"] == before["lines"] and after["amount_billed"] > before["amount_billed"]

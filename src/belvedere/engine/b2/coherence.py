@@ -36,7 +36,7 @@ def coherence(records: Records, report, reference: Reference | None) -> None:
     if reference is None or not len(rows):
         return
     codes = lpp_numbers(records, source.detail)
-    line = np.searchsorted(records.rows(source.base), rows) - 1
+    line = records.owner(source.base, rows)
     day = days_of(records.number(source.base, source.line["act_date"]))[line]
     step = reference.at(codes, day)
     found = step >= 0
@@ -62,7 +62,7 @@ def _apart(records: Records, report, reference: Reference, rows: np.ndarray, cod
     code named in a pair are compared, neighbour by neighbour of each distance."""
     named = np.unique(np.concatenate([reference.apart // 10**7, reference.apart % 10**7]))
     kept = np.flatnonzero(np.isin(codes, named))
-    invoice = np.searchsorted(records.rows("2"), rows[kept]) - 1
+    invoice = records.owner("2", rows[kept])
     hit = np.zeros(len(rows), dtype=bool)
     for distance in range(1, len(kept)):
         same = (invoice[distance:] == invoice[:-distance]) & (day[kept][distance:] == day[kept][:-distance])

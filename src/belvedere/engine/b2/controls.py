@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from belvedere.engine.b2 import grammar, keys, totals, values
+from belvedere.engine.b2 import digits, grammar, keys, totals, values
 from belvedere.engine.b2.coherence import Reference, coherence
 from belvedere.engine.b2.findings import ERROR, EXAMPLES, B2Error, Finding, Findings, finding, rules
 from belvedere.engine.b2.framing import Framer
@@ -53,7 +53,7 @@ class Control:
             self.findings.add(code, (at[:EXAMPLES] + records.start + 1).tolist(), position, len(hits))
             rule = rules()[code]
             if rule.severity == ERROR and rule.scope == "invoice":
-                owner = np.searchsorted(records.rows("2"), at, side="right") - 1
+                owner = records.owner("2", at)
                 refused[owner[owner >= 0]] = True
 
         for kind, count in records.counts().items():
@@ -75,7 +75,7 @@ class Control:
         _keys(records, report)
         for check, failed in values.failures(records):
             zone = records.layout(check.record)[check.zone]
-            report(check.code, failed, records.rows(check.record), f"{zone.start}-{zone.end}")
+            report(check.code, failed, records.rows(check.record), zone.place)
         _headers(records, report)
         _sequences(records, report)
         _dates(records, report, self._created)
@@ -141,8 +141,8 @@ def _format(records: Records, report: Report) -> None:
             if not bad.any():
                 continue
             blank = (records.text(kind, name) == 32).all(axis=1) if zone.presence != "O" else np.zeros(len(bad), dtype=bool)
-            report("F008", bad & ~blank, records.rows(kind), f"{zone.start}-{zone.end}")
-            report("F014", blank, records.rows(kind), f"{zone.start}-{zone.end}")
+            report("F008", bad & ~blank, records.rows(kind), zone.place)
+            report("F014", blank, records.rows(kind), zone.place)
 
 
 def _keys(records: Records, report: Report) -> None:
@@ -152,29 +152,28 @@ def _keys(records: Records, report: Report) -> None:
 
 
 def _headers(records: Records, report: Report) -> None:
-    inside = np.flatnonzero((records.kind >= CODE["2"]) & (records.kind <= CODE["5"]))
-    owner = np.searchsorted(records.rows("2"), inside, side="right") - 1
     # Ranks 27-29 precede the number on CP base records but not on its details: compare up to the NIR key there.
     last = 35 if records.family == "STD" else 26
-    differs = (records.view[records.rows("2")[owner], 1:last] != records.view[inside, 1:last]).any(axis=1)
-    report("S104", differs, inside, f"2-{last}")
+    differs = np.zeros(len(records), dtype=np.bool_)
+    digits.differing(records.view, records.kind, CODE["2"], CODE["5"], last, differs)
+    report("S104", differs, np.arange(len(records)), f"2-{last}")
 
 
 def _sequences(records: Records, report: Report) -> None:
     """Details of a line are numbered 01, 02, 03… and are not too many (§3)."""
-    every = np.sort(np.concatenate([records.rows("3"), records.rows("4")]))
+    line_of = np.cumsum((records.kind == CODE["3"]) | (records.kind == CODE["4"]))
     for detail in grammar.DETAILS[records.family]:
         rows = records.rows(detail)
         if not len(rows):
             continue
-        line = np.searchsorted(every, rows)
+        line = line_of[rows]
         opens = np.concatenate([[True], line[1:] != line[:-1]])
         at = np.arange(len(rows))
         rank = at - np.maximum.accumulate(np.where(opens, at, 0)) + 1
         if (records.family, detail) in grammar.MOST:
             report("S111", rank == grammar.MOST[records.family, detail] + 1, rows)
         report("S102", rank % 100 != records.number(detail, "sequence"), rows, "37-38")
-    lines = np.bincount(np.searchsorted(records.rows("2"), every, side="right") - 1, minlength=len(records.rows("2")))
+    lines = np.bincount(records.owner("2", np.concatenate([records.rows("3"), records.rows("4")])), minlength=len(records.rows("2")))
     report("S110", lines > grammar.MOST_LINES, records.rows("2"))
 
 
@@ -182,8 +181,8 @@ def _dates(records: Records, report: Report, created: int) -> None:
     source = SOURCES[records.family]
     rows, dates = records.rows(source.base), records.number(source.base, source.line["act_date"])
     zone = records.layout(source.base)[source.line["act_date"]]
-    place, valid = f"{zone.start}-{zone.end}", values.calendar_ok(dates)
-    owner = np.searchsorted(records.rows("2"), rows) - 1
+    place, valid = zone.place, values.calendar_ok(dates)
+    owner = records.owner("2", rows)
     billed = records.number("2", source.invoice["invoice_date"])[owner]
     report("D402", valid & values.calendar_ok(billed) & (dates > billed), rows, place)
     if "prescriber_no" in source.invoice:

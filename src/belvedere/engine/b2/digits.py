@@ -1,51 +1,93 @@
 """Fixed-width numbers, whole columns at a time.
 
-Eight digits are read from one 64-bit word (multiply and mask, three steps) instead of eight
-strided byte columns: the strided copies are what a plain NumPy reader spends its time on.
-Writing goes four digits at a time through a table.
+Zones are read by a compiled loop, record by record and digit by digit: one pass over the bytes, which whole-array
+arithmetic cannot do (benchmarks/intake.py has both). Reading eight digits from a 64-bit word was tried in the same
+loop and is no faster. Writing goes four digits at a time through a table.
 """
 
+from collections.abc import Sequence
+
+import numba
 import numpy as np
 
-_ZEROS = np.uint64(0x3030303030303030)
-_HIGH = np.uint64(0xF0F0F0F0F0F0F0F0)
-_SIX = np.uint64(0x0606060606060606)
 _QUADS = np.array([list(f"{n:04d}".encode()) for n in range(10_000)], dtype=np.uint8)
 
 
-def _word(records: np.ndarray, start: int, width: int) -> np.ndarray:
-    """The `width` bytes from `start` as the low-order text of a word, padded with '0' before."""
-    padded = np.full((len(records), 8), 48, dtype=np.uint8)
-    padded[:, 8 - width :] = records[:, start : start + width]
-    return padded.view("<u8").ravel()
+@numba.njit(cache=True, nogil=True)
+def _read(view, rows, starts, stops, values, bad):  # pragma: no cover (compiled)
+    for at in range(len(rows)):
+        row = rows[at]
+        for zone in range(len(starts)):
+            total = np.int64(0)
+            wrong = False
+            for place in range(starts[zone], stops[zone]):
+                digit = np.int64(view[row, place]) - 48
+                wrong |= (digit < 0) | (digit > 9)
+                total = total * 10 + digit
+            values[zone, at] = 0 if wrong else total
+            bad[zone, at] = wrong
 
 
-def _value(word: np.ndarray) -> np.ndarray:
-    word = word - _ZEROS
-    word = (word * np.uint64(10) + (word >> np.uint64(8))) & np.uint64(0x00FF00FF00FF00FF)
-    word = (word * np.uint64(100) + (word >> np.uint64(16))) & np.uint64(0x0000FFFF0000FFFF)
-    word = word * np.uint64(10_000) + (word >> np.uint64(32))
-    return (word & np.uint64(0xFFFFFFFF)).astype(np.int64)
+def read_many(view: np.ndarray, rows: np.ndarray, zones: Sequence[slice]) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of several zones (at most 18 digits each) of some rows of (n, 128) records: (values int64, bad
+    bool), both (zones, rows). A value whose zone is not made of digits alone is 0 and marked bad."""
+    values = np.empty((len(zones), len(rows)), dtype=np.int64)
+    bad = np.empty((len(zones), len(rows)), dtype=np.bool_)
+    starts, stops = np.array([zone.start for zone in zones]), np.array([zone.stop for zone in zones])
+    _read(view, rows, starts, stops, values, bad)
+    return values, bad
 
 
 def read(records: np.ndarray, zone: slice) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers of a zone and where they are not digits.
+    """Numbers of one zone of (n, 128) records: (values int64, bad bool), both (n,)."""
+    values, bad = read_many(records, np.arange(len(records)), [zone])
+    return values[0], bad[0]
 
-    `records` is (n, 128) uint8; returns (values int64, bad bool), both (n,). A value whose zone is
-    not made of digits alone is 0 and marked bad.
-    """
-    total = np.zeros(len(records), dtype=np.int64)
-    bad = np.zeros(len(records), dtype=bool)
-    position = zone.start
-    while position < zone.stop:
-        width = min(8, zone.stop - position)
-        word = _word(records, position, width)
-        bad |= (((word & _HIGH) ^ _ZEROS) | (((word + _SIX) & _HIGH) ^ _ZEROS)) != 0
-        total = total * 10**width + _value(word)
-        position += width
-    if bad.any():
-        total[bad] = 0
-    return total, bad
+
+@numba.njit(cache=True, nogil=True)
+def classify(view, table, ranked, out):  # pragma: no cover (compiled)
+    """Type of each record by its first byte and its letter: byte 36, or byte 39 where ranks shift it (`ranked`)."""
+    for row in range(len(view)):
+        first, letter = view[row, 0], view[row, 35]
+        if ranked and (letter < 65 or letter > 90):
+            letter = view[row, 38]
+        kind = table[first, letter]
+        if (first == 48 or first == 57) and (view[row, 1] != first or view[row, 2] != first):
+            kind = 0
+        out[row] = kind
+
+
+@numba.njit(cache=True, nogil=True)
+def differing(view, kind, head, end, last, out):  # pragma: no cover (compiled)
+    """Mark records of types above `head` up to `end` whose bytes 1 to `last` are not those of the last `head` before."""
+    first = -1
+    for row in range(len(kind)):
+        if kind[row] == head:
+            first = row
+        elif first >= 0 and head < kind[row] <= end:
+            for place in range(1, last):
+                if view[row, place] != view[first, place]:
+                    out[row] = True
+                    break
+
+
+@numba.njit(cache=True, nogil=True)
+def share(totals, owner, weights, out):  # pragma: no cover (compiled)
+    """Split `totals[owner]` among consecutive rows of one owner in proportion to `weights`, exactly."""
+    first = 0
+    while first < len(owner):
+        last = first
+        whole = np.int64(0)
+        while last < len(owner) and owner[last] == owner[first]:
+            whole += weights[last]
+            last += 1
+        total, running = totals[owner[first]], np.int64(0)
+        for at in range(first, last):
+            before = running
+            running += 1 if whole == 0 else weights[at]
+            parts = last - first if whole == 0 else whole
+            out[at] = total * running // parts - total * before // parts
+        first = last
 
 
 def write(out: np.ndarray, zone: slice, values: np.ndarray) -> None:

@@ -43,7 +43,7 @@ class Framer:
             size += len(chunk)
             if size < goal:
                 continue
-            data = b"".join(held)
+            data = held[0] if len(held) == 1 else b"".join(held)
             if not self.header:
                 self._open(data)
             if len(data) < self._batch_bytes:

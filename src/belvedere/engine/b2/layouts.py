@@ -32,6 +32,11 @@ class Zone:
         return self.end - self.start + 1
 
     @property
+    def place(self) -> str:
+        """Positions as findings cite them: "68-73", or "56" for one character."""
+        return f"{self.start}-{self.end}" if self.end > self.start else str(self.start)
+
+    @property
     def slice(self) -> slice:
         """0-based Python slice of the zone inside a record."""
         return slice(self.start - 1, self.end)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from belvedere.engine.b2.records import Records
+from belvedere.engine.b2 import digits
+from belvedere.engine.b2.records import TOGETHER, Records
 from belvedere.engine.b2.values import lpp_numbers
 
 
@@ -75,6 +76,28 @@ SOURCES = {
 }
 
 
+# Zones that controls need of every record of these types, beside those above.
+_CONTROLLED = {
+    ("STD", "2"): ("nir_key", "rights_proof", "prescription_date", "payee"),
+    ("STD", "4"): ("rate", "prior_agreement"),
+    ("STD", "4F"): ("sequence", "start_date", "end_date", "lpp_tariff", "sale_unit_price"),
+    ("STD", "5"): ("n_type4", "total_billed", "total_amo", "total_insured", "total_oc"),
+    ("CP", "3"): ("rate",),
+    ("CP", "3F"): ("sequence", "lpp_tariff"),
+}
+
+
+def _together() -> None:
+    for family, source in SOURCES.items():
+        for kind, zones in (("2", source.invoice), (source.base, source.line), (source.detail, source.item)):
+            TOGETHER[family, kind] = [tuple(dict.fromkeys(name for name in zones.values() if name != "lpp_code"))]
+    for key, names in _CONTROLLED.items():
+        TOGETHER.setdefault(key, []).append(names)
+
+
+_together()
+
+
 @dataclass
 class Lines:
     """Columns of n lines. `columns` are int64 (amounts in cents, dates AAMMJJ as they are written);
@@ -98,19 +121,9 @@ def share_out(totals: np.ndarray, owner: np.ndarray, weights: np.ndarray) -> np.
     `owner` is non-decreasing; rows of one owner add up to its total (cumulative rounding, so no row
     is off by more than a cent). Equal shares where all weights of an owner are zero.
     """
-    if not len(owner):
-        return np.zeros(0, dtype=np.int64)
-    group = np.bincount(owner, weights=weights, minlength=len(totals))
-    flat = group[owner] == 0
-    weights = np.where(flat, 1, weights).astype(np.int64)
-    start = np.concatenate([[True], owner[1:] != owner[:-1]])
-    running = np.cumsum(weights)
-    first = np.maximum.accumulate(np.where(start, np.arange(len(owner)), 0))
-    before = running - weights - (running[first] - weights[first])
-    after = before + weights
-    whole = np.bincount(owner, weights=weights, minlength=len(totals)).astype(np.int64)[owner]
-    amount = totals[owner]
-    return amount * after // whole - amount * before // whole
+    out = np.empty(len(owner), dtype=np.int64)
+    digits.share(np.asarray(totals, dtype=np.int64), owner, np.asarray(weights, dtype=np.int64), out)
+    return out
 
 
 def read_lines(records: Records, refused: np.ndarray | None = None) -> Lines:
@@ -118,32 +131,37 @@ def read_lines(records: Records, refused: np.ndarray | None = None) -> Lines:
     ((invoices,) bool)."""
     source = SOURCES[records.family]
     base_at, detail_at = records.rows(source.base), records.rows(source.detail)
-    base_of_detail = np.searchsorted(base_at, detail_at) - 1
+    base_of_detail = records.owner(source.base, detail_at)
     bare = np.bincount(base_of_detail, minlength=len(base_at))[: len(base_at)] == 0
-    at = np.concatenate([detail_at, base_at[bare]])
-    order = np.argsort(at, kind="stable")
-    base = np.concatenate([base_of_detail, np.flatnonzero(bare)])[order]
+    at, base = detail_at, base_of_detail
+    order: np.ndarray | slice = slice(None)
+    if bare.any():
+        at = np.concatenate([detail_at, base_at[bare]])
+        order = np.argsort(at, kind="stable")
+        base = np.concatenate([base_of_detail, np.flatnonzero(bare)])[order]
     invoice_at = records.rows("2")
-    invoice = np.searchsorted(invoice_at, base_at[base]) - 1
+    invoice = records.owner("2", base_at[base])
     if refused is not None and refused.any():
         kept = ~refused[invoice]
-        order, base, invoice = order[kept], base[kept], invoice[kept]
+        order = np.arange(len(at))[order][kept]
+        base, invoice = base[kept], invoice[kept]
     at = at[order]
 
-    columns = {name: records.number("2", zone)[invoice] if zone else np.zeros(len(at), np.int64) for name, zone in source.invoice.items()}
+    columns = {name: records.number("2", zone).take(invoice) if zone else np.zeros(len(at), np.int64) for name, zone in source.invoice.items()}
     for absent in ("prescriber_no", "prescriber_specialty"):
         columns.setdefault(absent, np.zeros(len(at), dtype=np.int64))
     padding = np.zeros(int(bare.sum()), dtype=np.int64)
 
     def item(zone: str) -> np.ndarray:
-        return np.concatenate([records.number(source.detail, zone), padding])[order]
+        values = records.number(source.detail, zone)
+        return (np.concatenate([values, padding]) if len(padding) else values)[order]
 
     columns["lpp"] = np.concatenate([lpp_numbers(records, source.detail), padding])[order]
     columns["units"] = item(source.item["units"])
     weight = np.where(item(source.item["item_base"]) > 0, item(source.item["item_base"]), 0)
     for name, zone in source.line.items():
         values = records.number(source.base, zone)
-        columns[name] = values[base] if name == "act_date" else share_out(values, base, weight)
+        columns[name] = values.take(base) if name == "act_date" else share_out(values, base, weight)
 
     supply = np.full(len(at), ord("A"), dtype=np.uint8)
     if source.supply_type:

@@ -27,20 +27,14 @@ for _kind, _code in CODE.items():
 for _kind, _code in CODE.items():
     if len(_kind) == 2:
         _TABLE[ord(_kind[0]), ord(_kind[1])] = _code
-_LETTER = np.zeros(256, dtype=bool)
-_LETTER[ord("A") : ord("Z") + 1] = True
+# (family, record type) to groups of numeric zones that are needed together; filled by who needs them.
+TOGETHER: dict[tuple[str, str], list[tuple[str, ...]]] = {}
 
 
 def classify(view: np.ndarray, family: str) -> np.ndarray:
     """Codes of `KINDS` of (n, 128) records; 0 for a record of no known type."""
-    letter = view[:, 35]
-    if family == "CP":
-        letter = np.where(_LETTER[letter], letter, view[:, 38])
-    kind = _TABLE[view[:, 0], letter]
-    ends = np.flatnonzero((kind == CODE["000"]) | (kind == CODE["999"]))
-    if len(ends):
-        same = (view[ends, 1] == view[ends, 0]) & (view[ends, 2] == view[ends, 0])
-        kind[ends[~same]] = 0
+    kind = np.empty(len(view), dtype=np.uint8)
+    digits.classify(view, _TABLE, family == "CP", kind)
     return kind
 
 
@@ -77,6 +71,14 @@ class Records:
     def layout(self, kind: str) -> Layout:
         return layout(kind, self.family, old=self.old)
 
+    def owner(self, parent: str, rows: np.ndarray | None = None) -> np.ndarray:
+        """For each row (all of them without `rows`), the rank of the last `parent` record at or before it; -1 before
+        the first one."""
+        key = ("owner", parent)
+        if key not in self._kept:
+            self._kept[key] = np.cumsum(self.kind == CODE[parent]) - 1
+        return self._kept[key] if rows is None else self._kept[key].take(rows)
+
     def block(self, kind: str) -> np.ndarray:
         """(n_kind, 128) bytes of the records of one type."""
         key = ("block", kind)
@@ -89,14 +91,26 @@ class Records:
         return self.number_and_bad(kind, zone)[0]
 
     def number_and_bad(self, kind: str, zone: str) -> tuple[np.ndarray, np.ndarray]:
+        """(values, where they are not digits) of a numeric zone. Zones that are read together (`TOGETHER`) are
+        read in one pass."""
         key = (kind, zone)
         if key not in self._kept:
-            self._kept[key] = digits.read(self.block(kind), self.layout(kind)[zone].slice)
+            names = next((group for group in TOGETHER.get((self.family, kind), ()) if zone in group), (zone,))
+            values, bad = digits.read_many(self.view, self.rows(kind), [self.layout(kind)[name].slice for name in names])
+            for at, name in enumerate(names):
+                self._kept[kind, name] = values[at], bad[at]
+        return self._kept[key]
+
+    def digits(self, kind: str, zone: slice) -> np.ndarray:
+        """int64 values of any positions of the records of one type; 0 where they are not digits."""
+        key = (kind, f"{zone.start}:{zone.stop}")
+        if key not in self._kept:
+            self._kept[key] = digits.read_many(self.view, self.rows(kind), [zone])[0][0]
         return self._kept[key]
 
     def text(self, kind: str, zone: str) -> np.ndarray:
         """(n_kind, width) bytes of a zone."""
-        return self.block(kind)[:, self.layout(kind)[zone].slice]
+        return self.view[:, self.layout(kind)[zone].slice].take(self.rows(kind), axis=0)
 
     def keep(self, key: tuple[str, str], value: np.ndarray) -> None:
         """Keep a column that another control of the same batch needs."""
@@ -108,7 +122,7 @@ class Records:
 
     def letter(self, kind: str, zone: str) -> np.ndarray:
         """(n_kind,) bytes of a zone of one character."""
-        return self.block(kind)[:, self.layout(kind)[zone].start - 1]
+        return self.view[:, self.layout(kind)[zone].start - 1].take(self.rows(kind))
 
 
 __all__ = ["CODE", "KINDS", "RECORD_LENGTH", "Records", "classify"]

@@ -40,29 +40,30 @@ LOT_COUNTS = {"n_invoices": "2", "n_type5": "5"}
 PRICES = {"STD": ("4F", "sale_unit_price", "units", "total_billed")}
 
 
-def _sums(records: Records, kind: str, zone: str, starts: np.ndarray) -> np.ndarray:
-    """Sum of a zone of one record type per enclosing group that starts at `starts`; exact below 2**53 cents."""
-    owner = np.searchsorted(starts, records.rows(kind), side="right") - 1
-    return np.bincount(owner, weights=records.number(kind, zone), minlength=len(starts)).astype(np.int64)
+def _sums(records: Records, kind: str, zone: str, group: str, shift: int = 0) -> np.ndarray:
+    """Sum of a zone of one record type per enclosing `group` record; exact below 2**53 cents. `shift` counts a
+    group that was open before the batch."""
+    owner = records.owner(group, records.rows(kind)) + shift
+    return np.bincount(owner, weights=records.number(kind, zone), minlength=len(records.rows(group)) + shift).astype(np.int64)
 
 
-def _counts(rows: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    return np.bincount(np.searchsorted(starts, rows, side="right") - 1, minlength=len(starts))
+def _counts(records: Records, rows: np.ndarray, group: str, shift: int = 0) -> np.ndarray:
+    return np.bincount(records.owner(group, rows) + shift, minlength=len(records.rows(group)) + shift)
 
 
 def invoices(records: Records, report) -> None:
     """A501 to A504, A506, A507: amounts of lines and details, totals and counts of invoices."""
     source = SOURCES[records.family]
-    base, starts, fives = source.base, records.rows("2"), records.rows("5")
+    base, fives = source.base, records.rows("5")
     for zone, terms in INVOICE_TOTALS[records.family].items():
-        expected = np.sum([sign * _sums(records, kind, name, starts) for sign, kind, name in terms], axis=0)
+        expected = np.sum([sign * _sums(records, kind, name, "2") for sign, kind, name in terms], axis=0)
         records.keep(("lines", zone), expected)
         place = records.layout("5")[zone]
-        report("A504", expected != records.number("5", zone), fives, f"{place.start}-{place.end}")
+        report("A504", expected != records.number("5", zone), fives, place.place)
     lines_at = np.flatnonzero((records.kind >= CODE["3"]) & (records.kind < CODE["5"]))
     declared = records.number("5", "n_type4" if records.family == "STD" else "n_lines")
-    bases = _counts(np.sort(np.concatenate([records.rows("3"), records.rows("4")])), starts)
-    report("A506", (declared != _counts(lines_at, starts)) & (declared != bases), fives, "39-41")
+    bases = _counts(records, np.concatenate([records.rows("3"), records.rows("4")]), "2")
+    report("A506", (declared != _counts(records, lines_at, "2")) & (declared != bases), fives, "39-41")
 
     amount, rate = records.number(base, "amount_amo"), records.number(base, "rate")
     expected = (records.number(base, "base_amo") * rate * 2 + 100) // 200
@@ -72,13 +73,13 @@ def invoices(records: Records, report) -> None:
     details = records.rows(source.detail)
     if len(details):
         lines = records.rows(base)
-        total = _sums(records, source.detail, "total_billed", lines)
-        report("A503", (_counts(details, lines) > 0) & (total != expense), lines)
+        total = _sums(records, source.detail, "total_billed", base)
+        report("A503", (_counts(records, details, base) > 0) & (total != expense), lines)
     if records.family in PRICES:
         kind, price, units, billed = PRICES[records.family]
         made = records.number(kind, price) * records.number(kind, units)
         place = records.layout(kind)[billed]
-        report("A507", made != records.number(kind, billed), records.rows(kind), f"{place.start}-{place.end}")
+        report("A507", made != records.number(kind, billed), records.rows(kind), place.place)
 
 
 @dataclass
@@ -94,15 +95,16 @@ class Lots:
         """A505, S103, S112 for the lots that end in this batch."""
         ones, sixes = records.rows("1"), records.rows("6")
         # A lot that was open when the batch began starts before its first record.
-        starts = np.concatenate([[-1], ones]) if self._open else ones
-        totals = {zone: [_sums(records, "5", name, starts) for name in names] for zone, names in LOT_TOTALS[records.family].items()}
+        shift = int(self._open)
+        groups = len(ones) + shift
+        totals = {zone: [_sums(records, "5", name, "1", shift) for name in names] for zone, names in LOT_TOTALS[records.family].items()}
         sums = {zone: np.sum(parts, axis=0) for zone, parts in totals.items()}
         # The same totals from the lines: a lot whose only fault is an invoice's wrong total is not at fault itself.
-        lot_of = np.searchsorted(starts, records.rows("2"), side="right") - 1
+        lot_of = records.owner("1", records.rows("2")) + shift
         for zone, names in LOT_TOTALS[records.family].items():
             lines = np.sum([records.kept(("lines", name)) for name in names], axis=0)
-            sums[f"{zone}, lines"] = np.bincount(lot_of, weights=lines, minlength=len(starts)).astype(np.int64)
-        sums |= {zone: _counts(records.rows(kind), starts) for zone, kind in LOT_COUNTS.items()}
+            sums[f"{zone}, lines"] = np.bincount(lot_of, weights=lines, minlength=groups).astype(np.int64)
+        sums |= {zone: _counts(records, records.rows(kind), "1", shift) for zone, kind in LOT_COUNTS.items()}
         numbers, billers = records.number("1", "lot_no"), records.number("1", "ps_no")
         if self._open:
             for zone, found in sums.items():
@@ -112,10 +114,10 @@ class Lots:
         for zone in (*LOT_TOTALS[records.family], *LOT_COUNTS):
             place, told = records.layout("6")[zone], records.number("6", zone)
             from_lines = sums.get(f"{zone}, lines", sums[zone])
-            report("A505", (sums[zone][:ended] != told) & (from_lines[:ended] != told), sixes, f"{place.start}-{place.end}")
+            report("A505", (sums[zone][:ended] != told) & (from_lines[:ended] != told), sixes, place.place)
         report("S112", sums["n_invoices"][:ended] > MOST_INVOICES, sixes)
         report("S103", (numbers[:ended] != records.number("6", "lot_no")) | (billers[:ended] != records.number("6", "ps_no")), sixes)
-        self._open = len(starts) > ended
+        self._open = groups > ended
         if self._open:
             self._number, self._biller = int(numbers[-1]), int(billers[-1])
             self._sums = {zone: int(found[-1]) for zone, found in sums.items()}

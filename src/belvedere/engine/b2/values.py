@@ -54,9 +54,8 @@ _CALENDAR = _calendar()
 
 def lpp_numbers(records: Records, detail: str) -> np.ndarray:
     """7-digit LPP codes of the details as int64; 0 where the code is not made of digits."""
-    text = records.text(detail, "lpp_code")[:, :LPP_DIGITS].astype(np.int64) - 48
-    numeric = ((text >= 0) & (text <= 9)).all(axis=1)
-    return np.where(numeric, text @ 10 ** np.arange(LPP_DIGITS - 1, -1, -1), 0)
+    start = records.layout(detail)["lpp_code"].start - 1
+    return records.digits(detail, slice(start, start + LPP_DIGITS))
 
 
 @cache

@@ -1,6 +1,7 @@
 """Flows and the live list of fact files. A flow's row is the queue: state, lease and number of tries.
 Beside them: uploads that are under way, and what is told to the senders' own servers."""
 
+import jwt
 from django.db import models
 from django.db.models import Q
 
@@ -84,6 +85,13 @@ class Flow(models.Model):
                 condition=Q(state__in=SETTLED, settled_at__isnull=False) | (~Q(state__in=SETTLED) & Q(settled_at__isnull=True)),
             ),
         )
+
+    @property
+    def journal(self) -> dict:
+        """Position and digest of the journal entry that its signed receipt names; empty before settlement."""
+        if not self.receipt:
+            return {}
+        return jwt.decode(self.receipt, options={"verify_signature": False}).get("journal", {})
 
 
 class DataFile(models.Model):

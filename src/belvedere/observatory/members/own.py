@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from django.db.models import Max
 
 from belvedere.engine.indicators import own as figures
 from belvedere.engine.warehouse import engine
@@ -16,7 +17,7 @@ from belvedere.observatory.accounts.models import User
 from belvedere.observatory.accounts.permissions import Action, check
 from belvedere.observatory.collect.models import DataFile, Flow
 from belvedere.observatory.collect.vault import facts_path
-from belvedere.observatory.members.models import Group
+from belvedere.observatory.members.models import Group, SenderKey
 from belvedere.observatory.objections.models import Objection
 
 
@@ -51,6 +52,10 @@ class OwnFacts:
     def flow(self, number: int) -> Flow | None:
         """One of the group's flows; None for any other's."""
         return Flow.objects.filter(group=self.group, pk=number).select_related("member", "duplicate_of").first()
+
+    def senders(self) -> "list[SenderKey]":
+        """The group's live sender keys, each with the date of its last flow."""
+        return list(SenderKey.objects.filter(group=self.group, revoked_at=None).annotate(last=Max("flows__received_at")).order_by("pk"))
 
     def months_by_member(self) -> Mapping[str, set[str]]:
         """Months for which each entity sent accepted lines."""

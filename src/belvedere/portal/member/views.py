@@ -1,14 +1,18 @@
 """A member's pages: its position in the market, its flows and their receipts."""
 
+from collections.abc import Sequence
+
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from belvedere.observatory.collect.models import COUNTED, State
+from belvedere.observatory.environment import read
 from belvedere.observatory.members.own import OwnFacts
 from belvedere.observatory.publication import frozen
 from belvedere.portal import exports
+from belvedere.portal.member import flows as flows_presenter
 from belvedere.portal.member import position as presenter
 
 
@@ -25,13 +29,12 @@ def position(request: HttpRequest) -> HttpResponse:
     flows = own.flows()
     release = frozen.current()
     figures = own.figures(*anchors(release))
-    counted = [flow for flow in flows if flow.state in COUNTED]
+    counted = [flow for flow in flows if flow.state in COUNTED and not flow.test]
     if not figures.months:
         return render(request, "member/waiting.html", {"group": own.group, "flows": flows[:8]})
     clean = sum(flow.state == State.ACCEPTED for flow in counted) / len(counted) if counted else None
     months = figures.months[-12:]
-    sent = own.months_by_member()
-    completeness = [(name, [(month, month in held) for month in months]) for name, held in sorted(sent.items())]
+    completeness = _completeness(own, months)
     return render(request, "member/position.html", {
         "group": own.group,
         "position": presenter.present(figures, release),
@@ -61,13 +64,25 @@ def position_csv(request: HttpRequest, table: str) -> HttpResponse:
     return exports.csv_response(f"ma-position_{table}_{page.last}", header, rows, excel=request.GET.get("format") == "excel")
 
 
+def _completeness(own: OwnFacts, months: Sequence[str]) -> list[tuple[str, list[tuple[str, bool]]]]:
+    return [(name, [(month, month in held) for month in months]) for name, held in sorted(own.months_by_member().items())]
+
+
 @login_required
 @require_safe
 def flows(request: HttpRequest) -> HttpResponse:
-    """Flows of the group, newest first."""
+    """Flows of the group: what came, what is wrong, what is missing."""
     own = OwnFacts.of(request.user)
-    rows = own.flows()
-    return render(request, "member/flows.html", {"group": own.group, "flows": rows[:100], "total": len(rows)})
+    chosen = request.GET.get("etat", "")
+    months = own.figures(*anchors(frozen.current())).months[-12:]
+    completeness = _completeness(own, months)
+    return render(request, "member/flows.html", {
+        "group": own.group,
+        "page": flows_presenter.present(own.flows(), chosen if chosen in State.values else ""),
+        "months": months,
+        "completeness": completeness,
+        "missing": sum(not there for _, row in completeness for _, there in row),
+    })  # fmt: skip
 
 
 @login_required
@@ -78,4 +93,31 @@ def flow(request: HttpRequest, number: int) -> HttpResponse:
     found = own.flow(number)
     if found is None:
         raise Http404
-    return render(request, "member/flow.html", {"flow": found, "group": own.group})
+    return render(request, "member/flow.html", {"flow": found, "group": own.group, "counts": sorted(found.counts.items()), "journal": found.journal})
+
+
+@login_required
+@require_safe
+def receipt(request: HttpRequest, number: int) -> HttpResponse:
+    """The signed receipt as a file (JWS)."""
+    found = OwnFacts.of(request.user).flow(number)
+    if found is None or not found.receipt:
+        raise Http404
+    answer = HttpResponse(found.receipt, content_type="application/jwt")
+    answer["Content-Disposition"] = f'attachment; filename="accuse-{found.pk}.jws"'
+    return answer
+
+
+@login_required
+@require_safe
+def plug(request: HttpRequest) -> HttpResponse:
+    """How to send flows, by each way."""
+    own = OwnFacts.of(request.user)
+    senders = own.senders()
+    return render(request, "member/plug.html", {
+        "senders": senders,
+        "sender_name": senders[0].client_id if senders else "emetteur-1",
+        "base": request.build_absolute_uri("/").rstrip("/"),
+        "host": request.get_host().split(":")[0],
+        "domain": read("BELVEDERE_MAIL_DOMAIN"),
+    })  # fmt: skip

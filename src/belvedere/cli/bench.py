@@ -1,0 +1,30 @@
+"""`belvedere bench`: the measurements of the project's `benchmarks` folder, run where the source is."""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+from belvedere.cli.french import EXIT_FAILURE, Parser
+
+FOLDER = Path(__file__).resolve().parents[3] / "benchmarks"
+
+
+def register(commands: argparse._SubParsersAction) -> None:
+    top = commands.add_parser("bench", help="mesures publiées, à refaire chez vous")
+    tools = top.add_subparsers(title="mesures", required=True, metavar="MESURE", parser_class=Parser)
+    intake = tools.add_parser("intake", help="du fichier chiffré aux faits ; le lecteur et ses pairs")
+    intake.add_argument("--json", action="store_true", help="un objet JSON")
+    intake.add_argument("--megabytes", type=int, default=22, help="taille du fichier, en Mo")
+    intake.add_argument("--growth", action="store_true", help="aussi de 10 Mo à 5 Go (plusieurs minutes, 3 Go de disque)")
+    intake.add_argument("--data", default=None, help="dossier des données (sans objet ici, accepté partout)")
+    intake.set_defaults(run=_intake)
+
+
+def _intake(options: argparse.Namespace) -> int:
+    script = FOLDER / "intake.py"
+    if not script.exists():
+        print("Les mesures se lancent depuis le dossier source du projet.", file=sys.stderr)
+        return EXIT_FAILURE
+    flags = ["--json"] * options.json + ["--growth"] * options.growth + ["--megabytes", str(options.megabytes)]
+    return subprocess.run([sys.executable, str(script), *flags], check=False).returncode

@@ -24,13 +24,37 @@ def table(header: list[str], rows: list[list[object]]) -> str:
 
 
 def errors() -> str:
+    from belvedere.api.schemas import PROBLEMS
     from belvedere.engine.b2.findings import rules
 
-    severity = {"error": "refus", "warning": "remarque"}
-    rows = [[rule.code, severity[rule.severity], rule.message, rule.remedy, rule.source] for rule in rules().values()]
-    return "# Anomalies d’un flux\n\nCodes stables, avec ce qu’il faut faire. Un refus porte sur le flux entier.\n\n" + table(
-        ["Code", "Effet", "Constat", "Remède", "Source"], rows
-    )
+    effect = {
+        ("error", "file"): "refus du flux",
+        ("error", "invoice"): "refus de la facture",
+        ("warning", "file"): "remarque",
+        ("warning", "invoice"): "remarque",
+    }
+    rows = [
+        [rule.code, effect[rule.severity, rule.scope], rule.message, rule.remedy, rule.zone, rule.rule, rule.source, rule.confidence]
+        for rule in rules().values()
+    ]
+    text = "# Anomalies d’un flux\n\nCodes stables, avec ce qu’il faut faire. Un refus de facture refuse le flux entier ou la facture seule, selon le réglage "
+    text += "du groupe. Confiance : V lu dans une spécification, C dans un logiciel en service, D calculé, I déduit, M de mémoire ; ce qui est "
+    text += "déduit ou de mémoire ne fait qu’une remarque, sauf quand rien n’a pu être lu.\n\n"
+    text += table(["Code", "Effet", "Constat", "Remède", "Zone", "Règle", "Source", "Confiance"], rows)
+    text += "\n## Réponses de l’API\n\n" + table(["Code", "Constat", "Remède"], [[code, *said] for code, said in PROBLEMS.items()])
+    return text
+
+
+def noemie() -> str:
+    from belvedere.engine.b2.noemie import entities
+
+    kinds = {"A": "texte", "N": "nombre", "D": "date AAMMJJ", "P": "identité, jamais montrée"}
+    parts = [
+        "# Retours NOEMIE\n\nEntités lues et leurs zones ; les autres sont conservées et signalées (N002). Une entité finit par « @ », sauf 000 et 999.\n"
+    ]
+    for name, zones in entities().items():
+        parts.append(f"\n## {name}\n\n" + table(["Positions", "Sens", "Type"], [[f"{z.start}-{z.end}", z.label, kinds[z.type]] for z in zones]))
+    return "".join(parts)
 
 
 def settings() -> str:
@@ -109,6 +133,19 @@ def command_line() -> str:
                 describe(child, depth + 1)
 
     describe(parser(), 0)
+    parts.append("""
+## Réponse JSON de `belvedere b2 check --json`
+
+| Champ | Sens |
+| --- | --- |
+| `accepted` | vrai si le fichier ne serait pas refusé |
+| `counts` | nombre d’enregistrements par type |
+| `findings` | liste de `code`, `severity` (`error` ou `warning`), `record` (premier concerné, 0 : le fichier), `position`, `message`, `remedy`, `count`, `examples` |
+| `invoices`, `lines`, `amount_billed`, `amount_amo` | ce qui serait compté, montants en centimes |
+| `refused_invoices` | numéros des factures refusées |
+
+La commande sort avec 0 (accepté sans anomalie), 1 (accepté avec anomalies) ou 2 (refusé).
+""")
     parts.append("\n## Codes de retour\n\n" + table(["Code", "Sens"], [[code, text] for code, text in EXIT_CODES.items()]))
     return "".join(parts)
 
@@ -131,7 +168,7 @@ def http_api() -> str:
 
 PAGES = {
     "anomalies.md": errors, "reglages.md": settings, "indicateurs.md": indicators, "etats.md": states, "faits.md": facts,
-    "dessins-b2.md": layouts, "ligne-de-commande.md": command_line, "api.md": http_api,
+    "dessins-b2.md": layouts, "noemie.md": noemie, "ligne-de-commande.md": command_line, "api.md": http_api,
 }  # fmt: skip
 
 

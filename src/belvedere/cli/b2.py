@@ -99,10 +99,10 @@ def pieces(path: Path) -> Iterator[bytes]:
     return gunzipped(read())
 
 
-def check_chunks(chunks: Iterable[bytes], policy: str = "whole") -> Examined:
+def check_chunks(chunks: Iterable[bytes], policy: str = "whole", reference: lpp_reference.LppReference | None = None) -> Examined:
     """What the observatory would say of a clear file. Pseudonyms are made with keys that are forgotten at once."""
     keys = PseudonymKeys(secrets.token_bytes(32), secrets.token_bytes(32))
-    return examine(chunks, keys=keys, policy=policy, reference=lpp_reference.shipped())
+    return examine(chunks, keys=keys, policy=policy, reference=reference or lpp_reference.shipped())
 
 
 def check_bytes(content: bytes) -> tuple[dict[str, int], list[Finding]]:

@@ -92,7 +92,7 @@ class Framer:
             self.findings.add("F010", [])
         elif len(head) < RECORD_LENGTH:
             raise B2Error(finding("F001", record=1, length=len(head)))
-        if head[61:65].strip().isdigit() and head[65:67] != b"B2":
+        if head[61:65].strip().strip(b"0").isdigit() and head[65:67] != b"B2":
             raise B2Error(finding("F018", record=1))
         if head[65:67] != b"B2" or head[82:85] != b"128":
             raise B2Error(finding("F003", record=1))

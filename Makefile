@@ -14,6 +14,11 @@ test: setup browser check
 
 test-long: test
 	BELVEDERE_LONG=1 $(BIN)/pytest tests/generative -n 2
+	BELVEDERE_LONG=1 $(BIN)/pytest tests/functional/test_nothing_lost.py
+	@$(BIN)/python -c 'import atheris' 2>/dev/null && $(BIN)/python tests/fuzz/intake_fuzzer.py -runs=100000 -artifact_prefix=build/ || \
+	  { $(BIN)/python -c 'import atheris' 2>/dev/null && exit 1; echo "atheris n’a pas de paquet pour cette machine : le fuzzing guidé est laissé de côté"; }
+	$(BIN)/belvedere bench intake --growth
+	$(BIN)/python benchmarks/load.py
 	$(BIN)/python benchmarks/run.py
 
 setup: $(VENV)/.ready
@@ -41,6 +46,7 @@ docs: setup
 	$(BIN)/python tools/reference.py
 
 bench: setup
+	$(BIN)/belvedere bench intake
 	$(BIN)/python benchmarks/run.py
 
 clean:

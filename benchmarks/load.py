@@ -14,6 +14,7 @@ import json
 import os
 import platform
 import smtplib
+import socket
 import statistics
 import subprocess
 import sys
@@ -114,6 +115,12 @@ class Load:
                 urllib.request.urlopen(self.url + "/sante/", timeout=2)
                 break
             time.sleep(0.1)
+        for port in (self.smtp, self.sftp):
+            for _ in range(100):
+                with contextlib.suppress(OSError):
+                    socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                    break
+                time.sleep(0.1)
         self.certificate = x509.load_pem_x509_certificate(urllib.request.urlopen(self.url + "/api/v1/certificate").read())
         self.seconds: dict[str, list[float]] = {"api": [], "mail": [], "sftp": [], "folder": []}
         self.refusals: Counter = Counter()

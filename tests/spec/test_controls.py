@@ -149,6 +149,22 @@ def test_too_many_of_something():
     assert "S112" in codes(content[:128] + head + b"".join(invoice * 6) + six + content[-128:])
 
 
+def test_an_invoice_of_another_biller():
+    lines = lot_of(a_file())
+    last = next(n for n, record in enumerate(lines) if record[:1] == b"5") + 1
+    number = f"{sector().providers[1].finess:09d}".encode()
+    other = [record[:1] + number + record[10:] if 0 < n < last else record for n, record in enumerate(lines)]
+    found = check_chunks([a_file()[:128] + b"".join(other) + a_file()[-128:]])
+    assert found.refused and [(item.code, item.record) for item in found.findings] == [("S113", 3)]
+
+
+def test_a_record_type_of_the_other_family_is_out_of_place():
+    content = a_file()
+    at = first_of(content, "4F") * 128
+    stray = content[at - 128 : at - 128 + 35] + b"H" + content[at - 128 + 36 : at]
+    assert codes(content[:at] + stray + content[at:]) == ["S101"]
+
+
 def test_drugs_and_registers_of_establishments():
     establishment = an_establishments_file()
     three = (in_family_cp(establishment, "3S") - 1) * 128

@@ -4,13 +4,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from ninja import NinjaAPI
+from ninja import NinjaAPI, Status
 
 from belvedere import __version__
 from belvedere.api.auth import MarketSession, Sender, issue_token
 from belvedere.api.schemas import Problem, Receipt, WebhookIn, WebhookOut, problem, receipt_of
 from belvedere.api.uploads import router as uploads
-from belvedere.engine.b2.unwrap import MAX_CLEAR_BYTES
 from belvedere.engine.indicators.query import Query, QueryError
 from belvedere.observatory.collect import keyring, receipts, reception, webhooks
 from belvedere.observatory.collect.models import Flow
@@ -20,6 +19,8 @@ api = NinjaAPI(title="Belvédère", version=__version__, description="Flux B2 ch
 api.add_router("/uploads", uploads)
 PIECE = 1024 * 1024
 PAGE = 100
+# One call holds its body in the server's memory; larger files come by pieces (/uploads).
+MAX_CALL_BYTES = 256 * 1024 * 1024
 
 
 @api.get("/certificate", summary="Certificat de réception (PEM)", auth=None)
@@ -45,32 +46,36 @@ def _body(request: HttpRequest) -> Iterator[bytes]:
 
 @api.post(
     "/flows",
-    response={202: Receipt, 200: Receipt, 411: Problem, 413: Problem, 422: Problem, 429: Problem},
+    response={202: Receipt, 200: Receipt, 400: Problem, 411: Problem, 413: Problem, 422: Problem, 429: Problem},
     auth=Sender(),
     summary="Déposer un flux chiffré (CMS)",
 )
-def deposit(request: HttpRequest, response: HttpResponse) -> tuple[int, Receipt | Problem]:
+def deposit(request: HttpRequest, response: HttpResponse) -> Status:
     """Corps : l’enveloppe CMS. En-têtes : X-File-Name, Idempotency-Key (le même envoi rend le même accusé), X-Test: 1 (contrôlé, jamais compté)."""
     sender = request.auth  # type: ignore[attr-defined]
     length = request.headers.get("Content-Length", "")
     if not length.isdecimal():
-        return 411, problem("P411")
-    if int(length) > MAX_CLEAR_BYTES:
-        return 413, problem("P413")
-    key = (request.headers.get("Idempotency-Key") or "")[:80] or None
+        return Status(411, problem("P411"))
+    if int(length) > MAX_CALL_BYTES:
+        return Status(413, problem("P413"))
+    key = request.headers.get("Idempotency-Key") or None
+    if key and len(key) > reception.KEY_LENGTH:
+        return Status(400, problem("P400"))
     before = Flow.objects.filter(group=sender.group, idempotency_key=key).exists() if key else False
     try:
         flow = reception.receive(
             group=sender.group, sender=sender, sealed=_body(request), channel="api", file_name=request.headers.get("X-File-Name", ""),
-            test=request.headers.get("X-Test", "") in ("1", "true"), key=key,
+            test=request.headers.get("X-Test", "") in ("1", "true"), key=key, length=int(length),
         )  # fmt: skip
     except reception.Busy:
         response["Retry-After"] = str(reception.RETRY_SECONDS)
-        return 429, problem("P429")
+        return Status(429, problem("P429"))
+    except reception.Cut:
+        return Status(400, problem("P400"))
     except reception.KeyReused:
-        return 422, problem("P422")
+        return Status(422, problem("P422"))
     response["Location"] = request.build_absolute_uri(f"{request.path.rstrip('/')}/{flow.pk}")
-    return 200 if before else 202, receipt_of(flow)
+    return Status(200 if before else 202, receipt_of(flow))
 
 
 def _own(request: HttpRequest) -> Any:
@@ -84,19 +89,19 @@ def listing(request: HttpRequest, after: int = 0) -> list[Receipt]:
 
 
 @api.get("/flows/{number}", response={200: Receipt, 404: Problem}, auth=Sender(), summary="Accusé d’un flux")
-def receipt(request: HttpRequest, number: int) -> tuple[int, Receipt | Problem]:
+def receipt(request: HttpRequest, number: int) -> Status:
     flow = _own(request).filter(pk=number).first()
-    return (200, receipt_of(flow)) if flow else (404, problem("P404"))
+    return Status(200, receipt_of(flow)) if flow else Status(404, problem("P404"))
 
 
 @api.put("/webhook", response={200: WebhookOut, 400: Problem}, auth=Sender(), summary="Être rappelé quand un flux est traité")
-def set_webhook(request: HttpRequest, body: WebhookIn) -> tuple[int, WebhookOut | Problem]:
+def set_webhook(request: HttpRequest, body: WebhookIn) -> Status:
     """Les messages suivent la norme Standard Webhooks ; le secret n’est montré qu’ici."""
     try:
         secret = webhooks.register(group=request.auth.group, url=body.url, by=request.auth.client_id)  # type: ignore[attr-defined]
     except webhooks.BadAddress as error:
-        return 400, Problem(code="P400", message=str(error), remedy="Donnez une adresse https publique.")
-    return 200, WebhookOut(url=body.url, secret=secret)
+        return Status(400, Problem(code="P400", message=str(error), remedy="Donnez une adresse https publique."))
+    return Status(200, WebhookOut(url=body.url, secret=secret))
 
 
 @api.get(
@@ -105,15 +110,15 @@ def set_webhook(request: HttpRequest, body: WebhookIn) -> tuple[int, WebhookOut 
     auth=[Sender(), MarketSession()],
     summary="Une cellule de la publication en cours",
 )
-def cell(request: HttpRequest) -> tuple[int, dict[str, Any] | Problem]:
+def cell(request: HttpRequest) -> Status:
     """Paramètres : zone, produit, periode, age, sexe, regime, mode ; absents, ils valent le total."""
     try:
         query = Query.from_params(request.GET.dict())
     except QueryError as error:
-        return 400, Problem(code="Q400", message=str(error))
+        return Status(400, Problem(code="Q400", message=str(error)))
     release = frozen.current()
     found = release.cell(**query.codes(release.years[-1])) if release else None
     if release is None or found is None:
-        return 404, Problem(code="Q404", message="Cette combinaison n’est pas dans la publication.")
+        return Status(404, Problem(code="Q404", message="Cette combinaison n’est pas dans la publication."))
     measures = None if isinstance(found, str) else dict(found)
-    return 200, {"release": release.label, "query": query.to_params(), "masked": measures is None, "measures": measures}
+    return Status(200, {"release": release.label, "query": query.to_params(), "masked": measures is None, "measures": measures})

@@ -81,12 +81,15 @@ def receipt_of(flow: Flow) -> Receipt:
 
 
 PROBLEMS = {
-    "P400": ("La requête est incomplète.", "Relisez le guide « Brancher son logiciel par l’API »."),
+    "P400": (
+        "La requête est incomplète, coupée en chemin, ou sa clé d’idempotence dépasse 80 caractères.",
+        "Relisez le guide « Brancher son logiciel par l’API ».",
+    ),
     "P401": ("Jeton inconnu, expiré ou révoqué.", "Demandez un jeton à l’observatoire ou renouvelez l’accès OAuth2."),
     "P404": ("Accusé inconnu.", "Vérifiez le numéro ; seuls les accusés de votre groupe sont visibles."),
     "P409": ("La position annoncée n’est pas celle du serveur.", "Demandez la position (HEAD) et reprenez là."),
     "P411": ("La longueur du corps n’est pas annoncée.", "Envoyez l’en-tête Content-Length, ou utilisez le dépôt par reprise."),
-    "P413": ("Le fichier est trop gros.", "Découpez l’envoi."),
+    "P413": ("Le fichier est trop gros pour un seul appel.", "Utilisez le dépôt par reprise (/uploads), ou découpez l’envoi."),
     "P422": ("La clé d’idempotence a déjà servi pour un autre contenu.", "Tirez une clé nouvelle pour chaque fichier."),
     "P423": ("Ce dépôt est déjà en cours d’écriture.", "Attendez la fin de l’autre envoi, puis reprenez."),
     "P429": ("L’observatoire est momentanément saturé ; rien n’a été gardé.", "Revenez après le délai de l’en-tête Retry-After."),

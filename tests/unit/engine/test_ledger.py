@@ -33,7 +33,7 @@ def test_lines_of_an_invoice_are_one_whatever_their_order():
 
 
 def past(*rows):
-    return lambda invoices: [(9, ledger.invoices_of(table(list(rows))))]
+    return lambda invoices: [(9, ledger.invoices_of(table(list(rows))), False)]
 
 
 def test_the_past_decides():
@@ -44,6 +44,52 @@ def test_the_past_decides():
     assert sifted.elsewhere.tolist() == [False, False, True, False]  # its care, other number
     assert sifted.kept.tolist() == [False, True, True, True]  # the last one uses a number again years later
     assert book.replaced == {9: {2, 3}}
+
+
+def test_a_later_version_stands_whichever_is_treated_first():
+    book = ledger.Ledger(lambda invoices: [(9, ledger.invoices_of(table([(1, 7, 100, 5), (3, 9, 100, 5)])), True)])
+    sifted = book.sift(ledger.invoices_of(table([(1, 7, 100, 6), (30, 9, 100, 5), (4, 7, 100, 5)])))
+    assert sifted.outdated.tolist() == [True, False, False]
+    assert sifted.elsewhere.tolist() == [False, True, True]
+    assert not sifted.kept.any() and not book.replaced
+
+
+def test_a_number_seen_before_the_file_still_clashes_inside_it():
+    book = ledger.Ledger(past((5, 7, 100, 5)))
+    book.sift(ledger.invoices_of(table([(5, 7, 100, 5)])))
+    assert book.sift(ledger.invoices_of(table([(5, 7, 100, 6)]))).clash.tolist() == [True]
+
+
+def test_a_clash_does_not_hide_a_sound_invoice():
+    book = ledger.Ledger()
+    book.sift(ledger.invoices_of(table([(1, 7, 100, 5)])))
+    sifted = book.sift(ledger.invoices_of(table([(1, 8, 100, 5), (2, 8, 100, 5)])))
+    assert (sifted.clash.tolist(), sifted.kept.tolist()) == ([True, False], [False, True])
+
+
+def invoice_again(clear: bytes, at: int, change: bool) -> bytes:
+    """The file with its first invoice sent again right after itself, perhaps of another date; totals follow."""
+    lines = [clear[n : n + 128] for n in range(0, len(clear), 128)]
+    last = next(n for n, record in enumerate(lines) if record[:1] == b"5") + 1
+    invoice = lines[2:last]
+    if change:
+        invoice = [record[:67] + b"250109" + record[73:] if record[:1] == b"4" and record[35:36] == b" " else record for record in invoice]
+    five = invoice[-1]
+    six, end = bytearray(lines[-2]), bytearray(lines[-1])
+    for start, stop, more in ((10, 13, 1), (21, 24, 1), (24, 33, int(five[57:65])), (33, 42, int(five[65:73])), (42, 51, int(five[81:89]))):
+        six[start:stop] = f"{int(six[start:stop]) + more:0{stop - start}d}".encode()
+    end[55:63] = b"%08d" % (len(lines) + len(invoice))
+    return b"".join([*lines[:last], *invoice, *lines[last:-2], bytes(six), bytes(end)])
+
+
+def test_the_same_invoice_twice_in_a_row_counts_once():
+    once = examine([a_file()], keys=KEYS)
+    twice = examine([invoice_again(a_file(), 0, False)], keys=KEYS)
+    assert [item.code for item in twice.findings] == ["S106"]
+    assert (twice.lines, twice.amount_billed, twice.invoices) == (once.lines, once.amount_billed, once.invoices)
+    other = examine([invoice_again(a_file(), 0, True)], keys=KEYS, policy="invoice")
+    assert "S105" in [item.code for item in other.findings] and other.refused_count == 1
+    assert (other.lines, other.amount_billed) == (once.lines, once.amount_billed)
 
 
 def test_one_file_is_compared_with_itself():

@@ -97,7 +97,7 @@ def test_a_corrected_invoice_replaces_the_first(groups):
     live = [pq.read_table(vault.facts_path(row.name)) for row in DataFile.objects.filter(retired_at=None)]
     assert sum(int(sum(table["amount_billed"].to_pylist())) for table in live) > first.amount_billed
     assert DataFile.objects.filter(retired_at__isnull=False).count() == 1
-    # The correction sent twice is a duplicate; the first version sent again corrects back.
+    # The correction sent twice is a duplicate.
     assert send(groups[0], corrected(a_file())).state == State.DUPLICATE
     assert counted() == before
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 ENVELOPED = bytes.fromhex("06092a864886f70d010703")
 DATA = bytes.fromhex("06092a864886f70d010701")
 _DEEPEST = 24
-_MOST_SEGMENTS = 4_000_000
+_MOST_SEGMENTS = 1_000_000
 
 
 class Truncated(Exception):
@@ -89,7 +89,8 @@ def _segments(data: memoryview, at: int, depth: int = 0) -> Iterator[tuple[int, 
     if tag in (0x80, 0x04) and size is not None:
         if content + size > len(data):
             raise Truncated
-        yield content, content + size
+        if size:
+            yield content, content + size
         return
     if tag not in (0xA0, 0x24) or depth > 2:
         raise NotEnveloped

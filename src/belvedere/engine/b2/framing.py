@@ -55,7 +55,8 @@ class Framer:
             elif len(data) > LONGEST_INVOICE:
                 raise B2Error(finding("S110", record=self.records + 1))
             held, size = [rest], len(rest)
-            goal = max(self._batch_bytes, size + 1)
+            # Without an end of invoice in sight, ask for half as much again rather than look at every piece.
+            goal = max(self._batch_bytes, min(size + size // 2, LONGEST_INVOICE + 1))
         data = b"".join(held)
         if not self.header:
             self._open(data)
@@ -105,13 +106,19 @@ class Framer:
         """The data without what may follow the last record; anything but one line end is told."""
         step = RECORD_LENGTH + len(self._end)
         kept = data
+        if self._last == CODE["999"]:  # it went with an earlier batch
+            if data.strip(_FILLER):
+                return data
+            if data not in (b"", self._end):
+                self.findings.add("F013", [])
+            return b""
         if self._end:
             kept = data if not len(data) % step else data + self._end if not (len(data) + len(self._end)) % step else data
         if len(kept) % step == 0 and kept[-step:][:3] == b"999":
             return kept
         # Padding after the 999: whole fields of filler, never part of the record itself.
-        at = data.rfind(b"999", max(0, len(data) - 64 * 1024))
-        if at >= 0 and at % step == 0 and len(data) - at > RECORD_LENGTH and not data[at + RECORD_LENGTH :].strip(_FILLER):
+        at = (len(data.rstrip(_FILLER)) - 1) // step * step
+        if at >= 0 and data[at : at + 3] == b"999" and len(data) - at > RECORD_LENGTH and not data[at + RECORD_LENGTH :].strip(_FILLER):
             if data[at + RECORD_LENGTH :] not in (b"", self._end):
                 self.findings.add("F013", [])
             return data[: at + RECORD_LENGTH] + self._end
@@ -155,21 +162,24 @@ class Framer:
     def _check_shift(self, view: np.ndarray, kind: np.ndarray, data: bytes) -> None:
         """Without line ends a record that is too short or too long shifts all that follow. The biller's
         number, which opens every record of a lot, then stands elsewhere: that tells record and length."""
-        strange = np.flatnonzero(kind == 0)
-        if not len(strange):
-            return
         ones = np.flatnonzero(kind == CODE["1"])
         biller = bytes(view[ones[0], 1:10]) if len(ones) else self._biller
-        at = int(strange[0]) * RECORD_LENGTH
         if not biller:
             return
-        found = data.find(biller, max(0, at - RECORD_LENGTH + 2), at + 2 * RECORD_LENGTH)
-        shift = (found - 1) % RECORD_LENGTH if found > 0 else 0
-        if shift:
-            record = (found - 1) // RECORD_LENGTH
-            length = RECORD_LENGTH + (shift if shift < RECORD_LENGTH // 2 else shift - RECORD_LENGTH)
-            number = record if length > RECORD_LENGTH else record + 1
-            raise B2Error(finding("F001", record=self.records + number, length=length))
+        ends = (kind == CODE["000"]) | (kind == CODE["999"])
+        strange = np.flatnonzero(~ends & (view[:, 1:10] != np.frombuffer(biller, dtype=np.uint8)).any(axis=1))
+        if not len(strange):
+            return
+        at = int(strange[0]) * RECORD_LENGTH
+        first, last = max(0, at - RECORD_LENGTH + 2), at + 2 * RECORD_LENGTH
+        while (found := data.find(biller, first, last)) > 0:
+            first = found + 1
+            shift = (found - 1) % RECORD_LENGTH
+            # A record opens with its type and leaves a blank after the biller; other zones may hold the number too.
+            if shift and data[found - 1 : found] in (b"2", b"3", b"4", b"5") and data[found + 9 : found + 10] == b" ":
+                record = (found - 1) // RECORD_LENGTH
+                length = RECORD_LENGTH + (shift if shift < RECORD_LENGTH // 2 else shift - RECORD_LENGTH)
+                raise B2Error(finding("F001", record=self.records + (record if length > RECORD_LENGTH else record + 1), length=length))
 
     def _read_norm_date(self, view: np.ndarray) -> None:
         if len(view) < 2 or view[1, 0] != ord("1"):

@@ -4,7 +4,7 @@ import numpy as np
 
 from belvedere.engine.b2.records import CODE, KINDS
 
-DETAILS = {"STD": ("4F", "4B", "4C", "4D", "4H", "4M", "4T", "4U"), "CP": ("3F", "3H", "4B", "4H", "4M")}
+DETAILS = {"STD": ("4F", "4B", "4C", "4D", "4M", "4T", "4U"), "CP": ("3F", "3H", "4B", "4H", "4M")}
 # Most details a base line may carry (§3); the maximum of 4F in STD is not sourced.
 MOST = {("CP", "3F"): 10, ("CP", "3H"): 10, ("CP", "4B"): 10, ("CP", "4H"): 10, ("CP", "4M"): 26, ("STD", "4M"): 26}
 MOST_LINES, MOST_INVOICES = 999, 999

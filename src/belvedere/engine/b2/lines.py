@@ -78,7 +78,7 @@ SOURCES = {
 
 # Zones that controls need of every record of these types, beside those above.
 _CONTROLLED = {
-    ("STD", "2"): ("nir_key", "rights_proof", "prescription_date", "payee"),
+    ("STD", "2"): ("ps_no", "nir_key", "rights_proof", "prescription_date", "payee"),
     ("STD", "4"): ("rate", "prior_agreement"),
     ("STD", "4F"): ("sequence", "start_date", "end_date", "lpp_tariff", "sale_unit_price"),
     ("STD", "5"): ("n_type4", "total_billed", "total_amo", "total_insured", "total_oc"),

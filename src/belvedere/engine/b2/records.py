@@ -4,12 +4,12 @@ The record type is told by the first byte, byte 36 and, in the CP family, byte 3
 """
 
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 
 from belvedere.engine.b2 import digits
-from belvedere.engine.b2.layouts import RECORD_LENGTH, Layout, layout
+from belvedere.engine.b2.layouts import RECORD_LENGTH, Layout, all_layouts, layout
 
 KINDS = ["?", "000", "1", "2", "2S", "2M", "2P", "2B", "2C", "3", "3S", "3E", "3F", "3H"]
 KINDS += ["4", "4S", "4E", "4F", "4B", "4C", "4D", "4H", "4M", "4T", "4U", "5", "6", "999"]
@@ -34,8 +34,15 @@ TOGETHER: dict[tuple[str, str], list[tuple[str, ...]]] = {}
 def classify(view: np.ndarray, family: str) -> np.ndarray:
     """Codes of `KINDS` of (n, 128) records; 0 for a record of no known type."""
     kind = np.empty(len(view), dtype=np.uint8)
-    digits.classify(view, _TABLE, family == "CP", kind)
+    digits.classify(view, _table(family), family == "CP", kind)
     return kind
+
+
+@cache
+def _table(family: str) -> np.ndarray:
+    """The types of a family: what has no layout in it is unknown there."""
+    known = [code for kind, code in CODE.items() if (kind, family) in all_layouts()]
+    return np.where(np.isin(_TABLE, known), _TABLE, 0).astype(np.uint8)
 
 
 @dataclass

@@ -92,7 +92,7 @@ class Lots:
     _sums: dict[str, int] = field(default_factory=dict)
 
     def add(self, records: Records, report) -> None:
-        """A505, S103, S112 for the lots that end in this batch."""
+        """S113 for every invoice; A505, S103, S112 for the lots that end in this batch."""
         ones, sixes = records.rows("1"), records.rows("6")
         # A lot that was open when the batch began starts before its first record.
         shift = int(self._open)
@@ -110,6 +110,8 @@ class Lots:
             for zone, found in sums.items():
                 found[0] += self._sums[zone]
             numbers, billers = np.concatenate([[self._number], numbers]), np.concatenate([[self._biller], billers])
+        lot_of_invoice = records.owner("1", records.rows("2")) + shift
+        report("S113", billers[lot_of_invoice] != records.number("2", "ps_no"), records.rows("2"), "2-10")
         ended = len(sixes)
         for zone in (*LOT_TOTALS[records.family], *LOT_COUNTS):
             place, told = records.layout("6")[zone], records.number("6", zone)

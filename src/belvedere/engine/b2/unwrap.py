@@ -75,11 +75,16 @@ class Clear:
                 break
         else:
             raise B2Error(finding("E701"))
-        part = BytesHeaderParser(policy=default).parsebytes(text + b"\n\n")
-        if part.get_content_type() != "application/edi-consent":
+        try:
+            part = BytesHeaderParser(policy=default).parsebytes(text + b"\n\n")
+            kind, encoding = part.get_content_type(), str(part.get("content-transfer-encoding", "")).lower()
+            described = str(part.get("content-description", "")).upper()
+        except Exception as error:  # the library's parser meets headers that it did not foresee
+            raise B2Error(finding("E701")) from error
+        if kind != "application/edi-consent":
             raise B2Error(finding("E701"))
-        self.test = str(part.get("content-description", "")).upper().startswith("IRISTEST")
-        if str(part.get("content-transfer-encoding", "")).lower() != "base64":
+        self.test = described.startswith("IRISTEST")
+        if encoding != "base64":
             yield body
             yield from rest
             return

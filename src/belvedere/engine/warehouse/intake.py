@@ -98,7 +98,8 @@ def examine(
         everything = control.counts.get("2", 0)
         found.refused |= bool(everything) and found.refused_count == everything
     found.test, found.digest = control.test, digest.hexdigest()
-    found.software = framer.header[91:128].decode("ascii", "replace").strip()
+    text = framer.header[91:128].decode("ascii", "replace")
+    found.software = "".join(char for char in text if char.isprintable()).strip()
     return found
 
 
@@ -122,30 +123,32 @@ def _note_refused(found: Examined, batch: Records, refused: np.ndarray) -> None:
 def _keep(found, batch, refused, ledger, findings, policy, keys, flow_id, write) -> None:
     lines = read_lines(batch, refused)
     table = facts.build(lines, keys=keys, member_id=found.member, flow_id=flow_id)
+    rank = lines.patients_key["invoice"]
     # The same number twice in one batch: the second one is looked at as if it came later.
-    while (repeats := _repeats(table)) is not None:
-        first, table = repeats
-        _count(found, first, invoices_of(first), ledger, findings, policy, write)
-    _count(found, table, invoices_of(table), ledger, findings, policy, write)
+    while (first := _first_of_each_number(table, rank)) is not None:
+        _count(found, table.filter(first), rank[first], ledger, findings, policy, write)
+        table, rank = table.filter(~first), rank[~first]
+    _count(found, table, rank, ledger, findings, policy, write)
 
 
-def _repeats(table: pa.Table) -> tuple[pa.Table, pa.Table] | None:
-    """The rows of first occurrences and those of numbers that come again in the batch; None without any."""
+def _first_of_each_number(table: pa.Table, rank: np.ndarray) -> np.ndarray | None:
+    """(rows,) bool: rows of the first invoice of each number; None when no number comes twice."""
+    if not len(table):
+        return None
     number = table["invoice_no"].to_numpy()
-    if not len(number):
+    starts = np.concatenate([[0], np.flatnonzero(rank[1:] != rank[:-1]) + 1])
+    numbers, first = np.unique(number[starts], return_index=True)
+    if len(numbers) == len(starts):
         return None
-    run = np.concatenate([[0], np.cumsum(number[1:] != number[:-1])])
-    numbers, first = np.unique(number, return_index=True)
-    if run[-1] + 1 == len(numbers):
-        return None
-    original = np.isin(run, run[first])
-    return table.filter(original), table.filter(~original)
+    return np.isin(rank, rank[starts[first]])
 
 
-def _count(found, table: pa.Table, invoices, ledger: Ledger, findings: Findings, policy: str, write: Write) -> None:
+def _count(found: Examined, table: pa.Table, rank: np.ndarray, ledger: Ledger, findings: Findings, policy: str, write: Write) -> None:
+    invoices = invoices_of(table, rank)
     sifted = ledger.sift(invoices)
     record = table["record"].to_numpy()
-    for code, where in (("S105", sifted.clash), ("S106", sifted.again), ("S107", sifted.corrects), ("S108", sifted.elsewhere)):
+    told = {"S105": sifted.clash, "S106": sifted.again, "S107": sifted.corrects, "S108": sifted.elsewhere, "S114": sifted.outdated}
+    for code, where in told.items():
         hits = np.flatnonzero(where)
         if len(hits):
             findings.add(code, record[invoices.row[hits[:EXAMPLES]]].tolist(), "", len(hits))
@@ -155,7 +158,7 @@ def _count(found, table: pa.Table, invoices, ledger: Ledger, findings: Findings,
         found.refused_invoices += invoices.number[sifted.clash].tolist()[: KEPT_NUMBERS - len(found.refused_invoices)]
         if policy != BY_INVOICE:
             return
-    found.again += int(sifted.again.sum()) + int((sifted.elsewhere & ~sifted.kept).sum())
+    found.again += int((~sifted.kept & ~sifted.clash).sum())
     if not sifted.kept.all():
         table = table.filter(np.isin(table["invoice_no"].to_numpy(), invoices.number[sifted.kept]))
     if not len(table):

@@ -7,6 +7,7 @@ twice, in one file or in several, counts once; a corrected invoice replaces the 
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -30,6 +31,18 @@ class Invoices:
     def __len__(self) -> int:
         return len(self.number)
 
+    @cached_property
+    def by_number(self) -> tuple[np.ndarray, np.ndarray]:
+        """(numbers ascending, their ranks)."""
+        order = np.argsort(self.number, kind="stable")
+        return self.number[order], order
+
+    @cached_property
+    def by_content(self) -> tuple[np.ndarray, np.ndarray]:
+        """(content sums ascending, their ranks)."""
+        order = np.argsort(self.content, kind="stable")
+        return self.content[order], order
+
 
 def _mixed(value: np.ndarray) -> np.ndarray:
     """Finaliser of splitmix64: every bit of the input moves half the bits of the output."""
@@ -38,9 +51,11 @@ def _mixed(value: np.ndarray) -> np.ndarray:
     return value ^ (value >> np.uint64(31))
 
 
-def invoices_of(table: pa.Table) -> Invoices:
-    """The invoices of fact rows, in order of first row. Rows of one invoice need not be neighbours."""
+def invoices_of(table: pa.Table, rank: np.ndarray | None = None) -> Invoices:
+    """The invoices of fact rows, in order of first row. `rank` tells the invoices of one file apart, whose numbers
+    may repeat; without it an invoice is its number, and its rows need not be neighbours."""
     number = table["invoice_no"].to_numpy()
+    apart = number if rank is None else rank
     day = table["act_date"].cast(pa.int32()).to_numpy()
     if not len(number):
         empty = np.zeros(0, dtype=np.int64)
@@ -49,10 +64,9 @@ def invoices_of(table: pa.Table) -> Invoices:
     for name in _MIXED:
         values = day if name == "act_date" else table[name].to_numpy()
         line = _mixed(line + values.astype(np.int64).view(np.uint64) + np.uint64(0x9E3779B97F4A7C15))
-    breaks = np.flatnonzero(number[1:] != number[:-1]) + 1
-    starts = np.concatenate([[0], breaks])
+    starts = np.concatenate([[0], np.flatnonzero(apart[1:] != apart[:-1]) + 1])
     order = None
-    if len(np.unique(number[starts])) != len(starts):
+    if rank is None and len(np.unique(number[starts])) != len(starts):
         order = np.argsort(number, kind="stable")
         number, day, line = number[order], day[order], line[order]
         starts = np.concatenate([[0], np.flatnonzero(number[1:] != number[:-1]) + 1])
@@ -88,10 +102,10 @@ class _Seen:
             self.runs.append((keys[order], values[order]))
 
 
-Past = Callable[[Invoices], list[tuple[int, Invoices]]]
+Past = Callable[[Invoices], list[tuple[int, Invoices, bool]]]
 
 
-def nothing_before(invoices: Invoices) -> list[tuple[int, Invoices]]:
+def nothing_before(invoices: Invoices) -> list[tuple[int, Invoices, bool]]:
     """The past of a member that sent nothing yet."""
     return []
 
@@ -100,19 +114,21 @@ def nothing_before(invoices: Invoices) -> list[tuple[int, Invoices]]:
 class Sifted:
     """What became of a batch of invoices, as bool columns: `kept` are to be counted; `again` are identical to
     one already counted, `clash` have the number of another invoice of the file, `corrects` replace an earlier
-    one of their number, `elsewhere` repeat the care of another number."""
+    one of their number, `elsewhere` repeat the care of another number, `outdated` came after a later version."""
 
     kept: np.ndarray
     again: np.ndarray
     clash: np.ndarray
     corrects: np.ndarray
     elsewhere: np.ndarray
+    outdated: np.ndarray
 
 
 @dataclass
 class Ledger:
-    """The invoices of one flow as they come, compared with each other and with the member's past. `replaced`
-    gathers, by live file, the numbers of invoices that no longer count."""
+    """The invoices of one flow as they come, compared with each other and with the member's past: (live file, its
+    invoices, whether it came after this flow). `replaced` gathers, by live file, the numbers of invoices that no
+    longer count."""
 
     past: Past = nothing_before
     replaced: dict[int, set[int]] = field(default_factory=dict)
@@ -122,39 +138,44 @@ class Ledger:
     def sift(self, invoices: Invoices) -> Sifted:
         """Decide for each invoice of a batch."""
         size = len(invoices)
-        corrects, elsewhere = np.zeros(size, dtype=bool), np.zeros(size, dtype=bool)
+        corrects, elsewhere, outdated = (np.zeros(size, dtype=bool) for _ in range(3))
         seen, content = self._numbers.find(invoices.number)
         again = seen & (content == invoices.content)
         clash = seen & ~again
         repeated, _ = self._contents.find(invoices.content)
+        fresh = np.flatnonzero(~seen)
         unique = np.zeros(size, dtype=bool)
-        unique[np.unique(invoices.content, return_index=True)[1]] = True
+        unique[fresh[np.unique(invoices.content[fresh], return_index=True)[1]]] = True
         elsewhere |= ~seen & (repeated | ~unique)
         kept = ~again & ~clash & ~elsewhere
-        for reference, old in self.past(invoices):
-            self._compare(reference, old, invoices, kept, again, corrects, elsewhere)
-        self._numbers.add(invoices.number[kept], invoices.content[kept])
-        self._contents.add(invoices.content[kept], invoices.content[kept])
-        return Sifted(kept, again, clash, corrects, elsewhere)
+        for reference, old, later in self.past(invoices):
+            self._compare(reference, old, later, invoices, Sifted(kept, again, clash, corrects, elsewhere, outdated))
+        self._numbers.add(invoices.number[~seen], invoices.content[~seen])
+        self._contents.add(invoices.content[fresh], invoices.content[fresh])
+        return Sifted(kept, again, clash, corrects, elsewhere, outdated)
 
-    def _compare(self, reference, old, invoices, kept, again, corrects, elsewhere) -> None:
-        order = np.argsort(old.number, kind="stable")
-        at = order[np.minimum(np.searchsorted(old.number, invoices.number, sorter=order), len(old) - 1)] if len(old) else None
-        if at is None:
+    def _compare(self, reference: int, old: Invoices, later: bool, invoices: Invoices, found: Sifted) -> None:
+        kept = found.kept
+        if not len(old):
             return
+        keys, order = old.by_number
+        at = order[np.minimum(np.searchsorted(keys, invoices.number), len(old) - 1)]
         gap = np.maximum(invoices.first - old.last[at], old.first[at] - invoices.last)
         same = kept & (old.number[at] == invoices.number) & (gap <= SAME_PERIOD_DAYS)
         identical = same & (old.content[at] == invoices.content)
-        again |= identical
-        kept &= ~identical
+        found.again[identical] = True
         changed = same & ~identical
-        corrects |= changed
-        gone = self.replaced.setdefault(reference, set()) if changed.any() else None
-        if gone is not None:
-            gone.update(old.number[at[changed]].tolist())
-        order = np.argsort(old.content, kind="stable")
-        at = order[np.minimum(np.searchsorted(old.content, invoices.content, sorter=order), len(old) - 1)]
+        kept[identical] = False
+        if later:  # the version that came last stands, whichever is treated first
+            found.outdated[changed], kept[changed] = True, False
+        elif changed.any():
+            found.corrects[changed] = True
+            self.replaced.setdefault(reference, set()).update(old.number[at[changed]].tolist())
+        keys, order = old.by_content
+        at = order[np.minimum(np.searchsorted(keys, invoices.content), len(old) - 1)]
         copied = kept & (old.content[at] == invoices.content) & (old.number[at] != invoices.number)
-        if copied.any():
-            elsewhere |= copied
+        found.elsewhere[copied] = True
+        if later:
+            kept[copied] = False
+        elif copied.any():
             self.replaced.setdefault(reference, set()).update(old.number[at[copied]].tolist())

@@ -31,8 +31,8 @@ def _take(path: Path) -> int:
         return 0
     # The key ties the row to this very file: taken twice by two workers, or again after a crash, it is one flow.
     stat = path.stat()
-    key = f"folder:{stat.st_ino}:{stat.st_mtime_ns}:{stat.st_size}"
-    reception.receive(group=member.group, sealed=pieces(path), channel="folder", file_name=path.name, key=key)
+    key = f"folder:{stat.st_ino}:{stat.st_ctime_ns}:{stat.st_size}"
+    reception.receive(group=member.group, sealed=pieces(path), channel="folder", file_name=path.name, key=key, member=member)
     path.unlink(missing_ok=True)
     return 1
 
@@ -45,8 +45,10 @@ def take() -> int:
     for path in sorted(vault.inbox().glob("*/*")):
         try:
             taken += _take(path)
-        except (reception.Busy, reception.KeyReused):
+        except reception.Busy:
             break  # they stay where they are and are taken later
+        except reception.KeyReused:
+            logger.error("dossier surveillé : un fichier porte la clé d’un autre")
         except OSError as error:  # another worker took it, or it cannot be read: the others go on
             logger.warning("dossier surveillé : %s", error.strerror)
     return taken

@@ -5,12 +5,10 @@ when its flow is in the queue; 451 asks to come back.
 """
 
 import asyncio
-import binascii
 import logging
 import re
 import ssl
 from email import message_from_bytes
-from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
 
 from aiosmtpd.controller import Controller
@@ -34,35 +32,43 @@ class NotAFlow(Exception):
     """The message holds no sealed part; says why, in ASCII for the SMTP answer."""
 
 
-def sealed_part(raw: bytes) -> tuple[bytes, str, bool]:
-    """(sealed bytes, subject, test) of a message; NotAFlow."""
-    message = message_from_bytes(raw, policy=SMTP_POLICY)
-    assert isinstance(message, EmailMessage)
-    subject = str(message.get("subject", "")).strip()
-    for part in message.walk():
-        if part.get_content_type() in _SEALED or str(part.get_filename() or "").lower().endswith(".p7m"):
-            try:
-                content = part.get_payload(decode=True)
-            except (ValueError, binascii.Error):
-                content = None
-            if not isinstance(content, bytes) or not content:
-                raise NotAFlow("la partie S/MIME est vide ou mal codee")
-            described = " ".join(str(item.get("content-description", "")) for item in (message, part)).upper()
-            return content, subject, "IRISTEST" in described
-    raise NotAFlow("aucune partie application/pkcs7-mime dans le message")
-
-
-def accept(sender: SenderKey, raw: bytes) -> Flow:
-    """Queue the flow of a message; NotAFlow, Busy."""
-    sealed, subject, test = sealed_part(raw)
-    told = SUBJECT.match(subject)
-    # The stamp makes the message unique for its sender: the same message delivered again is the same flow.
-    key = f"mail:{sender.pk}:{told['sender'].strip()}:{told['stamp']}" if told else None
-    name = f"{subject.replace('/', '-')}.p7m" if told else "message.p7m"
+def sealed_parts(raw: bytes) -> tuple[list[tuple[bytes, bool]], str]:
+    """([(sealed bytes, whether a test)…], subject) of a message; NotAFlow."""
     try:
-        return reception.receive(group=sender.group, sender=sender, sealed=sealed, channel="mail", file_name=name, test=test, key=key)
-    except reception.KeyReused:
-        return reception.receive(group=sender.group, sender=sender, sealed=sealed, channel="mail", file_name=name, test=test)
+        message = message_from_bytes(raw, policy=SMTP_POLICY)
+        subject = str(message.get("subject", "")).strip()
+        found = []
+        for part in message.walk():
+            if part.get_content_type() in _SEALED or str(part.get_filename() or "").lower().endswith(".p7m"):
+                content = part.get_payload(decode=True)
+                if not isinstance(content, bytes) or not content:
+                    raise NotAFlow("la partie S/MIME est vide ou mal codee")
+                described = " ".join(str(item.get("content-description", "")) for item in (message, part)).upper()
+                found.append((content, "IRISTEST" in described))
+    except NotAFlow:
+        raise
+    except Exception as error:  # the library's parser meets headers that it did not foresee
+        raise NotAFlow("message mal forme") from error
+    if not found:
+        raise NotAFlow("aucune partie application/pkcs7-mime dans le message")
+    return found, subject
+
+
+def accept(sender: SenderKey, raw: bytes) -> list[Flow]:
+    """Queue the flows of a message; NotAFlow, Busy."""
+    parts, subject = sealed_parts(raw)
+    told = SUBJECT.match(subject)
+    flows = []
+    for rank, (sealed, test) in enumerate(parts):
+        # The stamp makes the message unique for its sender: the same message delivered again is the same flow.
+        key = f"mail:{sender.pk}:{told['sender'].strip()}:{told['stamp']}:{rank}" if told else None
+        name = f"{subject.replace('/', '-')}.p7m" if told else "message.p7m"
+        options = {"group": sender.group, "sender": sender, "sealed": sealed, "channel": "mail", "file_name": name, "test": test}
+        try:
+            flows.append(reception.receive(**options, key=key))
+        except reception.KeyReused:
+            flows.append(reception.receive(**options))
+    return flows
 
 
 class Handler:
@@ -93,7 +99,7 @@ class Handler:
     @staticmethod
     def _take(addresses: list[str], raw: bytes) -> list[int]:
         senders = [sender_by_mailbox(address.lower().rpartition("@")[0]) for address in addresses]
-        return [accept(sender, raw).pk for sender in senders if sender]
+        return [flow.pk for sender in senders if sender for flow in accept(sender, raw)]
 
 
 def _in_thread(call, *arguments):

@@ -1,11 +1,12 @@
 """The queue is the flows' own rows: a lease says who treats one, the number of tries whose result counts."""
 
+import contextlib
 import datetime as dt
 import os
 import socket
-import time
+import threading
 
-from django.db import transaction
+from django.db import DatabaseError, connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -13,7 +14,9 @@ from belvedere.observatory.collect.models import Flow, State
 
 LEASE = dt.timedelta(seconds=30)
 HEARTBEAT_SECONDS = 5.0
-MAX_TRIES = 8
+MAX_TRIES = 8  # failures by the flow's own fault
+MAX_CLAIMS = 60  # a flow that kills whoever treats it is given up in the end
+BACK_OFF = dt.timedelta(seconds=3)
 
 
 class LeaseLost(Exception):
@@ -38,6 +41,11 @@ def claim() -> Flow | None:
     return flow
 
 
+def put_back(flow: Flow) -> None:
+    """Let a flow rest before anybody takes it again, so that the others go first."""
+    Flow.objects.filter(pk=flow.pk, state=State.RUNNING, tries=flow.tries).update(lease_until=timezone.now() + BACK_OFF)
+
+
 def release(pid: int) -> int:
     """Give back the flows of a worker that is known to be dead; returns how many."""
     mine = Flow.objects.filter(state=State.RUNNING, worker=worker_name(pid))
@@ -45,15 +53,30 @@ def release(pid: int) -> int:
 
 
 class Heartbeat:
-    """Renews the lease of a flow while it is treated; LeaseLost when it is no longer ours."""
+    """Renews the lease of a flow while it is treated, from a thread: long steps do not lose it. `check` raises
+    LeaseLost once another worker has it."""
 
     def __init__(self, flow: Flow) -> None:
-        self._mine = Flow.objects.filter(pk=flow.pk, state=State.RUNNING, tries=flow.tries)
-        self._last = time.monotonic()
+        self._pk, self._tries = flow.pk, flow.tries
+        self._over, self._lost = threading.Event(), False
+        self._thread = threading.Thread(target=self._run, daemon=True)
 
-    def beat(self) -> None:
-        if time.monotonic() - self._last < HEARTBEAT_SECONDS:
-            return
-        self._last = time.monotonic()
-        if not self._mine.update(lease_until=timezone.now() + LEASE):
+    def _run(self) -> None:
+        while not self._over.wait(HEARTBEAT_SECONDS):
+            mine = Flow.objects.filter(pk=self._pk, state=State.RUNNING, tries=self._tries)
+            with contextlib.suppress(DatabaseError):
+                self._lost = not mine.update(lease_until=timezone.now() + LEASE)
+            connection.close()
+            if self._lost:
+                return
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def check(self) -> None:
+        if self._lost:
             raise LeaseLost
+
+    def stop(self) -> None:
+        self._over.set()
+        self._thread.join(timeout=HEARTBEAT_SECONDS)

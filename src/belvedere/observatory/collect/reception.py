@@ -14,13 +14,21 @@ from belvedere.observatory.collect import receipts, vault
 from belvedere.observatory.collect.models import Flow, State
 from belvedere.observatory.environment import read
 from belvedere.observatory.journal.actions import record
-from belvedere.observatory.members.models import Group, SenderKey
+from belvedere.observatory.members.models import Group, Member, SenderKey
 
 RETRY_SECONDS = 20
+KEY_LENGTH = 80
+NAME_BYTES = 100  # leaves room for what receipts add to a file name
+# A NIR, with or without the separators people put in it.
+_NIR = re.compile(r"(?<!\d)[1-478][ ._-]?\d\d[ ._-]?\d\d[ ._-]?(?:\d\d|2[ABab])[ ._-]?\d{3}[ ._-]?\d{3}(?:[ ._-]?\d\d)?(?!\d)")
 
 
 class Busy(Exception):
     """No room for another flow now: come back in RETRY_SECONDS. Nothing was kept."""
+
+
+class Cut(Exception):
+    """The line was cut: fewer bytes came than were announced. Nothing was kept."""
 
 
 class KeyReused(Exception):
@@ -38,25 +46,28 @@ def check_room() -> None:
 
 def receive(
     *, group: Group, sealed: bytes | Iterable[bytes], channel: str, file_name: str = "", sender: SenderKey | None = None, test: bool = False,
-    key: str | None = None,
+    key: str | None = None, member: Member | None = None, length: int | None = None,
 ) -> Flow:  # fmt: skip
     """Take in a sealed flow; its row is queued when this returns. The same idempotency `key` gives the same
-    flow again. What is no CMS envelope is refused at once, its bytes never written. Busy, KeyReused."""
+    flow again; `member` is who deposits, where the way in tells; `length` the size announced (Cut when fewer bytes come). What is no CMS envelope is refused at once, its bytes never written. Busy, KeyReused."""
     check_room()
     deposit = vault.Deposit()
     try:
         for piece in (sealed,) if isinstance(sealed, bytes) else sealed:
             deposit.write(piece)
+        if length is not None and deposit.size != length:
+            raise Cut
         digest = deposit.keep()
     except B2Error as error:
         deposit.drop()
-        return refuse_at_the_door(error.finding, group=group, sender=sender, channel=channel, file_name=file_name, test=test, key=key)
+        return refuse_at_the_door(error.finding, group=group, sender=sender, channel=channel, file_name=file_name, test=test, member=member)
     except BaseException:
         deposit.drop()
         raise
     return register(
-        group=group, sender=sender, name=deposit.name, size=deposit.size, digest=digest, channel=channel, file_name=file_name, test=test, key=key
-    )
+        group=group, sender=sender, name=deposit.name, size=deposit.size, digest=digest, channel=channel, file_name=file_name, test=test, key=key,
+        member=member,
+    )  # fmt: skip
 
 
 def known(group: Group, key: str | None, digest: str = "") -> Flow | None:
@@ -68,16 +79,18 @@ def known(group: Group, key: str | None, digest: str = "") -> Flow | None:
 
 
 def register(
-    *, group: Group, sender: SenderKey | None, name: str, size: int, digest: str, channel: str, file_name: str, test: bool, key: str | None
-) -> Flow:
+    *, group: Group, sender: SenderKey | None, name: str, size: int, digest: str, channel: str, file_name: str, test: bool, key: str | None,
+    member: Member | None = None,
+) -> Flow:  # fmt: skip
     """Queue sealed bytes that lie in the sealed folder."""
     if before := known(group, key, digest):
-        vault.sealed_path(name).unlink(missing_ok=True)
+        if before.sealed_name != name:
+            vault.sealed_path(name).unlink(missing_ok=True)
         return before
     try:
         with transaction.atomic():
             flow = Flow.objects.create(
-                group=group, sender=sender, channel=channel, file_name=clean_name(file_name), received_at=timezone.now(), sealed_name=name,
+                group=group, member=member, sender=sender, channel=channel, file_name=clean_name(file_name), received_at=timezone.now(), sealed_name=name,
                 sealed_size=size, sealed_hash=digest, test=test, idempotency_key=key, handed_back=channel not in receipts.HANDED_BACK,
             )  # fmt: skip
             record(by=f"groupe:{group.pk}", action="flux.recu", subject=f"flux:{flow.pk}", channel=channel, size=size, sha256=digest)
@@ -91,15 +104,14 @@ def register(
 
 @transaction.atomic
 def refuse_at_the_door(
-    found: Finding, *, group: Group, sender: SenderKey | None, channel: str, file_name: str, test: bool = False, key: str | None = None
+    found: Finding, *, group: Group, sender: SenderKey | None, channel: str, file_name: str, test: bool = False, member: Member | None = None
 ) -> Flow:
-    """A flow that could not even be kept: refused at once, with its receipt."""
-    if before := known(group, key):
-        return before
+    """A flow that could not even be kept: refused at once, with its receipt. Its idempotency key stays free for the
+    right content."""
     now = timezone.now()
     flow = Flow.objects.create(
-        group=group, sender=sender, channel=channel, file_name=clean_name(file_name), received_at=now, settled_at=now, state=State.REFUSED,
-        sealed_name="", sealed_size=0, test=test, idempotency_key=key, findings=[found.as_dict()],
+        group=group, member=member, sender=sender, channel=channel, file_name=clean_name(file_name), received_at=now, settled_at=now, state=State.REFUSED,
+        sealed_name="", sealed_size=0, test=test, findings=[found.as_dict()],
         handed_back=channel not in receipts.HANDED_BACK,
     )  # fmt: skip
     entry = record(by=f"groupe:{group.pk}", action="flux.refused", subject=f"flux:{flow.pk}", channel=channel, findings=[found.code])
@@ -108,8 +120,7 @@ def refuse_at_the_door(
 
 
 def clean_name(name: str) -> str:
-    """A sender's file name as it may be shown and written: no path, no control character, no long digits (a
-    file named after a NIR must not carry it here)."""
+    """A sender's file name as it may be shown and written: no path, no control character, no NIR."""
     base = re.split(r"[\\/]", name)[-1]
-    base = "".join(char for char in base if char.isprintable())
-    return re.sub(r"[12]\d{4}(\d{2}|2[AB])\d{6}(\d{2})?", "NIR", base)[:120]
+    base = _NIR.sub("NIR", "".join(char for char in base if char.isprintable()))
+    return base.encode()[:NAME_BYTES].decode(errors="ignore")

@@ -34,6 +34,13 @@ from belvedere.observatory.members.models import Member
 MARGIN = ledger.SAME_PERIOD_DAYS
 
 
+# Invoices of live files, which never change: a sender of many small flows is not read again for each of them.
+# Two million of them weigh about 150 MB.
+KEPT_INVOICES = 2_000_000
+_kept: dict[str, ledger.Invoices] = {}
+_held = 0
+
+
 class Conflict(Exception):
     """The member's live files changed while the flow was compared with them: start again."""
 
@@ -45,7 +52,6 @@ class History:
     flow: Flow
     member: Member | None = None
     known: dict[int, DataFile] = field(default_factory=dict)
-    _read: dict[int, ledger.Invoices] = field(default_factory=dict)
 
     def identify(self, billers: set[int]) -> int | None:
         """The group's entity that bills, by its FINESS; None when it is not the group's."""
@@ -55,22 +61,35 @@ class History:
         self.known = {row.pk: row for row in DataFile.objects.filter(member=self.member, retired_at=None)}
         return self.member.pk
 
-    def past(self, invoices: ledger.Invoices) -> list[tuple[int, ledger.Invoices]]:
-        """Invoices of the live files that may hold the same ones."""
+    def past(self, invoices: ledger.Invoices) -> list[tuple[int, ledger.Invoices, bool]]:
+        """Invoices of the live files that may hold the same ones, and whether they came after this flow."""
         if not len(invoices):
             return []
         low, high = int(invoices.number.min()), int(invoices.number.max())
         first, last = int(invoices.first.min()), int(invoices.last.max())
-        return [(pk, self._invoices(pk)) for pk, row in self.known.items() if may_overlap(row, first, last, low, high)]
+        return [(pk, self._invoices(pk), row.flow_id > self.flow.pk) for pk, row in self.known.items() if may_overlap(row, first, last, low, high)]
 
     def _invoices(self, pk: int) -> ledger.Invoices:
-        if pk not in self._read:
+        name = str(vault.facts_path(self.known[pk].name))
+        found = _kept.get(name)
+        if found is None:
             try:
-                table = pq.read_table(vault.facts_path(self.known[pk].name), columns=list(ledger.COLUMNS))
+                table = pq.read_table(name, columns=list(ledger.COLUMNS))
             except FileNotFoundError as error:
+                if DataFile.objects.filter(pk=pk, retired_at=None).exists():
+                    raise  # it is listed and not there: that is damage, not a race
                 raise Conflict from error
-            self._read[pk] = ledger.invoices_of(table)
-        return self._read[pk]
+            found = ledger.invoices_of(table)
+            _keep(name, found)
+        return found
+
+
+def _keep(name: str, found: ledger.Invoices) -> None:
+    global _held
+    while _kept and _held + len(found) > KEPT_INVOICES:
+        _held -= len(_kept.pop(next(iter(_kept))))
+    _kept[name] = found
+    _held += len(found)
 
 
 def may_overlap(row: DataFile, first: int, last: int, low: int, high: int) -> bool:
@@ -83,12 +102,13 @@ def may_overlap(row: DataFile, first: int, last: int, low: int, high: int) -> bo
 def settle(flow: Flow) -> Flow:
     """Control a leased flow, keep its facts or refuse it, and write its receipt. Conflict and LeaseLost are for
     the worker to handle; everything that is wrong with the flow itself ends in its findings."""
-    heartbeat = Heartbeat(flow)
     history = History(flow)
     name = f"{flow.pk // 1000:06d}/{flow.pk}-{flow.tries}.parquet"
     writer = files.Writer(vault.facts_path(name))
+    heartbeat = Heartbeat(flow)
+    heartbeat.start()
     try:
-        found, test = _examine(flow, history, writer, heartbeat.beat)
+        found, test = _examine(flow, history, writer, heartbeat.check)
         made = None
         if found.refused or found.member is None or flow.test or test or found.test or not found.lines:
             writer.drop()
@@ -103,6 +123,8 @@ def settle(flow: Flow) -> Flow:
     except BaseException:
         writer.drop()
         raise
+    finally:
+        heartbeat.stop()
 
 
 def _examine(flow: Flow, history: History, writer: files.Writer, beat: Callable[[], None]) -> tuple[Examined, bool]:
@@ -167,7 +189,8 @@ def _state(flow: Flow, found: Examined) -> str:
 
 
 def _fill(flow: Flow, history: History, found: Examined) -> None:
-    flow.member, flow.findings = history.member, [item.as_dict() for item in found.findings]
+    flow.member = history.member or flow.member  # who deposited, where the file itself does not tell
+    flow.findings = [item.as_dict() for item in found.findings]
     flow.counts, flow.records = found.counts, found.records
     flow.content_hash, flow.software = found.digest, found.software
     flow.refused_invoices, flow.refused_numbers = found.refused_count, found.refused_invoices
@@ -191,7 +214,7 @@ def _finish(flow: Flow, history: History, found: Examined, made: DataFile | None
     already = _already(flow, history, found)
     if already:
         flow.duplicate_of = already
-        found.findings = [item for item in found.findings if item.code not in ("S106", "S107", "S108")]
+        found.findings = [item for item in found.findings if item.code not in ("S106", "S107", "S108", "S114")]
         found.replaced = {}
     flow.state = _state(flow, found)
     _fill(flow, history, found)

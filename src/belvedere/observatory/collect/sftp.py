@@ -19,6 +19,7 @@ from belvedere.observatory.members.actions import sender_by_id
 from belvedere.observatory.members.models import SenderKey
 
 logger = logging.getLogger(__name__)
+_open: set[Path] = set()  # files that a session is writing now
 DEPOSIT, RECEIPTS = "depot", "accuses"
 PARTIAL = (".part", ".partial", ".filepart", ".tmp", ".uploading")  # what clients name a file that is not whole
 CLEAR = "Fichier en clair refuse : chiffrez-le pour l'observatoire (E703)"
@@ -35,7 +36,7 @@ def _in_thread(call, *arguments):
 def take(sender: SenderKey, path: Path) -> int | None:
     """Make a flow of a whole file and remove it; its receipt number. Busy leaves it for later."""
     stat = path.stat()
-    key = f"sftp:{sender.pk}:{stat.st_ino}:{stat.st_mtime_ns}:{stat.st_size}"
+    key = f"sftp:{sender.pk}:{stat.st_ino}:{stat.st_ctime_ns}:{stat.st_size}"
     flow = reception.receive(group=sender.group, sender=sender, sealed=inbox.pieces(path), channel="sftp", file_name=path.name, key=key)
     path.unlink(missing_ok=True)
     return flow.pk
@@ -45,16 +46,17 @@ def take_left_overs(age: float = inbox.SETTLE_AGE) -> int:
     """Files whose taking a crash or a full queue prevented; returns how many were taken."""
     taken, root = 0, vault.sftp_root("")
     for path in sorted(root.glob(f"*/{DEPOSIT}/*")) if root.is_dir() else ():
-        if path.suffix in PARTIAL or time.time() - path.stat().st_mtime < age:
-            continue
-        sender = sender_by_id(path.parent.parent.name)
-        if sender is None:
-            continue
         try:
-            take(sender, path)
-            taken += 1
-        except (reception.Busy, reception.KeyReused):
+            if path in _open or path.suffix in PARTIAL or time.time() - path.stat().st_mtime < age:
+                continue
+            sender = sender_by_id(path.parent.parent.name)
+            if sender is not None:
+                take(sender, path)
+                taken += 1
+        except reception.Busy:
             break
+        except Exception as error:  # one file, or the database for a moment: the others and the next turn go on
+            logger.error("sftp : %s", type(error).__name__)
     return taken
 
 
@@ -110,6 +112,7 @@ class Folder(asyncssh.SFTPServer):
                 raise asyncssh.SFTPFailure("Observatoire sature, reessayez plus tard")
             stream = super().open(path, pflags | asyncssh.FXF_READ, attrs)
             self._paths[id(stream)] = local
+            _open.add(local)
             return stream
         return super().open(path, pflags, attrs)
 
@@ -137,6 +140,7 @@ class Folder(asyncssh.SFTPServer):
             os.fsync(file_obj.fileno())  # type: ignore[attr-defined]
         super().close(file_obj)
         self._refused.discard(id(file_obj))
+        _open.discard(path)  # type: ignore[arg-type]
         if path is not None:
             await self._whole(path)
 
@@ -146,6 +150,9 @@ class Folder(asyncssh.SFTPServer):
 
     def _take(self, path: Path) -> None:
         try:
+            if sender_by_id(self._sender.client_id) is None:  # revoked since it entered
+                path.unlink(missing_ok=True)
+                return
             take(self._sender, path)
         except reception.Busy as error:  # the file stays and is taken later; the sender knows that it is here
             logger.warning("sftp : %s", error)

@@ -1,6 +1,7 @@
 """What a crash may leave behind: files that no row names, receipts that were not handed back."""
 
 import datetime as dt
+import logging
 import time
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from belvedere.observatory.collect import receipts
 from belvedere.observatory.collect.models import SETTLED, DataFile, Flow, Upload
 from belvedere.observatory.environment import data_dir, read
 
+logger = logging.getLogger(__name__)
 GRACE_SECONDS = 3600.0  # an hour is longer than any write between a file and its row
 UPLOAD_HOURS = 24
 
@@ -44,5 +46,8 @@ def hand_back_receipts(limit: int = 50) -> int:
     """Write the receipts that senders by folder or SFTP have not been given yet; returns how many."""
     rows = Flow.objects.filter(handed_back=False, state__in=SETTLED).select_related("group", "member", "sender")[:limit]
     for flow in rows:
-        receipts.hand_back(flow)
+        try:
+            receipts.hand_back(flow)
+        except OSError as error:  # one receipt that cannot be written must not hold the others
+            logger.error("accusé %s non déposé : %s", flow.pk, error.strerror)
     return len(rows)

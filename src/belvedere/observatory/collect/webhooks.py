@@ -12,6 +12,7 @@ import json
 import secrets
 import socket
 import ssl
+import threading
 from urllib.parse import urlsplit
 
 from django.db import transaction
@@ -58,7 +59,10 @@ def announce(flow: Flow) -> None:
 def _checked(url: str) -> tuple[str, str, int, str, str]:
     """(scheme, host, port, address to connect to, path); BadAddress."""
     private = read("BELVEDERE_WEBHOOK_PRIVATE") == "1"
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url.encode("ascii").decode())
+    except ValueError as error:
+        raise BadAddress("L’adresse de rappel est mal écrite : ASCII seulement.") from error
     if parts.scheme not in ("https", "http") or not parts.hostname or (parts.scheme == "http" and not private):
         raise BadAddress("L’adresse de rappel doit être en https.")
     try:
@@ -66,10 +70,20 @@ def _checked(url: str) -> tuple[str, str, int, str, str]:
         found = {item[4][0] for item in socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)}
     except (OSError, ValueError) as error:
         raise BadAddress("L’adresse de rappel est introuvable.") from error
-    if not private and any(not ipaddress.ip_address(address).is_global for address in found):
+    if not private and not all(map(_public, found)):
         raise BadAddress("L’adresse de rappel n’est pas publique.")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return parts.scheme, parts.hostname, port, sorted(found)[0], path
+
+
+# Ranges that lead to IPv4 addresses, or that are nobody's on the public internet though not marked private.
+_DISGUISED = [ipaddress.ip_network(text) for text in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96", "fec0::/10")]
+
+
+def _public(text: str) -> bool:
+    address = ipaddress.ip_address(text.split("%")[0])
+    inside = address.version == 6 and any(address in network for network in _DISGUISED)
+    return address.is_global and not address.is_multicast and not inside
 
 
 def message(delivery: Delivery) -> tuple[bytes, dict[str, str]]:
@@ -92,10 +106,14 @@ def _post(url: str, body: bytes, headers: dict[str, str]) -> int:
     connection.sock = socket.create_connection((address, port), timeout=TIMEOUT)
     if scheme == "https":
         connection.sock = ssl.create_default_context().wrap_socket(connection.sock, server_hostname=host)
+    # However the server trickles, the call ends: the socket is shut from outside.
+    alarm = threading.Timer(2 * TIMEOUT, connection.sock.shutdown, [socket.SHUT_RDWR])
+    alarm.start()
     try:
         connection.request("POST", path, body, headers)
         return connection.getresponse().status
     finally:
+        alarm.cancel()
         connection.close()
 
 
@@ -112,7 +130,7 @@ def deliver_due(limit: int = 20) -> int:
             told = str(status)
         except BadAddress as error:
             status, told = 0, str(error)[:60]
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, ValueError, http.client.HTTPException) as error:
             status, told = 0, type(error).__name__
         # 410 means "never again"; after the last pause the message is kept but no longer sent.
         ended = 200 <= status < 300 or status == 410 or delivery.tries + 1 > len(PAUSES)

@@ -3,10 +3,12 @@
 import errno
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable
 
 from django.db import DatabaseError, OperationalError, close_old_connections
+from django.db.models import F
 
 from belvedere.observatory.collect import inbox, queue, receipts, settlement, sweeping, webhooks
 from belvedere.observatory.collect.models import Flow
@@ -30,7 +32,7 @@ def settle(flow: Flow) -> Flow | None:
             flow = fresh
         except queue.LeaseLost:
             return None
-    queue.release(os.getpid())
+    queue.put_back(flow)
     return None
 
 
@@ -39,31 +41,39 @@ def drain(stop: Callable[[], bool] = lambda: False) -> int:
     done = 0
     while not stop() and (flow := queue.claim()) is not None:
         try:
-            settled = settle(flow)
+            settled = settle(flow) if flow.tries <= queue.MAX_CLAIMS else settlement.give_up(flow)
             if settled is not None and not settled.handed_back:
                 receipts.hand_back(settled)
         except Exception as error:
-            # The lease is given back and the flow tried again; its content must not reach the log.
-            queue.release(os.getpid())
             if isinstance(error, OperationalError) or (isinstance(error, OSError) and error.errno in NO_FAULT_OF_THE_FLOW):
+                queue.put_back(flow)
                 raise
-            logger.error("flux %s : traitement interrompu (essai %s, %s)", flow.pk, flow.tries, type(error).__name__)
-            if flow.tries >= queue.MAX_TRIES:
-                settlement.give_up(flow)
-            time.sleep(min(0.1 * 2**flow.tries, 5))
+            _failed(flow, error)
         done += 1
     return done
 
 
+def _failed(flow: Flow, error: Exception) -> None:
+    """Note a failure by the flow's own fault: it rests, then is tried again, then is given up with a receipt. Its
+    content must not reach the log."""
+    logger.error("flux %s : traitement interrompu (essai %s, %s)", flow.pk, flow.tries, type(error).__name__)
+    Flow.objects.filter(pk=flow.pk).update(failures=F("failures") + 1)
+    flow.refresh_from_db()
+    if flow.failures >= queue.MAX_TRIES and not flow.settled_at:
+        settlement.give_up(flow)
+    else:
+        queue.put_back(flow)
+
+
 def run(*, pause: float = 0.2, stop: Callable[[], bool] = lambda: False) -> None:
     """Work until told to stop, or until the process that started this one is gone."""
+    threading.Thread(target=_tell, args=(stop,), daemon=True).start()
     parent, swept = os.getppid(), time.monotonic() - SWEEP_SECONDS + 10
     while not stop() and os.getppid() == parent:
         try:
             inbox.take()
             done = drain(stop)
             sweeping.hand_back_receipts()
-            webhooks.deliver_due()
             if time.monotonic() - swept > SWEEP_SECONDS:
                 sweeping.sweep()
                 swept = time.monotonic()
@@ -75,3 +85,14 @@ def run(*, pause: float = 0.2, stop: Callable[[], bool] = lambda: False) -> None
         if not done:
             close_old_connections()
             time.sleep(pause)
+
+
+def _tell(stop: Callable[[], bool]) -> None:
+    """Call the senders' servers, from a thread of its own: however slow they are, flows go on."""
+    while not stop():
+        try:
+            webhooks.deliver_due()
+        except Exception as error:
+            logger.error("rappels suspendus : %s", type(error).__name__)
+        close_old_connections()
+        time.sleep(0.5)

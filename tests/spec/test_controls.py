@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from belvedere.cli.b2 import check_bytes, check_chunks
+from belvedere.cli.b2tools import check_bytes, check_chunks
 from belvedere.engine.b2.findings import rules
 from belvedere.engine.b2.framing import frame
 from belvedere.engine.b2.values import lpp_numbers

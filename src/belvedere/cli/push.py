@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from belvedere.cli.french import EXIT_FAILURE, EXIT_OK, EXIT_REFUSED, EXIT_REMARKS
+from belvedere.cli.french import EXIT_FAILURE, EXIT_OK, EXIT_REFUSED, EXIT_REMARKS, EXIT_USAGE
 from belvedere.cli.sending import Sending, ServerRefuses, Unreachable, WatchedFolder
 
 
@@ -40,11 +40,11 @@ def progress(name: str, quiet: bool):
 
 
 def run(options: argparse.Namespace) -> int:
+    if not options.files and not options.watch:
+        print("belvedere push : rien à envoyer ; donnez des fichiers, ou --watch DOSSIER.", file=sys.stderr)
+        return EXIT_USAGE
     if not options.token:
         print("Jeton d’émetteur manquant : --token ou BELVEDERE_TOKEN.", file=sys.stderr)
-        return EXIT_FAILURE
-    if not options.files and not options.watch:
-        print("Rien à envoyer : donnez des fichiers, ou --watch DOSSIER.", file=sys.stderr)
         return EXIT_FAILURE
     sending = Sending(options.server, options.token, test=options.test)
     try:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from belvedere.cli.french import EXIT_OK
@@ -36,6 +37,15 @@ def register(commands: argparse._SubParsersAction) -> None:
     keys.add_argument("--data", default=None, help="dossier des données")
     keys.add_argument("--test-ca", type=Path, default=None, metavar="DOSSIER", help="crée une autorité de certification de test et ses certificats")
     keys.set_defaults(run=_keys)
+
+
+PARENT = "BELVEDERE_PARENT"  # set by the supervisor: a helper ends when the process of this number is no longer its parent
+
+
+def orphaned() -> Callable[[], bool]:
+    """Whether the supervisor that started this process is gone; never, for one started by hand."""
+    told = os.environ.get(PARENT)
+    return lambda: bool(told) and os.getppid() != int(told or 0)
 
 
 def prepare() -> None:
@@ -102,7 +112,8 @@ class Helpers:
 
     @staticmethod
     def _start(command: list[str]) -> subprocess.Popen:
-        return subprocess.Popen([sys.executable, "-m", "belvedere", *command])
+        environment = os.environ | {PARENT: str(os.getpid())}
+        return subprocess.Popen([sys.executable, "-m", "belvedere", *command], env=environment)
 
     def _watch(self) -> None:
         from django.db import DatabaseError, connection
@@ -163,7 +174,8 @@ def _worker(options: argparse.Namespace) -> int:
     no_core_dumps()
     from belvedere.observatory.collect import worker
 
-    worker.run(stop=_stopping().is_set)
+    stopping, alone = _stopping(), orphaned()
+    worker.run(stop=lambda: stopping.is_set() or alone())
     return EXIT_OK
 
 
@@ -176,7 +188,7 @@ def _gate(options: argparse.Namespace) -> int:
     no_core_dumps()
     from belvedere.observatory.collect import mail, sftp
 
-    stopping, parent = _stopping(), os.getppid()
+    stopping, alone = _stopping(), orphaned()
 
     async def run() -> None:
         listener = await sftp.listen(options.host, options.sftp) if options.sftp else None
@@ -184,7 +196,7 @@ def _gate(options: argparse.Namespace) -> int:
         if controller:
             controller.start()
         ticks = 0
-        while not stopping.is_set() and os.getppid() == parent:
+        while not stopping.is_set() and not alone():
             await asyncio.sleep(0.3)
             ticks += 1
             if listener and ticks % 10 == 0:

@@ -11,9 +11,13 @@ from belvedere.engine.privacy import pseudonyms
 from belvedere.engine.warehouse.schema import FACTS
 
 UNKNOWN_DEPARTMENT = "XX"
-_LETTERS = pa.array([bytes([code]).decode("ascii", "replace") for code in range(256)])
 _SEX = np.zeros(256, dtype=np.int8)  # by first character of the NIR
 _SEX[[ord(c) for c in "1357"]], _SEX[[ord(c) for c in "2468"]] = 1, 2
+
+
+@cache
+def _letters() -> pa.Array:
+    return pa.array([bytes([code]).decode("ascii", "replace") for code in range(256)])
 
 
 @cache
@@ -56,7 +60,7 @@ def build(lines: Lines, *, keys: pseudonyms.PseudonymKeys, member_id: int, flow_
         "act_date": act,
         "invoice_date": to_days(column["invoice_date"]),
         "lpp": column["lpp"],
-        "supply_type": pa.DictionaryArray.from_arrays(lines.supply_type, _LETTERS),
+        "supply_type": pa.DictionaryArray.from_arrays(lines.supply_type, _letters()),
         "units": column["units"],
         "amount_base": column["amount_base"],
         "amount_amo": column["amount_amo"],

@@ -1,8 +1,9 @@
 """The worker: claims flows from the queue and settles them; takes in the watched folder, tells the senders."""
 
+import datetime as dt
 import errno
 import logging
-import os
+import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -10,6 +11,9 @@ from collections.abc import Callable
 from django.db import DatabaseError, OperationalError, close_old_connections
 from django.db.models import F
 
+from belvedere.engine.privacy.pseudonyms import PseudonymKeys
+from belvedere.engine.sector.billing import make_sector, month_file
+from belvedere.engine.warehouse.intake import examine
 from belvedere.observatory.collect import inbox, queue, receipts, settlement, sweeping, webhooks
 from belvedere.observatory.collect.models import Flow
 
@@ -65,11 +69,20 @@ def _failed(flow: Flow, error: Exception) -> None:
         queue.put_back(flow)
 
 
+def warm_up() -> None:
+    """Load the libraries and the compiled loops before a sender waits for them: a tiny flow is examined and forgotten."""
+    keys = PseudonymKeys(secrets.token_bytes(32), secrets.token_bytes(32))
+    sector = make_sector(seed=1, first=dt.date(2025, 1, 1), providers=3, groups=2, months=1, patients=60, establishments=1)
+    for provider in sector.providers:
+        examine([month_file(sector, provider.rank, 0)], keys=keys, reference=settlement.reference())
+
+
 def run(*, pause: float = 0.2, stop: Callable[[], bool] = lambda: False) -> None:
-    """Work until told to stop, or until the process that started this one is gone."""
+    """Work until told to stop."""
+    warm_up()
     threading.Thread(target=_tell, args=(stop,), daemon=True).start()
-    parent, swept = os.getppid(), time.monotonic() - SWEEP_SECONDS + 10
-    while not stop() and os.getppid() == parent:
+    swept = time.monotonic() - SWEEP_SECONDS + 10
+    while not stop():
         try:
             inbox.take()
             done = drain(stop)

@@ -22,7 +22,8 @@ def _read(view, rows, starts, stops, values, bad):  # pragma: no cover (compiled
             wrong = False
             for place in range(starts[zone], stops[zone]):
                 digit = np.int64(view[row, place]) - 48
-                wrong |= (digit < 0) | (digit > 9)
+                if digit < 0 or digit > 9:
+                    wrong = True
                 total = total * 10 + digit
             values[zone, at] = 0 if wrong else total
             bad[zone, at] = wrong

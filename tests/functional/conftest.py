@@ -85,8 +85,10 @@ def demo(tmp_path_factory):
     log.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
+    """Closed with its module: Playwright keeps an event loop running in the thread, in which neither the database nor
+    `asyncio.run` of other tests may be called."""
     path = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
     assert path, "Chromium is missing: run make browser"
     with sync_playwright() as playwright:

@@ -92,3 +92,8 @@ def test_every_entity_has_its_zones_inside_it():
     for name, zones in noemie.entities().items():
         assert all(a.end < b.start for a, b in pairwise(zones)), name
     assert len(noemie.entities()) == 27
+
+
+def test_digits_of_other_alphabets_are_no_numbers():
+    data = noemie.render(ITEMS, blocked=False, header=HEADER).replace(b"00005000P", "¹¹¹¹¹¹¹¹P".encode("latin-1"))
+    assert noemie.returns(data).payments[0].asked_amo == 0

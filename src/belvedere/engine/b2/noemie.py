@@ -61,7 +61,7 @@ class Entity:
     def number(self, zone: str) -> int:
         """Integer of a zone, 0 when it holds none; amounts in cents, with the sign of the zone `sign`."""
         text = self.value(zone)
-        value = int(text) if text.isdigit() else 0
+        value = int(text) if text.isascii() and text.isdigit() else 0
         return -value if value and self.value("sign") == "N" else value
 
 

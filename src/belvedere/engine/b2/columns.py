@@ -150,7 +150,7 @@ def _spoken(zone: Zone, text: str) -> str:
     value = text.strip()
     if not value:
         return "—"
-    if zone.type == "N" and value.isdigit():
+    if zone.type == "N" and value.isascii() and value.isdigit():
         if zone.name.endswith("date") and len(value) == 6 and value != "000000":
             return f"{value[4:]}/{value[2:4]}/{value[:2]}"
         if zone.decimals:

@@ -38,7 +38,6 @@ from tests.functional.conftest import clean_environment, free_ports
 from belvedere.engine.b2.envelope import seal
 from benchmarks.files import large
 
-MEGABYTE = 1.0
 SETUP = """
 import json, sys
 from belvedere.cli import use_data

@@ -1,4 +1,5 @@
-"""Who calls: a sender by its token or by an access token of OAuth2 client credentials, or a signed-in person."""
+"""Who calls: a sender by its token or by an access token of OAuth2 client credentials, or a signed-in person; and
+what a sender announces in its headers."""
 
 import base64
 import binascii
@@ -10,8 +11,10 @@ import jwt
 from django.http import HttpRequest, HttpResponse
 from ninja.security import HttpBearer, SessionAuth
 
+from belvedere.api.schemas import Refusal
 from belvedere.observatory.accounts.permissions import Action, can
 from belvedere.observatory.collect import keyring, receipts
+from belvedere.observatory.collect.reception import KEY_LENGTH
 from belvedere.observatory.members.actions import sender_by_id, sender_of, token_hash
 from belvedere.observatory.members.models import SenderKey
 
@@ -30,6 +33,29 @@ class Sender(HttpBearer):
         except jwt.InvalidTokenError:
             return None
         return sender_by_id(claims["sub"])
+
+
+def caller(request: HttpRequest) -> SenderKey:
+    """The sender that `Sender` let in."""
+    return request.auth
+
+
+def announced(request: HttpRequest, header: str, most: int, missing: str) -> int:
+    """The size that a header announces; Refusal `missing` without one, P413 above `most` bytes."""
+    text = request.headers.get(header, "")
+    if not text.isdecimal():
+        raise Refusal(missing)
+    if int(text) > most:
+        raise Refusal("P413")
+    return int(text)
+
+
+def idempotency_key(request: HttpRequest) -> str | None:
+    """The caller's key for this very content, if any; Refusal P400 when it is too long to be kept whole."""
+    key = request.headers.get("Idempotency-Key") or None
+    if key and len(key) > KEY_LENGTH:
+        raise Refusal("P400")
+    return key
 
 
 class MarketSession(SessionAuth):

@@ -7,8 +7,8 @@ from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI, Status
 
 from belvedere import __version__
-from belvedere.api.auth import MarketSession, Sender, issue_token
-from belvedere.api.schemas import Problem, Receipt, WebhookIn, WebhookOut, problem, receipt_of
+from belvedere.api.auth import MarketSession, Sender, announced, caller, idempotency_key, issue_token
+from belvedere.api.schemas import Problem, Receipt, Refusal, WebhookIn, WebhookOut, problem, receipt_of
 from belvedere.api.uploads import router as uploads
 from belvedere.engine.indicators.query import Query, QueryError
 from belvedere.observatory.collect import keyring, receipts, reception, webhooks
@@ -23,17 +23,29 @@ PAGE = 100
 MAX_CALL_BYTES = 256 * 1024 * 1024
 
 
-@api.get("/certificate", summary="Certificat de réception (PEM)", auth=None)
+BUSY = {"Retry-After": str(reception.RETRY_SECONDS)}
+
+
+@api.exception_handler(Refusal)
+def refused(request: HttpRequest, refusal: Refusal) -> HttpResponse:
+    """A refusal as the answer of any call."""
+    answer = api.create_response(request, problem(refusal.code).dict(), status=refusal.status)
+    for name, value in refusal.headers.items():
+        answer[name] = value
+    return answer
+
+
+@api.get("/certificate", tags=["clés"], summary="Certificat de réception (PEM)", auth=None)
 def certificate(request: HttpRequest) -> HttpResponse:
     return HttpResponse(keyring.certificate_pem(), content_type="application/x-pem-file")
 
 
-@api.get("/receipt-keys", summary="Clé publique qui vérifie les accusés (JWKS)", auth=None)
+@api.get("/receipt-keys", tags=["clés"], summary="Clé publique qui vérifie les accusés (JWKS)", auth=None)
 def receipt_keys(request: HttpRequest) -> dict[str, Any]:
     return receipts.jwks()
 
 
-@api.post("/oauth/token", summary="Jeton d’accès OAuth2 (client_credentials)", auth=None)
+@api.post("/oauth/token", tags=["clés"], summary="Jeton d’accès OAuth2 (client_credentials)", auth=None)
 def token(request: HttpRequest) -> HttpResponse:
     """Corps de formulaire : grant_type=client_credentials ; client et secret en Basic ou dans le formulaire."""
     return issue_token(request)
@@ -46,59 +58,53 @@ def _body(request: HttpRequest) -> Iterator[bytes]:
 
 @api.post(
     "/flows",
+    tags=["flux"],
     response={202: Receipt, 200: Receipt, 400: Problem, 411: Problem, 413: Problem, 422: Problem, 429: Problem},
     auth=Sender(),
     summary="Déposer un flux chiffré (CMS)",
 )
 def deposit(request: HttpRequest, response: HttpResponse) -> Status:
     """Corps : l’enveloppe CMS. En-têtes : X-File-Name, Idempotency-Key (le même envoi rend le même accusé), X-Test: 1 (contrôlé, jamais compté)."""
-    sender = request.auth  # type: ignore[attr-defined]
-    length = request.headers.get("Content-Length", "")
-    if not length.isdecimal():
-        return Status(411, problem("P411"))
-    if int(length) > MAX_CALL_BYTES:
-        return Status(413, problem("P413"))
-    key = request.headers.get("Idempotency-Key") or None
-    if key and len(key) > reception.KEY_LENGTH:
-        return Status(400, problem("P400"))
+    sender = caller(request)
+    length = announced(request, "Content-Length", MAX_CALL_BYTES, "P411")
+    key = idempotency_key(request)
     before = Flow.objects.filter(group=sender.group, idempotency_key=key).exists() if key else False
     try:
         flow = reception.receive(
             group=sender.group, sender=sender, sealed=_body(request), channel="api", file_name=request.headers.get("X-File-Name", ""),
-            test=request.headers.get("X-Test", "") in ("1", "true"), key=key, length=int(length),
+            test=request.headers.get("X-Test", "") in ("1", "true"), key=key, length=length,
         )  # fmt: skip
-    except reception.Busy:
-        response["Retry-After"] = str(reception.RETRY_SECONDS)
-        return Status(429, problem("P429"))
-    except reception.Cut:
-        return Status(400, problem("P400"))
-    except reception.KeyReused:
-        return Status(422, problem("P422"))
+    except reception.Busy as error:
+        raise Refusal("P429", **BUSY) from error
+    except reception.Cut as error:
+        raise Refusal("P400") from error
+    except reception.KeyReused as error:
+        raise Refusal("P422") from error
     response["Location"] = request.build_absolute_uri(f"{request.path.rstrip('/')}/{flow.pk}")
     return Status(200 if before else 202, receipt_of(flow))
 
 
 def _own(request: HttpRequest) -> Any:
-    return Flow.objects.select_related("member", "group").filter(group=request.auth.group)  # type: ignore[attr-defined]
+    return Flow.objects.select_related("member", "group").filter(group=caller(request).group)
 
 
-@api.get("/flows", response=list[Receipt], auth=Sender(), summary="Accusés du groupe, du plus ancien au plus récent")
+@api.get("/flows", tags=["flux"], response=list[Receipt], auth=Sender(), summary="Accusés du groupe, du plus ancien au plus récent")
 def listing(request: HttpRequest, after: int = 0) -> list[Receipt]:
     """`after` : dernier numéro déjà lu ; cent accusés au plus."""
     return [receipt_of(flow) for flow in _own(request).filter(pk__gt=after).order_by("pk")[:PAGE]]
 
 
-@api.get("/flows/{number}", response={200: Receipt, 404: Problem}, auth=Sender(), summary="Accusé d’un flux")
+@api.get("/flows/{number}", tags=["flux"], response={200: Receipt, 404: Problem}, auth=Sender(), summary="Accusé d’un flux")
 def receipt(request: HttpRequest, number: int) -> Status:
     flow = _own(request).filter(pk=number).first()
     return Status(200, receipt_of(flow)) if flow else Status(404, problem("P404"))
 
 
-@api.put("/webhook", response={200: WebhookOut, 400: Problem}, auth=Sender(), summary="Être rappelé quand un flux est traité")
+@api.put("/webhook", tags=["flux"], response={200: WebhookOut, 400: Problem}, auth=Sender(), summary="Être rappelé quand un flux est traité")
 def set_webhook(request: HttpRequest, body: WebhookIn) -> Status:
     """Les messages suivent la norme Standard Webhooks ; le secret n’est montré qu’ici."""
     try:
-        secret = webhooks.register(group=request.auth.group, url=body.url, by=request.auth.client_id)  # type: ignore[attr-defined]
+        secret = webhooks.register(group=caller(request).group, url=body.url, by=caller(request).client_id)
     except webhooks.BadAddress as error:
         return Status(400, Problem(code="P400", message=str(error), remedy="Donnez une adresse https publique."))
     return Status(200, WebhookOut(url=body.url, secret=secret))
@@ -106,6 +112,7 @@ def set_webhook(request: HttpRequest, body: WebhookIn) -> Status:
 
 @api.get(
     "/cells",
+    tags=["publication"],
     response={200: dict[str, Any], 400: Problem, 404: Problem},
     auth=[Sender(), MarketSession()],
     summary="Une cellule de la publication en cours",

@@ -96,6 +96,18 @@ PROBLEMS = {
 }
 
 
+class Refusal(Exception):
+    """An answer that ends a call with a problem of the catalogue; its code ends with the HTTP status."""
+
+    def __init__(self, code: str, **headers: str) -> None:
+        super().__init__(code)
+        self.code, self.headers = code, headers
+
+    @property
+    def status(self) -> int:
+        return int(self.code[1:])
+
+
 def problem(code: str) -> Problem:
     """A problem of the catalogue."""
     message, remedy = PROBLEMS[code]

@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import os
 import secrets
+from pathlib import Path
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -17,8 +18,8 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from ninja import Router, Status
 
-from belvedere.api.auth import Sender
-from belvedere.api.schemas import Problem, problem
+from belvedere.api.auth import Sender, announced, caller, idempotency_key
+from belvedere.api.schemas import Problem, Refusal
 from belvedere.engine.b2.findings import finding
 from belvedere.engine.b2.unwrap import MAX_CLEAR_BYTES
 from belvedere.observatory.collect import reception, vault
@@ -57,59 +58,65 @@ def options(request: HttpRequest, response: HttpResponse) -> Status:
 @router.post("", auth=Sender(), response={201: None, **_ERRORS}, summary="Ouvrir un dépôt par reprise (tus)")
 def create(request: HttpRequest, response: HttpResponse) -> Status:
     """En-têtes : Upload-Length, Upload-Metadata (filename, test), Idempotency-Key."""
-    sender = request.auth  # type: ignore[attr-defined]
-    length = request.headers.get("Upload-Length", "")
-    if not length.isdecimal() or not int(length):
-        return Status(400, problem("P400"))
-    if int(length) > MAX_CLEAR_BYTES:
-        return Status(413, problem("P413"))
-    key = request.headers.get("Idempotency-Key") or None
-    if key and len(key) > reception.KEY_LENGTH:
-        return Status(400, problem("P400"))
+    sender = caller(request)
+    length, key = announced(request, "Upload-Length", MAX_CLEAR_BYTES, "P400"), idempotency_key(request)
+    if not length:
+        raise Refusal("P400")
     before = Upload.objects.filter(group=sender.group, idempotency_key=key).first() if key else None
     if before is None:
-        try:
-            reception.check_room()
-        except reception.Busy:
-            _headers(response, Retry_After=reception.RETRY_SECONDS)
-            return Status(429, problem("P429"))
+        _check_room()
         told = _metadata(request.headers.get("Upload-Metadata", ""))
         try:
             before = Upload.objects.create(
-                group=sender.group, sender=sender, name=secrets.token_hex(16) + ".p7m", length=int(length), started_at=timezone.now(),
+                group=sender.group, sender=sender, name=secrets.token_hex(16) + ".p7m", length=length, started_at=timezone.now(),
                 file_name=reception.clean_name(told.get("filename", "")), test=told.get("test") in ("1", "true"), idempotency_key=key,
             )  # fmt: skip
         except IntegrityError:
             before = Upload.objects.get(group=sender.group, idempotency_key=key)
-    elif before.length != int(length):
-        return Status(422, problem("P422"))
+    elif before.length != length:
+        raise Refusal("P422")
     _headers(response, Location=request.build_absolute_uri(f"{request.path.rstrip('/')}/{before.name}"), Upload_Offset=_offset(before))
     return Status(201, None)
 
 
-def _find(request: HttpRequest, name: str) -> Upload | None:
-    return Upload.objects.select_related("flow", "sender", "group").filter(name=name, group=request.auth.group).first()  # type: ignore[attr-defined]
+def _check_room() -> None:
+    try:
+        reception.check_room()
+    except reception.Busy as error:
+        raise Refusal("P429", **{"Retry-After": str(reception.RETRY_SECONDS)}) from error
+
+
+def _find(request: HttpRequest, name: str) -> Upload:
+    upload = Upload.objects.select_related("flow", "sender", "group").filter(name=name, group=caller(request).group).first()
+    if upload is None:
+        raise Refusal("P404")
+    return upload
 
 
 def _offset(upload: Upload) -> int:
     if upload.flow_id:
         return upload.length
-    for path in (vault.incoming_path(upload.name), vault.sealed_path(upload.name)):
-        if path.exists():
-            return path.stat().st_size
-    return 0
+    path = _path(upload)
+    return path.stat().st_size if path else 0
+
+
+def _path(upload: Upload) -> Path | None:
+    """Where the bytes of an upload lie now."""
+    return next((path for path in (vault.incoming_path(upload.name), vault.sealed_path(upload.name)) if path.exists()), None)
+
+
+def _told(response: HttpResponse, upload: Upload) -> None:
+    """Where an upload stands, and its receipt once it is whole."""
+    if not upload.flow_id and _offset(upload) == upload.length:
+        _complete(upload)
+    _headers(response, Upload_Offset=_offset(upload), Upload_Length=upload.length)
+    if upload.flow_id:
+        response["Belvedere-Receipt"] = str(upload.flow_id)
 
 
 @router.api_operation(["HEAD"], "/{name}", auth=Sender(), response={200: None, 404: Problem, 422: Problem}, summary="Où en est un dépôt (tus)")
 def position(request: HttpRequest, response: HttpResponse, name: str) -> Status:
-    upload = _find(request, name)
-    if upload is None:
-        return Status(404, problem("P404"))
-    if not upload.flow_id and _offset(upload) == upload.length and not _complete(upload):
-        return Status(422, problem("P422"))
-    _headers(response, Upload_Offset=_offset(upload), Upload_Length=upload.length)
-    if upload.flow_id:
-        response["Belvedere-Receipt"] = str(upload.flow_id)
+    _told(response, _find(request, name))
     return Status(200, None)
 
 
@@ -117,43 +124,32 @@ def position(request: HttpRequest, response: HttpResponse, name: str) -> Status:
 def append(request: HttpRequest, response: HttpResponse, name: str) -> Status:
     """En-têtes : Upload-Offset, Content-Type application/offset+octet-stream."""
     upload = _find(request, name)
-    if upload is None:
-        return Status(404, problem("P404"))
-    offset = request.headers.get("Upload-Offset", "")
-    if not offset.isdecimal() or request.headers.get("Content-Type") != "application/offset+octet-stream":
-        return Status(400, problem("P400"))
+    if request.headers.get("Content-Type") != "application/offset+octet-stream":
+        raise Refusal("P400")
+    offset = announced(request, "Upload-Offset", MAX_CLEAR_BYTES, "P400")
     if upload.flow_id is None:
-        if not vault.room():
-            _headers(response, Retry_After=reception.RETRY_SECONDS)
-            return Status(429, problem("P429"))
-        code = _write(request, upload, int(offset))
-        if code:
-            _headers(response, Upload_Offset=_offset(upload))
-            return Status(int(code[1:]), problem(code))
-        if upload.flow_id is None and _offset(upload) == upload.length and not _complete(upload):
-            return Status(422, problem("P422"))
-    _headers(response, Upload_Offset=_offset(upload))
-    if upload.flow_id:
-        response["Belvedere-Receipt"] = str(upload.flow_id)
+        _check_room()
+        _write(request, upload, offset)
+    _told(response, upload)
     return Status(204, None)
 
 
-def _write(request: HttpRequest, upload: Upload, offset: int) -> str:
-    """Append the body at its position; the code of a problem, or nothing."""
+def _write(request: HttpRequest, upload: Upload, offset: int) -> None:
+    """Append the body at its position; Refusal P409 when that is another one, P423 while somebody else writes."""
     path = vault.incoming_path(upload.name)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
         descriptor = os.open(path, os.O_RDWR | (0 if offset else os.O_CREAT), 0o600)
-    except FileNotFoundError:
-        return "P409"  # whole already, and on its way
+    except FileNotFoundError as error:
+        raise Refusal("P409") from error  # whole already, and on its way
     with os.fdopen(descriptor, "r+b") as stream:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return "P423"
+        except BlockingIOError as error:
+            raise Refusal("P423") from error
         size = os.fstat(descriptor).st_size
         if size != offset:
-            return "P409"
+            raise Refusal("P409", **{"Upload-Offset": str(size)})
         stream.seek(size)
         left = upload.length - size
         while left and (piece := request.read(min(PIECE, left))):
@@ -163,46 +159,47 @@ def _write(request: HttpRequest, upload: Upload, offset: int) -> str:
                     finding("E703"), group=upload.group, sender=upload.sender, channel="api", file_name=upload.file_name, test=upload.test
                 )
                 upload.save(update_fields=["flow"])
-                return ""
+                return
             stream.write(piece)
             left -= len(piece)
             size += len(piece)
         stream.flush()
         os.fsync(descriptor)
-    return ""
 
 
-def _complete(upload: Upload) -> bool:
-    """Make a flow of a whole upload, once: whoever comes second finds it made. False when the idempotency key
-    stands for another content; the bytes are then dropped."""
+def _complete(upload: Upload) -> None:
+    """Make a flow of a whole upload, once: whoever comes second finds it made. Refusal P422 when the idempotency
+    key stands for another content; the bytes and the upload are then dropped."""
+    path, digest = _path(upload), hashlib.sha256()
+    if path is not None:  # hashed before the row is locked: nobody waits for it
+        with path.open("rb") as stream:
+            while piece := stream.read(PIECE):
+                digest.update(piece)
     with transaction.atomic():
         fresh = Upload.objects.select_for_update(of=("self",)).get(pk=upload.pk)
         if fresh.flow_id:
             upload.flow_id = fresh.flow_id
-            return True
+            return
         if vault.incoming_path(upload.name).exists():
             vault.move_to_sealed(upload.name)
-        digest = hashlib.sha256()
-        with vault.sealed_path(upload.name).open("rb") as stream:
-            while piece := stream.read(PIECE):
-                digest.update(piece)
         try:
             upload.flow = reception.register(
                 group=upload.group, sender=upload.sender, name=upload.name, size=upload.length, digest=digest.hexdigest(), channel="api",
                 file_name=upload.file_name, test=upload.test, key=upload.idempotency_key or f"tus:{upload.name}",
             )  # fmt: skip
+            upload.save(update_fields=["flow"])
+            return
         except reception.KeyReused:
-            vault.sealed_path(upload.name).unlink(missing_ok=True)
-            return False
-        upload.save(update_fields=["flow"])
-    return True
+            upload.delete()
+    vault.sealed_path(upload.name).unlink(missing_ok=True)
+    raise Refusal("P422")
 
 
 @router.delete("/{name}", auth=Sender(), response={204: None, 404: Problem}, summary="Abandonner un dépôt (tus)")
 def terminate(request: HttpRequest, response: HttpResponse, name: str) -> Status:
     upload = _find(request, name)
-    if upload is None or upload.flow_id:
-        return Status(404, problem("P404"))
+    if upload.flow_id:
+        raise Refusal("P404")
     vault.incoming_path(upload.name).unlink(missing_ok=True)
     upload.delete()
     _headers(response)

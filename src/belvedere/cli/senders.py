@@ -2,9 +2,16 @@
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from belvedere.cli.french import EXIT_OK, EXIT_REFUSED, Parser
+
+if TYPE_CHECKING:
+    from belvedere.observatory.members.models import SenderKey
+
+BY = "exploitation"  # who the journal names for what is done from the command line
 
 
 def register(commands: argparse._SubParsersAction) -> None:
@@ -65,51 +72,58 @@ def _add(options: argparse.Namespace) -> int:
         group = member.group if member else None
     if group is None:
         return _unknown("Groupe")
-    token = actions.issue_sender_key(group=group, label=options.label, by="exploitation")
+    token = actions.issue_sender_key(group=group, label=options.label, by=BY)
     sender = SenderKey.objects.get(token_hash=actions.token_hash(token))
     print(f"{sender.client_id}\n{token}")
     return EXIT_OK
 
 
-def _mail(options: argparse.Namespace) -> int:
+def _for_sender(options: argparse.Namespace, act: Callable[["SenderKey"], str]) -> int:
+    """Do something with the sender that the command names, and print what comes of it."""
     _start(options)
-    from belvedere.observatory.environment import read
     from belvedere.observatory.members import actions
 
     sender = actions.sender_by_id(options.sender)
     if sender is None:
         return _unknown("Émetteur")
-    print(f"{actions.open_mailbox(sender=sender, by='exploitation')}@{read('BELVEDERE_MAIL_DOMAIN')}")
+    print(act(sender))
     return EXIT_OK
 
 
+def _mail(options: argparse.Namespace) -> int:
+    def open_mailbox(sender: "SenderKey") -> str:
+        from belvedere.observatory.environment import read
+        from belvedere.observatory.members import actions
+
+        return f"{actions.open_mailbox(sender=sender, by=BY)}@{read('BELVEDERE_MAIL_DOMAIN')}"
+
+    return _for_sender(options, open_mailbox)
+
+
 def _sftp(options: argparse.Namespace) -> int:
-    _start(options)
     import asyncssh
 
-    from belvedere.observatory.members import actions
-
-    sender = actions.sender_by_id(options.sender)
-    if sender is None:
-        return _unknown("Émetteur")
     text = options.key.read_text()
     try:
         asyncssh.import_authorized_keys(text)
     except ValueError:
         print("Ce fichier n’est pas une clé publique OpenSSH.", file=sys.stderr)
         return EXIT_REFUSED
-    actions.allow_sftp(sender=sender, public_key=text, by="exploitation")
-    print(f"{sender.client_id} peut déposer par SFTP.")
-    return EXIT_OK
+
+    def allow(sender: "SenderKey") -> str:
+        from belvedere.observatory.members import actions
+
+        actions.allow_sftp(sender=sender, public_key=text, by=BY)
+        return f"{sender.client_id} peut déposer par SFTP."
+
+    return _for_sender(options, allow)
 
 
 def _revoke(options: argparse.Namespace) -> int:
-    _start(options)
-    from belvedere.observatory.members import actions
+    def revoke(sender: "SenderKey") -> str:
+        from belvedere.observatory.members import actions
 
-    sender = actions.sender_by_id(options.sender)
-    if sender is None:
-        return _unknown("Émetteur")
-    actions.revoke(sender=sender, by="exploitation")
-    print(f"{sender.client_id} est révoqué.")
-    return EXIT_OK
+        actions.revoke(sender=sender, by=BY)
+        return f"{sender.client_id} est révoqué."
+
+    return _for_sender(options, revoke)

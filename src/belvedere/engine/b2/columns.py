@@ -80,7 +80,7 @@ def split(records: Records) -> dict[str, tuple[np.ndarray, dict[str, Column]]]:
     return {kind: (records.rows(kind), decode(records.block(kind), records.layout(kind))) for kind in present}
 
 
-def _arrow(column: Column, decimals: bool) -> pa.Array:
+def _arrow(column: Column) -> pa.Array:
     if column.blank is not None and column.odd is not None:
         return pa.array(column.values, mask=column.blank | column.odd)
     width = column.values.shape[1]
@@ -95,7 +95,7 @@ def table(records: Records, kind: str) -> pa.Table:
     made = {"record": pa.array(records.rows(kind) + records.start + 1)}
     for name, column in columns.items():
         if not name.startswith(("filler", "reserved")):
-            made[name] = _arrow(column, False)
+            made[name] = _arrow(column)
     return pa.table(made)
 
 

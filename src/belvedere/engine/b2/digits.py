@@ -14,7 +14,7 @@ _QUADS = np.array([list(f"{n:04d}".encode()) for n in range(10_000)], dtype=np.u
 
 
 @numba.njit(cache=True, nogil=True)
-def _read(view, rows, starts, stops, values, bad):  # pragma: no cover (compiled)
+def _read(view, rows, starts, stops, values, bad):
     for at in range(len(rows)):
         row = rows[at]
         for zone in range(len(starts)):
@@ -46,7 +46,7 @@ def read(records: np.ndarray, zone: slice) -> tuple[np.ndarray, np.ndarray]:
 
 
 @numba.njit(cache=True, nogil=True)
-def classify(view, table, ranked, out):  # pragma: no cover (compiled)
+def classify(view, table, ranked, out):
     """Type of each record by its first byte and its letter: byte 36, or byte 39 where ranks shift it (`ranked`)."""
     for row in range(len(view)):
         first, letter = view[row, 0], view[row, 35]
@@ -59,7 +59,7 @@ def classify(view, table, ranked, out):  # pragma: no cover (compiled)
 
 
 @numba.njit(cache=True, nogil=True)
-def differing(view, kind, head, end, last, out):  # pragma: no cover (compiled)
+def differing(view, kind, head, end, last, out):
     """Mark records of types above `head` up to `end` whose bytes 1 to `last` are not those of the last `head` before."""
     first = -1
     for row in range(len(kind)):
@@ -73,7 +73,7 @@ def differing(view, kind, head, end, last, out):  # pragma: no cover (compiled)
 
 
 @numba.njit(cache=True, nogil=True)
-def share(totals, owner, weights, out):  # pragma: no cover (compiled)
+def share(totals, owner, weights, out):
     """Split `totals[owner]` among consecutive rows of one owner in proportion to `weights`, exactly."""
     first = 0
     while first < len(owner):

@@ -18,12 +18,11 @@ import pyarrow as pa
 from belvedere.engine.b2.findings import B2Error, Finding, finding
 
 BLOCK = 128
-PERSON = "P"  # zones that name a person: read by nobody, shown as dots
 
 
 @dataclass(frozen=True)
 class Zone:
-    """One zone of an entity: 1-based positions; A text, N number, D date AAMMJJ, P person."""
+    """One zone of an entity: 1-based positions; A text, N number, D date AAMMJJ, P person (read by nobody)."""
 
     name: str
     start: int

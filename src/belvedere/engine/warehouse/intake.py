@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
-from belvedere.engine.b2.controls import BY_INVOICE, Control
-from belvedere.engine.b2.findings import ERROR, EXAMPLES, B2Error, Finding, Findings, rules
+from belvedere.engine.b2.controls import BY_INVOICE, WHOLE, Control
+from belvedere.engine.b2.findings import EXAMPLES, B2Error, Finding, Findings
 from belvedere.engine.b2.framing import Framer
 from belvedere.engine.b2.lines import read_lines
 from belvedere.engine.b2.records import Records
@@ -35,7 +35,6 @@ class Examined:
     test: bool = False
     digest: str = ""
     software: str = ""
-    header_date: str = ""
     member: int | None = None
     invoices: int = 0
     lines: int = 0
@@ -65,7 +64,7 @@ def examine(
     keys: PseudonymKeys,
     flow_id: int = 0,
     identify: Identify = lambda billers: 0,
-    policy: str = "whole",
+    policy: str = WHOLE,
     reference: LppReference | None = None,
     past: Past = nothing_before,
     write: Write = lambda table: None,
@@ -120,7 +119,18 @@ def _note_refused(found: Examined, batch: Records, refused: np.ndarray) -> None:
         found.refused_invoices += numbers[: KEPT_NUMBERS - len(found.refused_invoices)]
 
 
-def _keep(found, batch, refused, ledger, findings, policy, keys, flow_id, write) -> None:
+def _keep(
+    found: Examined,
+    batch: Records,
+    refused: np.ndarray,
+    ledger: Ledger,
+    findings: Findings,
+    policy: str,
+    keys: PseudonymKeys,
+    flow_id: int,
+    write: Write,
+) -> None:
+    assert found.member is not None
     lines = read_lines(batch, refused)
     table = facts.build(lines, keys=keys, member_id=found.member, flow_id=flow_id)
     rank = lines.patients_key["invoice"]
@@ -153,7 +163,7 @@ def _count(found: Examined, table: pa.Table, rank: np.ndarray, ledger: Ledger, f
         if len(hits):
             findings.add(code, record[invoices.row[hits[:EXAMPLES]]].tolist(), "", len(hits))
     clashes = int(sifted.clash.sum())
-    if clashes and rules()["S105"].severity == ERROR:
+    if clashes:
         found.refused_count += clashes
         found.refused_invoices += invoices.number[sifted.clash].tolist()[: KEPT_NUMBERS - len(found.refused_invoices)]
         if policy != BY_INVOICE:

@@ -20,7 +20,7 @@ class Role(models.TextChoices):
 class EmailManager(UserManager):
     """Creates users from an e-mail address."""
 
-    def create_user(self, email: str, password: str | None = None, **fields: object) -> "User":  # type: ignore[override]
+    def create_user(self, email: str, password: str | None = None, **fields: object) -> "User":
         user = self.model(email=self.normalize_email(email), **fields)
         user.set_password(password)
         user.save(using=self._db)
@@ -30,7 +30,7 @@ class EmailManager(UserManager):
 class User(AbstractUser):
     """A person; a member's person belongs to a group, a federation's to a federation, never to both."""
 
-    username = None  # type: ignore[assignment]
+    username = None
     email = models.EmailField("adresse électronique", unique=True)
     role = models.CharField("rôle", max_length=12, choices=Role.choices)
     group = models.ForeignKey(Group, models.PROTECT, null=True, blank=True, verbose_name="groupe")
@@ -38,7 +38,7 @@ class User(AbstractUser):
 
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []
-    objects = EmailManager()  # type: ignore[misc]
+    objects = EmailManager()
 
     class Meta:
         verbose_name = "personne"

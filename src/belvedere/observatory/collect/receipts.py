@@ -72,11 +72,6 @@ def jwks() -> dict:
     return {"keys": [key | {"kid": key_id(), "use": "sig", "alg": "EdDSA"}]}
 
 
-def verify(text: str, key: ed25519.Ed25519PublicKey) -> dict:
-    """The claims of a signed receipt; `jwt.InvalidTokenError` when the signature does not hold."""
-    return jwt.decode(text.strip(), key, algorithms=["EdDSA"], options={"verify_exp": False})
-
-
 def _back_path(flow: Flow) -> Path | None:
     name = (flow.file_name or "flux").lstrip(".") + f".{flow.pk}.accuse.json"
     if flow.channel == "sftp" and flow.sender:

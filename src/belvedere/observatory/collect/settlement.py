@@ -31,9 +31,6 @@ from belvedere.observatory.environment import data_dir, read
 from belvedere.observatory.journal.actions import record
 from belvedere.observatory.members.models import Member
 
-MARGIN = ledger.SAME_PERIOD_DAYS
-
-
 # Invoices of live files, which never change: a sender of many small flows is not read again for each of them.
 # Two million of them weigh about 150 MB.
 KEPT_INVOICES = 2_000_000
@@ -96,7 +93,7 @@ def may_overlap(row: DataFile, first: int, last: int, low: int, high: int) -> bo
     """Whether a live file may hold invoices of these days and numbers: the same numbers within a quarter, or
     care of the very same days."""
     days_apart = max(first - row.last_day, row.first_day - last)
-    return days_apart <= 0 or (days_apart <= MARGIN and row.low_number <= high and low <= row.high_number)
+    return days_apart <= 0 or (days_apart <= ledger.SAME_PERIOD_DAYS and row.low_number <= high and low <= row.high_number)
 
 
 def settle(flow: Flow) -> Flow:

@@ -130,18 +130,18 @@ class Folder(asyncssh.SFTPServer):
         if offset == 0 and not vault.looks_sealed(data):
             self._refused.add(id(file_obj))
             return self._refuse(self._paths[id(file_obj)])
-        if offset and not os.fstat(file_obj.fileno()).st_size:  # type: ignore[attr-defined]
+        if offset and not os.fstat(file_obj.fileno()).st_size:
             raise asyncssh.SFTPFailure("Le debut du fichier doit etre ecrit d'abord")
         return super().write(file_obj, offset, data)
 
     async def close(self, file_obj: object) -> None:
         path = self._paths.pop(id(file_obj), None)
         if path is not None and path.exists():
-            os.fsync(file_obj.fileno())  # type: ignore[attr-defined]
+            os.fsync(file_obj.fileno())
         super().close(file_obj)
         self._refused.discard(id(file_obj))
-        _open.discard(path)  # type: ignore[arg-type]
         if path is not None:
+            _open.discard(path)
             await self._whole(path)
 
     async def _whole(self, path: Path) -> None:
@@ -156,7 +156,7 @@ class Folder(asyncssh.SFTPServer):
             take(self._sender, path)
         except reception.Busy as error:  # the file stays and is taken later; the sender knows that it is here
             logger.warning("sftp : %s", error)
-        except Exception as error:
+        except Exception as error:  # the file stays in the deposit folder: the next turn takes it
             logger.error("sftp : %s", type(error).__name__)
 
     async def rename(self, oldpath: bytes, newpath: bytes) -> None:

@@ -20,6 +20,7 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.mfa",
+    "ninja",
     "belvedere.observatory.journal",
     "belvedere.observatory.members",
     "belvedere.observatory.accounts",

@@ -41,7 +41,7 @@ class Software:
 
 @dataclass(frozen=True)
 class FlowsPage:
-    """Everything the page shows."""
+    """Everything the page shows; no tile when nothing ever came."""
 
     flows: Sequence[Flow]
     tiles: tuple[tuple[str, str, str], ...]
@@ -61,12 +61,12 @@ def present(flows: Sequence[Flow], chosen: str = "") -> FlowsPage:
     tiles = (
         ("Flux reçus", numbers.integer(len(flows)), _plural(sum(flow.test for flow in flows), "essai")),
         ("Sans remarque", numbers.percent(clean / len(counted), 0) if counted else numbers.NOT_AVAILABLE, f"de {_plural(len(counted), 'flux compté')}"),
-        ("Refusés", numbers.integer(sum(flow.state == State.REFUSED for flow in real)), f"{_plural(sum(flow.refused_invoices for flow in real), 'facture')} refusées"),
-        ("Déjà reçus", numbers.integer(sum(flow.state == State.DUPLICATE for flow in real)), f"{_plural(sum(flow.replaced_invoices for flow in real), 'facture')} remplacées"),
+        ("Refusés", numbers.integer(sum(flow.state == State.REFUSED for flow in real)), _plural(sum(flow.refused_invoices for flow in real), "facture refusée")),
+        ("Déjà reçus", numbers.integer(sum(flow.state == State.DUPLICATE for flow in real)), _plural(sum(flow.replaced_invoices for flow in real), "facture remplacée")),
     )  # fmt: skip
     states = tuple((code, State(code).label, count, code == chosen) for code in State.values if (count := sum(flow.state == code for flow in flows)))
     listed = [flow for flow in flows if not chosen or flow.state == chosen]
-    return FlowsPage(listed[:100], tiles, _causes(settled), _software(counted), states, chosen, len(listed))
+    return FlowsPage(listed[:100], tiles if flows else (), _causes(settled), _software(counted), states, chosen, len(listed))
 
 
 def _plural(count: int, word: str) -> str:

@@ -73,6 +73,7 @@ def demo(tmp_path_factory):
         env=clean_environment() | {"BELVEDERE_WEBHOOK_PRIVATE": "1"}, stdout=log, stderr=log,
     )  # fmt: skip
     served = Demo(folder, port, smtp, sftp)
+    served.process = process
     for _ in range(300):
         try:
             urllib.request.urlopen(served.url + "/sante/", timeout=2)

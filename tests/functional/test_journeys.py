@@ -2,7 +2,9 @@
 
 import json
 import re
+import subprocess
 import time
+from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -15,7 +17,15 @@ from tests.flows import assert_no_identity, first_of, patched
 
 WALKS = {
     None: ["/", "/methode/", "/indicateurs/patients/", "/compte/login/"],
-    "Adhérent": ["/ma-position/", "/mes-flux/", "/marche/", "/marche/?zone=R84&famille=PPC", "/compte/2fa/"],
+    "Adhérent": [
+        "/ma-position/",
+        "/mes-flux/",
+        "/mes-flux/?etat=accepted",
+        "/mes-flux/brancher/",
+        "/marche/",
+        "/marche/?zone=R84&famille=PPC",
+        "/compte/2fa/",
+    ],
     "Fédération": ["/marche/", "/publications/"],
     "Opérateur": ["/exploitation/"],
 }
@@ -185,6 +195,17 @@ def test_push_changes_the_senders_page_within_five_seconds_and_nothing_else(page
 def test_no_identity_in_the_data_folder_or_the_logs(demo):
     people = rebuilt(demo).population
     assert_no_identity(demo.folder, people)
+
+
+def test_no_process_of_the_server_may_dump_its_memory(demo):
+    family = [
+        demo.process.pid,
+        *map(int, subprocess.run(["pgrep", "-P", str(demo.process.pid)], capture_output=True, text=True, check=True).stdout.split()),
+    ]
+    assert len(family) >= 3, "server, worker and gate"
+    for pid in family:
+        limits = Path(f"/proc/{pid}/limits").read_text()
+        assert re.search(r"Max core file size\s+0\s+0\s", limits), pid
 
 
 def test_second_run_reuses_the_data(demo):

@@ -67,3 +67,11 @@ def test_a_dozen_indicators_are_defined_and_bad_ones_refused():
         parse("x", "label: a\ntitle: b\nwhy: c\nunit: d\nkind: measure\ntier: public\nadditive: []")
     with pytest.raises(DefinitionError, match="unknown"):
         parse("x", "label: a\ntitle: b\nwhy: c\nunit: d\nkind: nope\ntier: public\nadditive: []")
+
+
+def test_flows_page_counts_agree_and_an_empty_one_has_no_tile():
+    from belvedere.portal.member.flows import _plural, present
+
+    assert [_plural(count, "facture refusée") for count in (0, 1, 2)] == ["0 facture refusée", "1 facture refusée", "2 factures refusées"]
+    assert _plural(2, "flux compté") == "2 flux comptés"
+    assert present([]).tiles == ()

@@ -1,0 +1,45 @@
+"""Keys: strict modes, a test authority whose certificates open what is sealed for them, rotation."""
+
+import datetime as dt
+import stat
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+
+from belvedere.engine.b2.envelope import Holder, open_envelope, seal
+from belvedere.engine.b2.unwrap import Clear
+from belvedere.engine.privacy.pseudonyms import KeyFileError
+from belvedere.observatory.collect import keyring
+from tests.flows import a_file
+
+
+def test_every_key_file_is_its_owners_alone(data_folder):
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (data_folder / "keys").iterdir() if path.suffix != ".crt"}
+    assert set(modes) >= {"pseudonyms.json", "reception.key", "receipts.key"}
+    assert set(modes.values()) == {0o600}
+    (data_folder / "keys" / "receipts.key").chmod(0o644)
+    with pytest.raises(KeyFileError):
+        keyring.strict(data_folder / "keys" / "receipts.key")
+
+
+def test_the_test_authority_signs_what_opens(tmp_path):
+    keyring.create_test_authority(tmp_path / "ca")
+    load = lambda name: x509.load_pem_x509_certificate((tmp_path / "ca" / name).read_bytes())  # noqa: E731
+    for name in ("reception.crt", "editeur.crt"):
+        load(name).verify_directly_issued_by(load("autorite-test.crt"))
+        assert "TEST" in load(name).subject.rfc4514_string()
+    key = serialization.load_pem_private_key(keyring.strict(tmp_path / "ca" / "reception.key"), None)
+    envelope = open_envelope(seal(a_file(), load("reception.crt")), [Holder(load("reception.crt"), key)], dt.datetime.now(dt.UTC))
+    assert b"".join(Clear(envelope).chunks()) == a_file()
+
+
+def test_after_a_rotation_both_certificates_open(data_folder):
+    before = keyring.certificate()
+    for name in ("reception.crt", "reception.key"):
+        (data_folder / "keys" / name).rename(data_folder / "keys" / name.replace("reception", "reception-1"))
+    keyring.create_keys()
+    assert keyring.certificate() != before
+    for certificate in (before, keyring.certificate()):
+        envelope = open_envelope(seal(b"000", certificate), keyring.reception(), dt.datetime.now(dt.UTC))
+        assert b"".join(Clear(envelope).chunks()) == b"000"

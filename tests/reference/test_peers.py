@@ -71,7 +71,7 @@ def test_auditor_finds_what_it_must_on_the_10k_cube(shared):
     primary = (freq > 0) & (freq < 11)
     assert primary.sum() == 3486
     # Known figure of the secrecy brief (§4.2): primaries alone give away 1,180 of them exactly.
-    assert audit.determined(lattice, primary, seed=1).sum() == 1180
+    assert audit.determined(audit.System.of(lattice), primary, seed=1).sum() == 1180
 
 
 def test_peer_pattern_is_found_sound_and_one_unmasked_cell_is_not(shared):
@@ -88,10 +88,10 @@ def test_peer_pattern_is_found_sound_and_one_unmasked_cell_is_not(shared):
     primary = (freq > 0) & (freq < 11)
     assert (primary & ~mask).sum() == 0
     assert (mask & ~primary).sum() == 877
-    assert not (audit.determined(lattice, mask, seed=1) & primary).any()
+    assert not (audit.determined(audit.System.of(lattice), mask, seed=1) & primary).any()
     leaks = 0
     for cell in np.flatnonzero(mask & ~primary)[:60]:
         opened = mask.copy()
         opened[cell] = False
-        leaks += bool((audit.determined(lattice, opened, seed=1) & primary).any())
+        leaks += bool((audit.determined(audit.System.of(lattice), opened, seed=1) & primary).any())
     assert leaks >= 50

@@ -4,13 +4,13 @@ from itertools import product
 
 import numpy as np
 
-from belvedere.engine.secrecy import protect
 from belvedere.engine.secrecy.lattice import Cube, Dimension, Lattice, build
+from belvedere.engine.secrecy.protect import Protection, Table, protect
 from belvedere.engine.secrecy.rules import Contributions, Parameters
 from tests.worlds import below
 
 
-def protected(lattice: Lattice, leaves: dict[tuple[str, ...], dict[int, int]]) -> tuple[protect.Protection, np.ndarray]:
+def protected(lattice: Lattice, leaves: dict[tuple[str, ...], dict[int, int]]) -> tuple[Protection, np.ndarray]:
     """The protection of a lattice whose finest cells hold these amounts by holding, and every cell's amount."""
     cell, holding, amount = [], [], []
     for rank, key in enumerate(lattice.keys):
@@ -25,7 +25,7 @@ def protected(lattice: Lattice, leaves: dict[tuple[str, ...], dict[int, int]]) -
     given = Contributions(np.array(cell), np.array(holding), np.array(amount), np.full(len(lattice), 50))
     value = np.bincount(given.cell, weights=given.amount, minlength=len(lattice))
     partition = np.ones(len(lattice.dimensions), dtype=bool)
-    return protect.protect(lattice, given, Parameters(), value=value, partition=partition, seed=1), value
+    return protect(Table.of(lattice, given, value=value, partition=partition), Parameters(), seed=1), value
 
 
 def test_a_total_less_what_is_published_at_two_levels_does_not_isolate_a_holding():

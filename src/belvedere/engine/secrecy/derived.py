@@ -7,6 +7,7 @@ cell that makes it safe is hidden too, and failing that the total.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,115 +17,122 @@ from belvedere.engine.secrecy.lattice import Lattice
 from belvedere.engine.secrecy.rules import Contributions, Parameters, unsafe
 
 Picks = Any  # scipy.sparse.csr_matrix, which carries no types
+EXPANSIONS = 2
 
 
-def _matrix(lattice: Lattice, given: Contributions) -> Picks:
-    holdings = int(given.holding.max()) + 1 if len(given.holding) else 1
-    return sparse.csr_matrix((given.amount, (given.cell, given.holding)), shape=(len(lattice), holdings))
+@dataclass(frozen=True)
+class Told:
+    """Sums told by published totals: `total` (rank of the cell), the cells `hidden` in each sum and those `told`
+    with it (sums x cells), and whether persons add up over the hidden ones."""
+
+    total: np.ndarray
+    hidden: Picks
+    told: Picks
+    adds_up: np.ndarray
 
 
-def _children_along(lattice: Lattice, dimension: int) -> Picks:
-    """(cells x cells): the children of each cell along one dimension."""
-    owner = lattice.relation_of_child()
-    use = lattice.along[owner] == dimension
-    ones = np.ones(int(use.sum()))
-    return sparse.csr_matrix((ones, (lattice.parents[owner[use]], lattice.children[use])), shape=(len(lattice), len(lattice)))
+class Sums:
+    """The sums that masks of one lattice can tell, judged by the rules. `partition[d]` says whether dimension d
+    splits persons (each person has one code there)."""
 
+    def __init__(self, lattice: Lattice, given: Contributions, parameters: Parameters, partition: np.ndarray) -> None:
+        self.lattice, self.given, self.parameters, self.partition = lattice, given, parameters, partition
+        cells, owner = len(lattice), lattice.relation_of_child()
+        self.amounts = sparse.csr_matrix((given.amount, (given.cell, given.holding)), shape=(cells, max(given.holdings, 1)))
+        # Presence in the real part, amount in the imaginary one: a holding that billed nothing is still there.
+        self.presence = sparse.csr_matrix((1 + 1j * given.amount, (given.cell, given.holding)), shape=self.amounts.shape)
+        self.filled = given.counted() > 0
+        ones = np.ones(len(lattice.children))
+        self.children = sparse.csr_matrix((ones, (owner, lattice.children)), shape=(lattice.relations, cells))
+        self.trees = []
+        for kind in np.unique(lattice.along):
+            use = lattice.along[owner] == kind
+            tree = sparse.csr_matrix((ones[use], (lattice.parents[owner[use]], lattice.children[use])), shape=(cells, cells))
+            tree.data[:] = 1
+            self.trees.append((bool(partition[lattice.dimension_of(int(kind))]), tree))
 
-def _told_sums(lattice: Lattice, mask: np.ndarray) -> Iterator[tuple[np.ndarray, Picks, Picks, bool]]:
-    """(relations, hidden, open, direct): for each relation whose total is published, the masked cells whose
-    sum it tells and the published ones it was told with, directly and after one or two expansions."""
-    owner = lattice.relation_of_child()
-    ones = np.ones(len(lattice.children))
-    every = sparse.csr_matrix((ones, (owner, lattice.children)), shape=(lattice.relations, len(lattice)))
-    rows = np.flatnonzero(~mask[lattice.parents])
-    hidden_cells, open_cells = sparse.diags(mask.astype(float)), sparse.diags((~mask).astype(float))
-    start = (rows, (every[rows] @ hidden_cells).tocsr(), (every[rows] @ open_cells).tocsr())
-    yield (*start, True)
-    trees = [_children_along(lattice, rank) for rank in range(len(lattice.dimensions))]
-    frontier = [start]
-    for _ in range(2):
-        reached = []
-        for below, hidden, told in frontier:
-            for tree in trees:
-                has = np.diff(tree.indptr) > 0
-                going = hidden @ sparse.diags(has.astype(float))
-                some = np.flatnonzero(np.asarray(going.sum(axis=1)).ravel())
-                if not len(some):
-                    continue
-                opened = going[some] @ tree
-                stays = hidden[some] @ sparse.diags((~has).astype(float))
-                item = (below[some], (stays + opened @ hidden_cells).tocsr(), (told[some] + opened @ open_cells).tocsr())
-                reached.append(item)
-                yield (*item, False)
-        frontier = reached
+    def told(self, mask: np.ndarray) -> Iterator[Told]:
+        """The sums that a mask tells, directly and after one or two expansions."""
+        lattice = self.lattice
+        rows = np.flatnonzero(~mask[lattice.parents] & self.filled[lattice.parents])
+        hidden_cells, open_cells = sparse.diags(mask.astype(float)), sparse.diags((~mask).astype(float))
+        of_kind = np.array([self.partition[lattice.dimension_of(kind)] for kind in range(int(lattice.along.max(initial=-1)) + 1)], dtype=bool)
+        splits = of_kind[lattice.along[rows]]
+        under = self.children[rows]
+        start = Told(lattice.parents[rows], (under @ hidden_cells).tocsr(), (under @ open_cells).tocsr(), splits)
+        yield start
+        frontier = [start]
+        for _ in range(EXPANSIONS):
+            reached = []
+            for sums in frontier:
+                for splits_too, tree in self.trees:
+                    has = np.diff(tree.indptr) > 0
+                    going = sums.hidden @ sparse.diags(has.astype(float))
+                    some = np.flatnonzero(np.asarray(going.sum(axis=1)).ravel())
+                    if not len(some):
+                        continue
+                    opened = going[some] @ tree
+                    stays = sums.hidden[some] @ sparse.diags((~has).astype(float))
+                    hidden = (stays + opened @ hidden_cells).tocsr()
+                    told = (sums.told[some] + opened @ open_cells).tocsr()
+                    reached.append(Told(sums.total[some], hidden, told, sums.adds_up[some] & splits_too))
+                    yield reached[-1]
+            frontier = reached
 
+    def broken(self, mask: np.ndarray) -> Iterator[tuple[int, np.ndarray, np.ndarray, bool]]:
+        """(total, masked cells, published cells, persons add up) of every told sum that breaks a rule."""
+        persons_of = sparse.diags(self.given.patients.astype(float))
+        for sums in self.told(mask):
+            hidden, told = sums.hidden, sums.told
+            hidden.eliminate_zeros()
+            told.eliminate_zeros()
+            present = (hidden @ self.presence).tocoo()
+            who, amount = present.row.astype(np.int64), present.data.imag
+            counted = hidden @ persons_of
+            # Where persons may stand under several cells, the largest cell is a lower bound of their number.
+            largest = counted.max(axis=1).toarray().ravel() if hidden.shape[0] else np.zeros(0)
+            persons = np.where(sums.adds_up, np.asarray(counted.sum(axis=1)).ravel(), largest)
+            bad = unsafe(persons, who, amount, self.parameters)
+            # Nothing at all under masked cells tells that each of them is empty.
+            bad |= (np.diff(hidden.indptr) > 0) & (np.bincount(who, minlength=hidden.shape[0]) == 0)
+            for row in np.flatnonzero(bad):
+                yield int(sums.total[row]), hidden[row].indices, told[row].indices, bool(sums.adds_up[row])
 
-def _broken(
-    lattice: Lattice, mask: np.ndarray, given: Contributions, parameters: Parameters, partition: np.ndarray
-) -> Iterator[tuple[int, np.ndarray, np.ndarray, bool]]:
-    """(relation, masked cells, published cells, persons add up) of every told sum that breaks a rule."""
-    matrix = _matrix(lattice, given)
-    persons_of = sparse.diags(given.patients.astype(float))
-    for relations, hidden, told, direct in _told_sums(lattice, mask):
-        hidden.eliminate_zeros()
-        told.eliminate_zeros()
-        sums = (hidden @ matrix).tocoo()
-        counted = hidden @ persons_of
-        splits = partition[lattice.along[relations]] & direct
-        # Where persons may stand under several cells, the largest cell is a lower bound of their number.
-        persons = np.where(splits, np.asarray(counted.sum(axis=1)).ravel(), counted.max(axis=1).toarray().ravel())
-        bad = unsafe(persons, sums.row.astype(np.int64), sums.data, parameters)
-        # Nothing at all under masked cells tells that each of them is empty.
-        bad |= (np.diff(hidden.indptr) > 0) & (np.bincount(sums.row, minlength=len(relations)) == 0)
-        for row in np.flatnonzero(bad):
-            yield int(relations[row]), hidden[row].indices, told[row].indices, bool(splits[row])
+    def violations(self, mask: np.ndarray) -> np.ndarray:
+        """Published totals (ranks of cells) under which a told sum breaks a rule."""
+        return np.unique(np.array([found[0] for found in self.broken(mask)], dtype=np.int64))
 
+    def told_with(self, mask: np.ndarray) -> np.ndarray:
+        """Published cells that tell some sum breaking a rule, its total included."""
+        found = [np.append(told, total) for total, _, told, _ in self.broken(mask)]
+        return np.unique(np.concatenate(found)) if found else np.zeros(0, dtype=np.int64)
 
-def violations(lattice: Lattice, mask: np.ndarray, given: Contributions, parameters: Parameters, partition: np.ndarray) -> np.ndarray:
-    """Relations whose total is published while a sum it tells breaks a primary rule.
+    def close(self, mask: np.ndarray, value: np.ndarray) -> list[int]:
+        """Cells to hide besides, so that no told sum breaks a rule; empty when none does."""
+        extra: set[int] = set()
+        for total, hidden, told, adds_up in self.broken(mask):
+            if total in extra or not extra.isdisjoint(told.tolist()):
+                continue  # re-examined at the next round
+            candidates = told[self.filled[told]]
+            candidates = candidates[np.lexsort((candidates, value[candidates]))]
+            extra.update(self._safer(candidates, hidden, adds_up) or [total])
+        return sorted(extra)
 
-    `partition[d]` says whether dimension d splits persons (each has one code)."""
-    return np.unique(np.array([found[0] for found in _broken(lattice, mask, given, parameters, partition)], dtype=np.int64))
+    def _safer(self, candidates: np.ndarray, hidden: np.ndarray, adds_up: bool) -> list[int]:
+        """The cheapest published cell that makes a sum safe, else the shortest run of cheapest ones; [] if none."""
+        if not len(candidates):
+            return []
+        base, rows = np.asarray(self.amounts[hidden].sum(axis=0)).ravel(), self.amounts[candidates].toarray()
+        patients = self.given.patients
+        persons = patients[hidden].sum() if adds_up else patients[hidden].max(initial=0)
+        more = patients[candidates]
+        alone = self._safe(base + rows, persons + more if adds_up else np.maximum(persons, more))
+        if alone.any():
+            return [int(candidates[np.argmax(alone)])]
+        runs = self._safe(base + np.cumsum(rows, axis=0), persons + np.cumsum(more) if adds_up else np.maximum(persons, np.maximum.accumulate(more)))
+        return candidates[: int(np.argmax(runs)) + 1].tolist() if runs.any() else []
 
-
-def close(lattice: Lattice, mask: np.ndarray, given: Contributions, parameters: Parameters, partition: np.ndarray, value: np.ndarray) -> list[int]:
-    """Cells to hide besides, so that no derived sum breaks a rule; empty when none does."""
-    matrix = _matrix(lattice, given)
-    extra: set[int] = set()
-    for relation, hidden, told, splits in _broken(lattice, mask, given, parameters, partition):
-        if int(lattice.parents[relation]) in extra or not extra.isdisjoint(told.tolist()):
-            continue  # re-examined at the next round
-        base = np.asarray(matrix[hidden].sum(axis=0)).ravel()
-        persons = given.patients[hidden].sum() if splits else given.patients[hidden].max(initial=0)
-        candidates = told[np.lexsort((told, value[told]))]
-        extra.update(_safer(candidates, base, persons, splits, matrix, given, parameters) or [int(lattice.parents[relation])])
-    return sorted(extra)
-
-
-def _safer(
-    candidates: np.ndarray,
-    base: np.ndarray,
-    persons: float,
-    splits: bool,
-    matrix: Picks,
-    given: Contributions,
-    parameters: Parameters,
-) -> list[int]:
-    """The cheapest published cell that makes a derived sum safe, else the shortest run of cheapest ones; [] if none."""
-    rows = matrix[candidates].toarray() if len(candidates) else np.zeros((0, matrix.shape[1]))
-
-    def safe(chosen: np.ndarray) -> bool:
-        total = base + rows[chosen].sum(axis=0)
-        more = given.patients[candidates[chosen]]
-        who = persons + more.sum() if splits else max(persons, more.max(initial=0))
-        some = np.flatnonzero(total)
-        return len(some) > 0 and not unsafe(np.array([who]), np.zeros(len(some), np.int64), total[some], parameters)[0]
-
-    for rank in range(len(candidates)):
-        if safe(np.array([rank])):
-            return [int(candidates[rank])]
-    for stop in range(2, len(candidates) + 1):
-        if safe(np.arange(stop)):
-            return candidates[:stop].tolist()
-    return []
+    def _safe(self, totals: np.ndarray, persons: np.ndarray) -> np.ndarray:
+        cell, who = np.nonzero(totals)
+        some = np.bincount(cell, minlength=len(totals)) > 0
+        return some & ~unsafe(persons, cell, totals[cell, who], self.parameters)

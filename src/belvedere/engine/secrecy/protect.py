@@ -1,76 +1,294 @@
-"""The whole protection of a release: primary rules, secondary suppression, derived sums, exact audit.
+"""The whole protection of a table: primary rules, secondary suppression, derived sums, insiders, audit, repair.
 
-What cannot be proven safe is not published: `Protection.leaks` must be empty, and `release` actions refuse
-anything else. Same input and seed, same mask.
+What cannot be proven safe is not published: `Protection.leaks` must be empty, and nothing else goes out. Same
+input and seed, same mask. The order of steps is that of the secrecy brief, §4.0.
 """
 
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from belvedere.engine.secrecy import audit as exact
-from belvedere.engine.secrecy import derived, rules, suppression
+from belvedere.engine.secrecy import attackers, audit, certificate, intervals, rules
+from belvedere.engine.secrecy.attackers import Insiders
+from belvedere.engine.secrecy.certificate import Certificate
+from belvedere.engine.secrecy.derived import Sums
+from belvedere.engine.secrecy.errors import SecrecyError
 from belvedere.engine.secrecy.field import draw_prime
+from belvedere.engine.secrecy.intervals import Demand, System
 from belvedere.engine.secrecy.lattice import Lattice
+from belvedere.engine.secrecy.repair import Repairer, Unprotectable
+from belvedere.engine.secrecy.republish import republish
 from belvedere.engine.secrecy.rules import Contributions, Parameters
+from belvedere.engine.secrecy.suppression import Columns, columns, secondary
 
-MAX_ROUNDS = 20
+MAX_ROUNDS = 40
+SMALL = 2_500  # cells up to which several ways of protecting are compared
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Table:
+    """What is to be protected. `value` (cells) orders what is worth publishing; `partition` (dimensions) says
+    which dimensions split persons; `federation` (holdings; -1: none). `told` cells are known to every reader
+    beforehand (earlier releases, external totals); `never` cells are declared but not published by this release."""
+
+    lattice: Lattice
+    given: Contributions
+    value: np.ndarray
+    partition: np.ndarray
+    federation: np.ndarray
+    told: np.ndarray
+    never: np.ndarray
+
+    @classmethod
+    def of(cls, lattice: Lattice, given: Contributions, *, value: np.ndarray, partition: np.ndarray, federation: np.ndarray | None = None) -> "Table":
+        """A table that nothing is known of beforehand."""
+        nothing = np.zeros(len(lattice), dtype=bool)
+        federation = np.full(given.holdings, -1, dtype=np.int64) if federation is None else federation
+        return cls(lattice, given, value, partition, federation, nothing, nothing)
 
 
 @dataclass(frozen=True)
 class Protection:
-    """A mask and its proof. `mask` and `primary` are bool over cells; `leaks` sentences, empty when clean."""
+    """A mask and how it was found. `mask` and `primary` are bool over cells; `leaks` sentences that name codes
+    and never values, empty when clean; `figures` counts and seconds of each step."""
 
     mask: np.ndarray
     primary: np.ndarray
     rounds: int
     leaks: tuple[str, ...]
+    certificate: Certificate
+    figures: dict[str, float] = field(default_factory=dict)
+
+
+def readers(table: Table, primary: np.ndarray, *, federations: bool) -> Insiders:
+    """The insiders of a table: each holding, and with `federations` each federation. `primary` (bool, cells) says
+    which empty cells are not told to be empty."""
+    partitions = {"groupe": np.arange(table.given.holdings)}
+    if federations and (table.federation >= 0).any():
+        partitions["fédération"] = table.federation
+    return attackers.insiders(table.given, table.lattice, partitions, primary)
 
 
 def protect(
-    lattice: Lattice,
-    given: Contributions,
+    table: Table,
     parameters: Parameters,
     *,
-    value: np.ndarray,
-    partition: np.ndarray,
     seed: int,
     sticky: np.ndarray | None = None,
+    primary: np.ndarray | None = None,
+    derived: bool = True,
+    certified: bool = True,
+    rounds: int = 3,
+    say: Progress = lambda _: None,
 ) -> Protection:
-    """Protect a lattice. `value` orders what is worth publishing; `sticky` cells were masked before and stay so."""
-    primary = rules.primary(lattice, given, parameters)
-    sensitive = primary | sticky if sticky is not None else primary.copy()
-    empty = np.bincount(given.cell, minlength=len(lattice)) == 0
-    x, linked = suppression.columns(lattice)
-    mask, rounds = sensitive, 0
-    for rounds in range(1, MAX_ROUNDS + 1):
-        mask, _ = suppression.secondary(x, linked, sensitive=sensitive, known=empty, value=value, prime=draw_prime(seed, rounds))
-        more = derived.close(lattice, mask, given, parameters, partition, value)
-        if not more:
-            break
-        sensitive = sensitive.copy()
-        sensitive[more] = True
-    return Protection(mask, primary, rounds, tuple(audit(lattice, mask, primary, given, parameters, partition, seed=seed)))
+    """Protect a table. `sticky` cells were masked before and stay so; `primary` replaces the rules' own cells;
+    `derived` closes derived sums; `certified` proves the intervals; `rounds` bounds the search for superfluous secondaries. SecrecyError S110
+    when what is told beforehand exposes a sensitive cell, S111 when a cell cannot be protected."""
+    return _Work(table, parameters, seed, derived, say).run(sticky, primary, rounds, certified)
 
 
-def audit(
-    lattice: Lattice,
+class _Work:
+    """One run of the protection, with what its steps share."""
+
+    def __init__(self, table: Table, parameters: Parameters, seed: int, derived: bool, say: Progress) -> None:
+        self.table, self.parameters, self.seed, self.say = table, parameters, seed, say
+        self.started = self.step_started = time.process_time()
+        self.figures: dict[str, float] = {}
+        self.columns: Columns = columns(table.lattice)
+        self.system = audit.System.of(table.lattice)
+        self.sums = Sums(table.lattice, table.given, parameters, table.partition) if derived else None
+
+    def run(self, sticky: np.ndarray | None, primary: np.ndarray | None, rounds: int, certified: bool) -> Protection:
+        table = self.table
+        if primary is None:
+            primary = rules.primary(table.lattice, table.given, self.parameters, table.federation)
+        primary = self._without_implied_zeros(primary & ~table.told)
+        self.who = readers(table, primary, federations=self.parameters.federations_attack)
+        self.empty = (table.given.counted() == 0) & ~primary
+        sensitive = primary if sticky is None else primary | (sticky & ~table.told)
+        self.sensitive, self.kept = sensitive, sensitive | table.never
+        self._done("primary_s", "règles primaires")
+        mask, turns = self._suppressed(sensitive)
+        masks = [self._closed(mask)]
+        if len(table.lattice) <= SMALL:
+            masks.append(self._closed(self.kept.copy()))
+            rounds = max(rounds, 50)
+        self._done("repair_s", "réparations")
+        broken = self._told_with if self.sums else _nothing
+        masks = [
+            republish(table.lattice, self.system, mask, self.kept, sensitive, self.who, table.value, broken, seed=self.seed, rounds=rounds)
+            for mask in masks
+        ]
+        mask = min(masks, key=lambda m: (int(m.sum()), float(table.value[m].sum())))
+        self._done("republish_s", "masques superflus republiés")
+        proof, unproven = Certificate.empty(len(mask)), list[str]()
+        if certified:
+            mask, proof, unproven = self._certified(mask)
+            self._done("intervals_s", "intervalles certifiés")
+        leaks = tuple(audit_mask(table, mask, sensitive, self.parameters, seed=self.seed, who=self.who, sums=self.sums)) + tuple(unproven)
+        self._done("audit_s", "audits")
+        self.figures |= {"cpu_s": round(time.process_time() - self.started, 3), "insiders": sum(len(names) for names in self.who.names)}
+        return Protection(mask, primary, turns, leaks, proof, self.figures)
+
+    def _without_implied_zeros(self, primary: np.ndarray) -> np.ndarray:
+        """Primary cells less the empty ones that the zeros which may be told give away together."""
+        empty = self.table.given.counted() == 0
+        while True:
+            implied = audit.determined(self.system, ~(empty & ~primary), seed=self.seed, runs=1) & empty & primary
+            if not implied.any():
+                return primary
+            primary = primary & ~implied
+
+    def _suppressed(self, sensitive: np.ndarray) -> tuple[np.ndarray, int]:
+        """A mask by elimination, its derived sums closed, after as many turns as they need."""
+        table, hidden = self.table, sensitive
+        for turn in range(1, MAX_ROUNDS + 1):
+            mask, exposed = secondary(
+                self.columns, sensitive=hidden, known=self.empty | table.told, value=table.value,
+                prime=draw_prime(self.seed, turn), owners=self.who.owners, never=table.never,
+            )  # fmt: skip
+            if len(exposed):
+                raise SecrecyError("S110", table.lattice.name(int(exposed[0])))
+            extra = self._extra(mask)
+            self.say(f"tour {turn} : {int(mask.sum())} cellules masquées")
+            if not extra.any():
+                break
+            hidden = hidden | extra
+        self._done("suppression_s", "suppression secondaire")
+        return mask, turn
+
+    def _extra(self, mask: np.ndarray) -> np.ndarray:
+        """Cells that derived sums ask to hide besides those of a mask."""
+        extra = np.zeros(len(mask), dtype=bool)
+        while self.sums and (more := self.sums.close(mask | extra, self.table.value)):
+            if self.table.told[more].any():
+                raise SecrecyError("S110", self.table.lattice.name(more[0]))
+            extra[more] = True
+        return extra
+
+    def _closed(self, mask: np.ndarray) -> np.ndarray:
+        """A larger mask that every reader fails on: each leak is repaired, and derived sums closed again."""
+        table, hidden = self.table, self.sensitive
+        repairer = Repairer(table.lattice, table.value, self.empty | table.told)
+        mask = mask.copy()
+        for turn in range(MAX_ROUNDS):
+            nobody = np.zeros(len(mask), dtype=bool)
+            leaks = [("le public", nobody, audit.determined(self.system, mask, seed=self.seed + turn, runs=1) & hidden)]
+            for label, partition, number, cells in attackers.disclosed(self.system, mask, self.sensitive, self.who, seed=self.seed + turn):
+                leaks.append((label, self.who.learned(partition, number), np.isin(np.arange(len(mask)), cells)))
+            for label, learned, cells in leaks:
+                self._repair(repairer, mask, label, learned, cells)
+            extra = self._extra(mask & ~audit.determined(self.system, mask, seed=self.seed + turn, runs=1))
+            mask |= extra
+            hidden = hidden | extra
+            if not extra.any() and not any(cells.any() for _, _, cells in leaks):
+                return mask
+        return mask
+
+    def _repair(self, repairer: Repairer, mask: np.ndarray, label: str, learned: np.ndarray, cells: np.ndarray) -> None:
+        left = np.flatnonzero(cells)
+        left = left[np.argsort(self.table.value[left], kind="stable")]
+        while len(left):
+            self.figures["repairs"] = self.figures.get("repairs", 0) + 1
+            try:
+                mask[repairer.circuit(int(left[0]), mask, learned)] = True
+            except Unprotectable:
+                raise SecrecyError("S111", self.table.lattice.name(int(left[0])), reader=label) from None
+            left = left[audit.determined(self.system, mask & ~learned, seed=self.seed, runs=1)[left]]
+
+    def _certified(self, mask: np.ndarray) -> tuple[np.ndarray, Certificate, list[str]]:
+        """A mask whose intervals are wide enough, hiding more where they are not; the proof, and what lacks one."""
+        repairer = Repairer(self.table.lattice, self.table.value, self.empty | self.table.told)
+        for turn in range(MAX_ROUNDS):
+            proof, failed = Certificate.empty(len(mask)), []
+            for asked, learned, system in interval_questions(self.table, mask, self.sensitive, self.parameters, self.who):
+                rest = certificate.search(proof, system, asked, "amount", seed=self.seed + turn)
+                failed += [(rest, k, learned) for k in range(len(rest))]
+            if not failed:
+                break
+            self.figures["interval_repairs"] = self.figures.get("interval_repairs", 0) + len(failed)
+            before = mask.copy()
+            for rest, k, learned in failed:
+                room = self.rooms(rest.reader)
+                try:
+                    mask[repairer.move(int(rest.cell[k]), float(rest.sign[k] * rest.level[k]), mask, learned, room)] = True
+                except Unprotectable:
+                    continue
+            mask = self._closed(mask)
+            if (mask == before).all():
+                break
+        cells = sorted({int(rest.cell[k]) for rest, k, _ in failed})
+        asked = intervals.count_demands(self.table.given.patients, mask & self.sensitive, self.parameters.patients)
+        system = intervals.counts_system(self.table.lattice, mask, self.table.given.patients, self.table.partition)
+        rest = certificate.search(proof, system, asked, "patients", seed=self.seed, singles=False)
+        self.figures |= {"counts_asked": len(asked), "counts_unproven": len(rest), "certificates": len(proof.reader)}
+        return mask, proof, [f"encadrée de trop près : {self.table.lattice.name(cell)}" for cell in cells]
+
+    def rooms(self, reader: str) -> np.ndarray:
+        """How far each cell may fall in the eyes of a reader: what others than itself bring."""
+        return room_of(self.table, reader, self.who)
+
+    def _told_with(self, mask: np.ndarray) -> np.ndarray:
+        assert self.sums is not None
+        return self.sums.told_with(mask & ~audit.determined(self.system, mask, seed=self.seed, runs=1))
+
+    def _done(self, name: str, words: str) -> None:
+        now = time.process_time()
+        self.figures[name], self.step_started = round(now - self.step_started, 3), now
+        self.say(f"{words} : {self.figures[name]:.2f} s")
+
+
+def room_of(table: Table, reader: str, who: Insiders) -> np.ndarray:
+    """How far each cell may fall in the eyes of a reader (unit of the amounts): what others than itself bring."""
+    given = table.given
+    room = np.bincount(given.cell, weights=given.amount, minlength=len(table.lattice))
+    if reader:
+        mine = given.holding == who.names[0].index(reader)
+        room[given.cell[mine]] -= given.amount[mine]
+    return np.maximum(room, 0.0)
+
+
+def interval_questions(
+    table: Table, mask: np.ndarray, sensitive: np.ndarray, parameters: Parameters, who: Insiders
+) -> Iterator[tuple[Demand, np.ndarray, System]]:
+    """(demands, cells the reader knows by itself, moves possible to it) of the public, then of each holding."""
+    hidden, lattice = mask & sensitive, table.lattice
+    room = room_of(table, "", who)
+    asked = intervals.demands(table.given, hidden, parameters.p_percent, room)
+    yield asked, np.zeros(len(mask), dtype=bool), intervals.amounts_system(lattice, mask, room)
+    for asked, number in intervals.insider_demands(table.given, lattice, hidden, parameters.p_percent, who):
+        ignored = who.ignores(mask, 0, number)
+        keep = ignored[asked.cell]
+        if keep.any():
+            asked = Demand(asked.reader, asked.cell[keep], asked.sign[keep], asked.level[keep])
+            yield asked, who.learned(0, number), intervals.amounts_system(lattice, ignored, room_of(table, asked.reader, who))
+
+
+def _nothing(_: np.ndarray) -> np.ndarray:
+    return np.zeros(0, dtype=np.int64)
+
+
+def audit_mask(
+    table: Table,
     mask: np.ndarray,
-    primary: np.ndarray,
-    given: Contributions,
+    sensitive: np.ndarray,
     parameters: Parameters,
-    partition: np.ndarray,
     *,
     seed: int,
+    who: Insiders | None = None,
+    sums: Sums | None = None,
 ) -> list[str]:
-    """Leaks of a mask, as sentences that name codes and never values; empty when it is clean."""
-    leaks = [f"primaire publiée : {_name(lattice, int(cell))}" for cell in np.flatnonzero(primary & ~mask)]
-    found = exact.determined(lattice, mask, seed=seed) & primary
-    leaks += [f"déduite par différence : {_name(lattice, int(cell))}" for cell in np.flatnonzero(found)]
-    broken = derived.violations(lattice, mask, given, parameters, partition)
-    leaks += [f"somme déductible sous {_name(lattice, lattice.parents[r])}" for r in broken]
+    """Leaks of a mask to the public and to every insider, as sentences that name codes and never values."""
+    lattice, system = table.lattice, audit.System.of(table.lattice)
+    who = readers(table, sensitive, federations=parameters.federations_attack) if who is None else who
+    leaks = [f"primaire publiée : {lattice.name(int(cell))}" for cell in np.flatnonzero(sensitive & ~mask & ~table.told)]
+    found = audit.determined(system, mask, seed=seed)
+    leaks += [f"déduite par différence : {lattice.name(int(cell))}" for cell in np.flatnonzero(found & sensitive)]
+    for label, _, _, cells in attackers.disclosed(system, mask, sensitive, who, seed=seed, runs=2):
+        leaks += [f"déduite par {label} : {lattice.name(int(cell))}" for cell in cells if not found[cell]]
+    if sums is not None:
+        leaks += [f"somme déductible sous {lattice.name(int(cell))}" for cell in sums.violations(mask & ~found)]
     return leaks
-
-
-def _name(lattice: Lattice, cell: int) -> str:
-    return " · ".join(lattice.keys[cell])

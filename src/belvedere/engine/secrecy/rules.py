@@ -19,6 +19,8 @@ class Parameters:
     holdings: int = 3
     dominance_share: float = 0.85
     p_percent: float = 0.10
+    federation_percent: float | None = None  # the federation remainder rule, off unless a rate is given
+    federations_attack: bool = False  # whether federations are closed as insiders (else only measured)
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,14 @@ class Contributions:
     holding: np.ndarray
     amount: np.ndarray
     patients: np.ndarray
+
+    @property
+    def holdings(self) -> int:
+        return int(self.holding.max()) + 1 if len(self.holding) else 0
+
+    def counted(self) -> np.ndarray:
+        """Holdings present in each cell (int64, cells)."""
+        return np.bincount(self.cell, minlength=len(self.patients))
 
 
 def top_two(cell: np.ndarray, amount: np.ndarray, cells: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -57,10 +67,14 @@ def unsafe(patients: np.ndarray, cell: np.ndarray, amount: np.ndarray, parameter
     )
 
 
-def primary(lattice: Lattice, given: Contributions, parameters: Parameters) -> np.ndarray:
+def primary(lattice: Lattice, given: Contributions, parameters: Parameters, federation: np.ndarray | None = None) -> np.ndarray:
     """Sensitive cells (bool, cells). An empty cell is told as zero only where every total above it has
-    enough holdings; elsewhere "nobody" would say that the few who work there have none (attack A9)."""
+    enough holdings; elsewhere "nobody" would say that the few who work there have none (attack A9).
+
+    `federation` (int64, holdings; -1: none) serves the federation remainder rule when it is on."""
     mask = unsafe(given.patients, given.cell, given.amount, parameters)
+    if parameters.federation_percent is not None and federation is not None:
+        mask = mask | federation_remainder(given, federation, parameters.federation_percent)
     return mask | _thin_zeros(lattice, np.bincount(given.cell, minlength=len(lattice)), parameters)
 
 
@@ -81,3 +95,24 @@ def _thin_zeros(lattice: Lattice, count: np.ndarray, parameters: Parameters) -> 
         if not (thin & implied).any():
             return thin
         thin &= ~implied
+
+
+def federation_remainder(given: Contributions, federation: np.ndarray, percent: float) -> np.ndarray:
+    """Cells where a federation that knows its members' part bounds the largest other holding too closely.
+
+    With R what is left of the cell and r1 its largest holding: R > 0 and R - r1 < percent * r1 (brief §2)."""
+    cells, found = len(given.patients), np.zeros(len(given.patients), dtype=bool)
+    for number in range(int(federation.max(initial=-1)) + 1):
+        member = federation[given.holding] == number
+        present = np.bincount(given.cell[member], minlength=cells) > 0
+        _, rest, largest, _ = top_two(given.cell[~member], given.amount[~member], cells)
+        found |= present & (rest > 0) & (rest - largest < percent * largest)
+    return found
+
+
+def upper_levels(given: Contributions, percent: float) -> np.ndarray:
+    """How far above its value each cell must stay possible (same unit as the amounts), by the p % rule.
+
+    U = p x1 - (X - x1 - x2) where positive (Handbook 4.2); the second contributor would otherwise bound the first."""
+    _, total, largest, second = top_two(given.cell, given.amount, len(given.patients))
+    return np.maximum(percent * largest - (total - largest - second), 0.0)

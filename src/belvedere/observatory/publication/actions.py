@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from belvedere.engine.indicators import cells
 from belvedere.engine.indicators.lattice import DIMENSIONS, PARTITION, release_lattice
-from belvedere.engine.secrecy import protect
+from belvedere.engine.secrecy.protect import Table, protect
 from belvedere.engine.secrecy.rules import Parameters
 from belvedere.engine.warehouse import engine
 from belvedere.observatory import environment
@@ -52,10 +52,8 @@ def compute_release(*, label: str, months: list[str], by: str, seed: int) -> Rel
     row = connection.sql("SELECT count(*), count(DISTINCT grp), count(DISTINCT patient) FROM window_facts").fetchall()[0]
     connection.close()
     partition = np.array([name in PARTITION for name in DIMENSIONS])
-    protection = protect.protect(
-        lattice, table.contributions, parameters(), value=table.measures["amount_billed"].astype(float), partition=partition,
-        seed=seed, sticky=_sticky(lattice.index, len(lattice)),
-    )  # fmt: skip
+    given = Table.of(lattice, table.contributions, value=table.measures["amount_billed"].astype(float), partition=partition)
+    protection = protect(given, parameters(), seed=seed, sticky=_sticky(lattice.index, len(lattice)))
     name, digest = frozen.freeze(lattice.keys, protection.mask, table.measures, label)
     with transaction.atomic():
         release = Release.objects.create(

@@ -14,5 +14,5 @@ def replay(release: Release, *, unmasked: tuple[tuple[str, ...], ...] = (), seed
     cells = frozen.opened(release).cells
     lattice = release_lattice(release.months)
     mask = np.array([cells.get(key) is None and key not in unmasked for key in lattice.keys])
-    found = exact.determined(lattice, mask, seed=seed)
+    found = exact.determined(exact.System.of(lattice), mask, seed=seed)
     return [f"déduite par différence : {' · '.join(lattice.keys[cell])}" for cell in np.flatnonzero(found)]

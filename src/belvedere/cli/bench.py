@@ -19,12 +19,23 @@ def register(commands: argparse._SubParsersAction) -> None:
     intake.add_argument("--growth", action="store_true", help="aussi de 10 Mo à 5 Go (plusieurs minutes, 3 Go de disque)")
     intake.add_argument("--data", default=None, help="dossier des données (sans objet ici, accepté partout)")
     intake.set_defaults(run=_intake)
+    secrecy = tools.add_parser("secrecy", help="protection de tables de 1 000 à 146 000 cellules, à côté de τ-Argus")
+    secrecy.add_argument("--json", action="store_true", help="un objet JSON")
+    secrecy.add_argument("--long", action="store_true", help="aussi 146 000 cellules (une dizaine de minutes)")
+    secrecy.set_defaults(run=_secrecy)
 
 
 def _intake(options: argparse.Namespace) -> int:
-    script = FOLDER / "intake.py"
+    return _run("intake.py", ["--json"] * options.json + ["--growth"] * options.growth + ["--megabytes", str(options.megabytes)])
+
+
+def _secrecy(options: argparse.Namespace) -> int:
+    return _run("secrecy.py", ["--json"] * options.json + ["--long"] * options.long)
+
+
+def _run(name: str, flags: list[str]) -> int:
+    script = FOLDER / name
     if not script.exists():
         print("Les mesures se lancent depuis le dossier source du projet.", file=sys.stderr)
         return EXIT_FAILURE
-    flags = ["--json"] * options.json + ["--growth"] * options.growth + ["--megabytes", str(options.megabytes)]
     return subprocess.run([sys.executable, str(script), *flags], check=False).returncode

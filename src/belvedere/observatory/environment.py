@@ -40,6 +40,8 @@ SETTINGS = (
     Setting("BELVEDERE_GATE_LINES", "10000", "Verrou : nombre minimal de lignes dans une publication."),
     Setting("BELVEDERE_P_PERCENT", "0.10", "Secret : seuil p % au niveau des groupes ; ne se publie pas."),
     Setting("BELVEDERE_DOMINANCE", "0.85", "Secret : part maximale d’un groupe ; ne se publie pas."),
+    Setting("BELVEDERE_FEDERATIONS_ATTACK", "", "Secret : « 1 » ferme aussi ce que déduirait une fédération qui détiendrait les lignes de ses membres ; vide : mesuré."),
+    Setting("BELVEDERE_FEDERATION_PERCENT", "", "Secret : seuil du reste hors fédération ; vide : règle éteinte. Ne se publie pas."),
 )  # fmt: skip
 
 

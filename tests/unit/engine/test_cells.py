@@ -6,7 +6,7 @@ import pytest
 from belvedere.engine.b2.framing import frame
 from belvedere.engine.b2.lines import read_lines
 from belvedere.engine.indicators import cells, own
-from belvedere.engine.indicators.lattice import release_lattice, years
+from belvedere.engine.indicators.lattice import release_lattice, windows, years
 from belvedere.engine.nomenclature.products import SUPPLY_MODES, families, products
 from belvedere.engine.nomenclature.territories import departments
 from belvedere.engine.privacy import pseudonyms
@@ -57,7 +57,7 @@ def test_every_cell_equals_the_slow_count(world):
     paths, groups, truth = world
     lattice = release_lattice(MONTHS)
     connection = engine.connect(paths, groups=groups, objections=np.array([], dtype=np.int64), materialise=True)
-    table = cells.compute(connection, lattice, MONTHS)
+    table = cells.compute(connection, lattice, windows(MONTHS))
     by_key: dict[tuple, list[dict]] = {}
     names = ("territory", "product", "period", "age", "sex", "payer", "mode")
     for line in truth:

@@ -1,6 +1,11 @@
-"""The declared cells computed from the facts: measures of each cell, and what each group brings to it."""
+"""The declared cells computed from the facts: measures of each cell, and what each group brings to it.
 
-from collections.abc import Sequence
+Figures are first added up by month and group. A month that was published is closed: its amounts come from
+the sealed ledger kept at that time, never from later lines, so that two releases can be compared without
+telling what came in between (secrecy brief §6.2). Distinct persons and invoices are counted in the facts.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -8,73 +13,119 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from belvedere.engine.indicators.lattice import ALL, COLUMNS, DIMENSIONS, cubes, years
+from belvedere.engine.indicators.lattice import ALL, COLUMNS, DIMENSIONS, cubes
 from belvedere.engine.nomenclature.territories import FRANCE
 from belvedere.engine.secrecy.lattice import Lattice
 from belvedere.engine.secrecy.rules import Contributions
 
-# Measures of a cell, as SQL over the `facts` view. Amounts are integer cents. All but patients add up.
-MEASURES = {
-    "patients": "count(DISTINCT patient)",
-    "invoices": "count(DISTINCT invoice)",
+# Measures that add up over months and groups, as SQL over the `facts` view. Amounts are integer cents.
+ADDITIVE = {
     "lines": "count(*)",
     "units": "CAST(sum(units) AS BIGINT)",
     "amount_amo": "CAST(sum(amount_amo) AS BIGINT)",
     "amount_amc": "CAST(sum(amount_amc) AS BIGINT)",
     "amount_billed": "CAST(sum(amount_billed) AS BIGINT)",
 }
+DISTINCT = {"patients": "count(DISTINCT patient)", "invoices": "count(DISTINCT invoice)"}
+MEASURES = DISTINCT | ADDITIVE
+GROSS = "gross"  # amounts without their sign: a credit note must not hide a dominance
+TOTALS = (FRANCE, ALL, "", ALL, ALL, ALL, ALL)
+PERIOD = DIMENSIONS.index("period")
 
 
 @dataclass
 class CellTable:
-    """Measures (int64, cells) and contributions of a lattice; group codes are numbered 0..n in `groups`."""
+    """Measures (int64, cells) and contributions of a lattice; group codes are numbered 0..n in `groups`. `ledger`
+    holds the additive figures by month, cell and group of the months that this computation closes."""
 
     measures: dict[str, np.ndarray]
     contributions: Contributions
     groups: np.ndarray
+    ledger: pa.Table
 
 
 def level_choices() -> list[tuple[str | None, ...]]:
-    """Every distinct choice of fact columns (None: total) that some cube asks for, dimension by dimension."""
+    """Every distinct choice of fact columns (None: total) that some cube asks for, period left out."""
     found: dict[tuple[str | None, ...], None] = {}
     for cube in cubes():
-        options = [[COLUMNS[level] for level in cube.levels[d]] if d in cube.levels else [None] for d in DIMENSIONS]
+        levels = {**cube.levels, "period": [None]}
+        options = [[COLUMNS[level] if level else None for level in levels[d]] if d in levels else [None] for d in DIMENSIONS]
         for choice in product(*options):
             found.setdefault(choice)
     return list(found)
 
 
-def compute(connection: duckdb.DuckDBPyConnection, lattice: Lattice, months: Sequence[str]) -> CellTable:
-    """Measures and group contributions of every cell. `connection` offers the view `facts`; lines outside
-    the window do not count."""
-    of = years(months)
-    connection.register("raw_period", pa.table({"month": list(of), "year12": list(of.values())}))
-    connection.execute("CREATE OR REPLACE TEMP TABLE window_facts AS SELECT * FROM facts JOIN raw_period USING (month)")
-    measures = {name: np.zeros(len(lattice), dtype=np.int64) for name in MEASURES}
-    parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-    totals = (FRANCE, ALL, "", ALL, ALL, ALL, ALL)
-    selected = ", ".join(f"{sql} AS {name}" for name, sql in MEASURES.items())
+def compute(
+    connection: duckdb.DuckDBPyConnection, lattice: Lattice, periods: Mapping[str, Sequence[str]], *, closed: Sequence[pa.Table] = ()
+) -> CellTable:
+    """Measures and group contributions of every cell of `lattice`, over twelve-month `periods` (code -> months).
+    `connection` offers the view `facts`; `closed` are the ledgers of the months already published."""
+    pairs = [(window, month) for window, months in periods.items() for month in months]
+    connection.register("raw_period", pa.table({"period12": [window for window, _ in pairs], "month": [month for _, month in pairs]}))
+    done = pa.concat_tables(closed) if closed else None
+    shut = sorted(set(done["month"].to_pylist())) if done is not None else []
+    connection.register("raw_closed", pa.table({"month": pa.array(shut, pa.string())}))
+    connection.execute("CREATE OR REPLACE TEMP TABLE window_facts AS SELECT * FROM facts WHERE month IN (SELECT month FROM raw_period)")
+    added = ", ".join(f"{sql} AS {name}" for name, sql in ADDITIVE.items())
+    fresh = []
     for choice in level_choices():
-        columns = [column for column in choice if column]
-        grouped = ", ".join(columns)
-        table = connection.sql(f"SELECT {grouped}, {selected} FROM window_facts GROUP BY {grouped}").to_arrow_table()
-        at = _cells(table, choice, totals, lattice)
-        for name in MEASURES:
-            measures[name][at[at >= 0]] = table[name].to_numpy()[at >= 0]
-        shares = connection.sql(
-            f"SELECT {grouped}, grp, CAST(sum(abs(amount_billed)) AS DOUBLE) AS amount FROM window_facts GROUP BY {grouped}, grp"
-        ).to_arrow_table()
-        at = _cells(shares, choice, totals, lattice)
-        keep = at >= 0
-        parts.append((at[keep], shares["grp"].to_numpy()[keep], shares["amount"].to_numpy()[keep]))
-    cell, group, amount = (np.concatenate(column) for column in zip(*parts, strict=True))
-    groups, holding = np.unique(group, return_inverse=True)
-    order = np.lexsort((holding, cell))
-    given = Contributions(cell[order], holding[order], amount[order], measures["patients"])
-    return CellTable(measures, given, groups)
+        columns = ", ".join(f"{_text(column, total)} AS {d}" for d, column, total in zip(DIMENSIONS, choice, TOTALS, strict=True))
+        sql = f"SELECT {columns}, month, grp, {added}, CAST(sum(abs(amount_billed)) AS BIGINT) AS {GROSS} FROM window_facts ANTI JOIN raw_closed USING (month)"
+        fresh.append(connection.sql(f"{sql} GROUP BY ALL").to_arrow_table())
+    ledger = pa.concat_tables(fresh)
+    connection.register("raw_monthly", pa.concat_tables([ledger.select(done.column_names), done]) if done is not None else ledger)
+    figures = (*ADDITIVE, GROSS)
+    sums = ", ".join(f"CAST(sum({name}) AS BIGINT) AS {name}" for name in figures)
+    others = ", ".join(d for d in DIMENSIONS if d != "period")
+    rows = connection.sql(f"""
+        SELECT {others}, month AS period, grp, {sums} FROM raw_monthly WHERE month IN (SELECT month FROM raw_period) GROUP BY ALL
+        UNION ALL
+        SELECT {others}, period12 AS period, grp, {sums} FROM raw_monthly JOIN raw_period USING (month) GROUP BY ALL
+    """).to_arrow_table()
+    at = _cells(rows, lattice)
+    keep = at >= 0
+    measures = {name: np.zeros(len(lattice), dtype=np.int64) for name in MEASURES}
+    for name in ADDITIVE:
+        np.add.at(measures[name], at[keep], rows[name].to_numpy()[keep])
+    _count(connection, lattice, measures)
+    groups, holding = np.unique(rows["grp"].to_numpy()[keep], return_inverse=True)
+    order = np.lexsort((holding, at[keep]))
+    given = Contributions(at[keep][order], holding[order], rows[GROSS].to_numpy()[keep][order].astype(float), measures["patients"])
+    return CellTable(measures, given, groups, ledger)
 
 
-def _cells(table: pa.Table, choice: tuple[str | None, ...], totals: tuple[str, ...], lattice: Lattice) -> np.ndarray:
+def _count(connection: duckdb.DuckDBPyConnection, lattice: Lattice, measures: dict[str, np.ndarray]) -> None:
+    """Distinct persons and invoices of every cell, from the facts."""
+    counted = ", ".join(f"{sql} AS {name}" for name, sql in DISTINCT.items())
+    by_month = _with_months(lattice)
+    for choice in level_choices():
+        for period, source in (("month", "window_facts"), ("period12", "window_facts JOIN raw_period USING (month)")):
+            if period == "month" and choice not in by_month:
+                continue
+            at_period = (*choice[:PERIOD], period, *choice[PERIOD + 1 :])
+            found = [f"{_text(column, total)} AS {d}" for d, column, total in zip(DIMENSIONS, at_period, TOTALS, strict=True)]
+            table = connection.sql(f"SELECT {', '.join(found)}, {counted} FROM {source} GROUP BY ALL").to_arrow_table()
+            at = _cells(table, lattice)
+            for name in DISTINCT:
+                measures[name][at[at >= 0]] = table[name].to_numpy()[at >= 0]
+
+
+def _with_months(lattice: Lattice) -> set[tuple[str | None, ...]]:
+    """The choices of columns whose cells the lattice declares by month."""
+    levels = [d.level for d in lattice.dimensions]
+    by_month = {
+        tuple(levels[place][code] if place != PERIOD else "" for place, code in enumerate(key))
+        for key in lattice.keys
+        if levels[PERIOD][key[PERIOD]] == "month"
+    }
+    return {tuple(COLUMNS[level] if level else None for level in found) for found in by_month}
+
+
+def _text(column: str | None, total: str) -> str:
+    return f"CAST({column} AS VARCHAR)" if column else f"'{total}'"
+
+
+def _cells(table: pa.Table, lattice: Lattice) -> np.ndarray:
     """Cell of each row of a grouped table; -1 for codes outside the lattice (an LPP code no family claims)."""
-    parts = [table[column].to_pylist() if column else [total] * len(table) for column, total in zip(choice, totals, strict=True)]
+    parts = [table[d].to_pylist() for d in DIMENSIONS]
     return np.array([lattice.index.get(key, -1) for key in zip(*parts, strict=True)], dtype=np.int64)

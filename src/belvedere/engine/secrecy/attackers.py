@@ -4,7 +4,7 @@ An insider knows what its members contribute, and in the worst case that they ar
 contributors are all its own are known to it. What it must not learn is any sensitive cell of the others.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,21 +41,20 @@ class Insiders:
         return ~self.ignores(np.ones(self.owners.shape[1], dtype=bool), partition, number)
 
 
-def insiders(given: Contributions, lattice: Lattice, partitions: dict[str, np.ndarray], hidden: np.ndarray) -> Insiders:
-    """Insiders from partitions of the holdings: name -> insider of each holding (int64, holdings; -1: none).
+def insiders(given: Contributions, lattice: Lattice, partitions: Mapping[str, tuple[np.ndarray, np.ndarray]], hidden: np.ndarray) -> Insiders:
+    """Insiders from partitions of the contributions: label -> (cell, insider) of each contribution (insider -1: none).
     `hidden` empty cells (bool, cells) are not told to be empty; the other empty ones are.
 
     The usual ones are the holdings themselves and the federations. Sources: secrecy brief §1 (A1, A2)."""
     cells = len(lattice)
     owners = np.full((len(partitions), cells), -1, dtype=np.int64)
     names = []
-    for rank, (label, of) in enumerate(partitions.items()):
-        who = of[given.holding]
+    for rank, (label, (cell, who)) in enumerate(partitions.items()):
         low, high = np.full(cells, np.iinfo(np.int64).max), np.full(cells, -2, dtype=np.int64)
-        np.minimum.at(low, given.cell, who)
-        np.maximum.at(high, given.cell, who)
+        np.minimum.at(low, cell, who)
+        np.maximum.at(high, cell, who)
         owners[rank] = np.where(low == high, high, -1)
-        names.append(tuple(f"{label} {number}" for number in range(int(of.max(initial=-1)) + 1)))
+        names.append(tuple(f"{label} {number}" for number in range(int(who.max(initial=-1)) + 1)))
     empty = given.counted() == 0
     voids = []
     for owner, labels in zip(owners, names, strict=True):

@@ -20,7 +20,7 @@ from belvedere.engine.secrecy.intervals import Demand, System
 from belvedere.engine.secrecy.lattice import Lattice
 from belvedere.engine.secrecy.repair import Repairer, Unprotectable
 from belvedere.engine.secrecy.republish import republish
-from belvedere.engine.secrecy.rules import Contributions, Parameters
+from belvedere.engine.secrecy.rules import Affiliations, Contributions, Parameters
 from belvedere.engine.secrecy.suppression import Columns, columns, secondary
 
 MAX_ROUNDS = 40
@@ -31,14 +31,14 @@ Progress = Callable[[str], None]
 @dataclass(frozen=True)
 class Table:
     """What is to be protected. `value` (cells) orders what is worth publishing; `partition` (dimensions) says
-    which dimensions split persons; `federation` (holdings; -1: none). `told` cells are known to every reader
+    which dimensions split persons; `affiliated` says which federation holds what. `told` cells are known to every reader
     beforehand (earlier releases, external totals); `never` cells are declared but not published by this release."""
 
     lattice: Lattice
     given: Contributions
     value: np.ndarray
     partition: np.ndarray
-    federation: np.ndarray
+    affiliated: Affiliations
     told: np.ndarray
     never: np.ndarray
 
@@ -47,7 +47,7 @@ class Table:
         """A table that nothing is known of beforehand."""
         nothing = np.zeros(len(lattice), dtype=bool)
         federation = np.full(given.holdings, -1, dtype=np.int64) if federation is None else federation
-        return cls(lattice, given, value, partition, federation, nothing, nothing)
+        return cls(lattice, given, value, partition, Affiliations.of(given, federation), nothing, nothing)
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,9 @@ class Protection:
 def readers(table: Table, primary: np.ndarray, *, federations: bool) -> Insiders:
     """The insiders of a table: each holding, and with `federations` each federation. `primary` (bool, cells) says
     which empty cells are not told to be empty."""
-    partitions = {"groupe": np.arange(table.given.holdings)}
-    if federations and (table.federation >= 0).any():
-        partitions["fédération"] = table.federation
+    partitions = {"groupe": (table.given.cell, table.given.holding)}
+    if federations and table.affiliated.federations:
+        partitions["fédération"] = (table.affiliated.cell, table.affiliated.federation)
     return attackers.insiders(table.given, table.lattice, partitions, primary)
 
 
@@ -104,8 +104,8 @@ class _Work:
     def run(self, sticky: np.ndarray | None, primary: np.ndarray | None, rounds: int, certified: bool) -> Protection:
         table = self.table
         if primary is None:
-            primary = rules.primary(table.lattice, table.given, self.parameters, table.federation)
-        primary = self._without_implied_zeros(primary & ~table.told)
+            primary = rules.primary(table.lattice, table.given, self.parameters, table.affiliated)
+        primary = without_implied_zeros(table, primary & ~table.told, seed=self.seed)
         self.who = readers(table, primary, federations=self.parameters.federations_attack)
         self.empty = (table.given.counted() == 0) & ~primary
         sensitive = primary if sticky is None else primary | (sticky & ~table.told)
@@ -132,15 +132,6 @@ class _Work:
         self._done("audit_s", "audits")
         self.figures |= {"cpu_s": round(time.process_time() - self.started, 3), "insiders": sum(len(names) for names in self.who.names)}
         return Protection(mask, primary, turns, leaks, proof, self.figures)
-
-    def _without_implied_zeros(self, primary: np.ndarray) -> np.ndarray:
-        """Primary cells less the empty ones that the zeros which may be told give away together."""
-        empty = self.table.given.counted() == 0
-        while True:
-            implied = audit.determined(self.system, ~(empty & ~primary), seed=self.seed, runs=1) & empty & primary
-            if not implied.any():
-                return primary
-            primary = primary & ~implied
 
     def _suppressed(self, sensitive: np.ndarray) -> tuple[np.ndarray, int]:
         """A mask by elimination, its derived sums closed, after as many turns as they need."""
@@ -239,6 +230,16 @@ class _Work:
         now = time.process_time()
         self.figures[name], self.step_started = round(now - self.step_started, 3), now
         self.say(f"{words} : {self.figures[name]:.2f} s")
+
+
+def without_implied_zeros(table: Table, primary: np.ndarray, *, seed: int) -> np.ndarray:
+    """Primary cells less the empty ones that the zeros which may be told give away together."""
+    empty, system = table.given.counted() == 0, audit.System.of(table.lattice)
+    while True:
+        implied = audit.determined(system, ~(empty & ~primary), seed=seed, runs=1) & empty & primary
+        if not implied.any():
+            return primary
+        primary = primary & ~implied
 
 
 def room_of(table: Table, reader: str, who: Insiders) -> np.ndarray:

@@ -32,36 +32,37 @@ def republish(
 
     `kept` cells stay hidden; `sensitive` ones must stay undetermined; `broken(mask)` gives the cells (ranks)
     that the told sums breaking a rule were told with, empty when none breaks."""
-    frozen = kept.copy()
+    frozen, held_back = kept.copy(), False
     cells, offsets = _relations_of(lattice)
     for round_ in range(rounds):
         candidates = mask & ~frozen & ~audit.tied(system, mask, sensitive, seed=seed + round_)
         for _, partition, number in who.each():
             if not candidates.any():
-                return mask
+                break
             ignored = who.ignores(mask, partition, number)
             candidates &= ~audit.tied(system, ignored, sensitive, seed=seed + round_)
         ranks = np.flatnonzero(candidates)
         ranks = ranks[np.lexsort((ranks, -value[ranks]))]
         batch = _apart(ranks, cells, offsets, lattice.relations)
         if not len(batch):
-            return mask
+            if not held_back:
+                return mask
+            frozen, held_back = kept.copy(), False  # what failed in a larger company is tried once more
+            continue
         tried = mask.copy()
         tried[batch] = False
         taken_back = np.intersect1d(batch, broken(tried))
         while len(taken_back):
             frozen[taken_back] = True
             tried[taken_back] = True
-            batch = np.setdiff1d(batch, taken_back)
+            batch = batch[~np.isin(batch, taken_back)]  # the most valuable first, still
             taken_back = np.intersect1d(batch, broken(tried))
-        while len(batch) and _leaks(system, tried, sensitive, who, seed + round_):
-            half = batch[len(batch) // 2 :] if len(batch) > 1 else batch
-            tried[half] = True
-            frozen[half] |= len(batch) == 1
-            batch = batch[: len(batch) - len(half)]
-        if len(batch) and len(broken(tried)):
-            frozen[batch] = True
-            continue
+        while len(batch) and (len(broken(tried)) or _leaks(system, tried, sensitive, who, seed + round_)):
+            kept_half, dropped = batch[: len(batch) // 2], batch[len(batch) // 2 :]
+            tried[dropped] = True
+            frozen[dropped] |= len(batch) == 1
+            batch = kept_half
+        held_back |= len(batch) > 0
         mask = tried
     return mask
 

@@ -42,6 +42,26 @@ class Contributions:
         return np.bincount(self.cell, minlength=len(self.patients))
 
 
+@dataclass(frozen=True)
+class Affiliations:
+    """The same contributions split by federation too, as coordinates: a holding may have entities in several.
+    `federation` is -1 for those of none."""
+
+    cell: np.ndarray
+    holding: np.ndarray
+    federation: np.ndarray
+    amount: np.ndarray
+
+    @classmethod
+    def of(cls, given: Contributions, federation: np.ndarray) -> "Affiliations":
+        """Each holding whole in one federation: `federation` (int64, holdings)."""
+        return cls(given.cell, given.holding, federation[given.holding], given.amount)
+
+    @property
+    def federations(self) -> int:
+        return int(self.federation.max(initial=-1)) + 1
+
+
 def top_two(cell: np.ndarray, amount: np.ndarray, cells: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """(contributors, total, largest, second largest) of each cell."""
     order = np.lexsort((-amount, cell))
@@ -67,14 +87,14 @@ def unsafe(patients: np.ndarray, cell: np.ndarray, amount: np.ndarray, parameter
     )
 
 
-def primary(lattice: Lattice, given: Contributions, parameters: Parameters, federation: np.ndarray | None = None) -> np.ndarray:
+def primary(lattice: Lattice, given: Contributions, parameters: Parameters, affiliated: Affiliations | None = None) -> np.ndarray:
     """Sensitive cells (bool, cells). An empty cell is told as zero only where every total above it has
     enough holdings; elsewhere "nobody" would say that the few who work there have none (attack A9).
 
-    `federation` (int64, holdings; -1: none) serves the federation remainder rule when it is on."""
+    `affiliated` serves the federation remainder rule when it is on."""
     mask = unsafe(given.patients, given.cell, given.amount, parameters)
-    if parameters.federation_percent is not None and federation is not None:
-        mask = mask | federation_remainder(given, federation, parameters.federation_percent)
+    if parameters.federation_percent is not None and affiliated is not None:
+        mask = mask | federation_remainder(affiliated, len(lattice), parameters.federation_percent)
     return mask | _thin_zeros(lattice, np.bincount(given.cell, minlength=len(lattice)), parameters)
 
 
@@ -97,15 +117,18 @@ def _thin_zeros(lattice: Lattice, count: np.ndarray, parameters: Parameters) -> 
         thin &= ~implied
 
 
-def federation_remainder(given: Contributions, federation: np.ndarray, percent: float) -> np.ndarray:
+def federation_remainder(given: Affiliations, cells: int, percent: float) -> np.ndarray:
     """Cells where a federation that knows its members' part bounds the largest other holding too closely.
 
     With R what is left of the cell and r1 its largest holding: R > 0 and R - r1 < percent * r1 (brief §2)."""
-    cells, found = len(given.patients), np.zeros(len(given.patients), dtype=bool)
-    for number in range(int(federation.max(initial=-1)) + 1):
-        member = federation[given.holding] == number
+    found = np.zeros(cells, dtype=bool)
+    for number in range(given.federations):
+        member = given.federation == number
         present = np.bincount(given.cell[member], minlength=cells) > 0
-        _, rest, largest, _ = top_two(given.cell[~member], given.amount[~member], cells)
+        holdings = int(given.holding.max(initial=0)) + 1
+        pair, place = np.unique(given.cell[~member] * holdings + given.holding[~member], return_inverse=True)
+        others = np.bincount(place, weights=given.amount[~member], minlength=len(pair))
+        _, rest, largest, _ = top_two(pair // holdings, others, cells)
         found |= present & (rest > 0) & (rest - largest < percent * largest)
     return found
 

@@ -6,29 +6,15 @@ import numpy as np
 from django.db import transaction
 from django.utils import timezone
 
-from belvedere.engine.indicators import cells
-from belvedere.engine.indicators.lattice import DIMENSIONS, PARTITION, release_lattice
-from belvedere.engine.secrecy.protect import Table, protect
-from belvedere.engine.secrecy.rules import Parameters
-from belvedere.engine.warehouse import engine
+from belvedere.engine.secrecy import attackers, audit
+from belvedere.engine.secrecy.protect import readers
 from belvedere.observatory import environment
 from belvedere.observatory.accounts.models import User
-from belvedere.observatory.collect.models import DataFile
-from belvedere.observatory.collect.vault import facts_path
 from belvedere.observatory.journal.actions import record
-from belvedere.observatory.members.models import Federation, Member
-from belvedere.observatory.objections.models import Objection
-from belvedere.observatory.publication import frozen
+from belvedere.observatory.members.models import Federation
+from belvedere.observatory.publication import computing, frozen, sealed
+from belvedere.observatory.publication.computing import GateClosed
 from belvedere.observatory.publication.models import Approval, Release, ReleaseState
-
-
-class GateClosed(Exception):
-    """Why a release may not go out, in a French sentence."""
-
-
-def parameters() -> Parameters:
-    """The secrecy parameters in force, from the environment; concentration ones are never shown."""
-    return Parameters(dominance_share=float(environment.read("BELVEDERE_DOMINANCE")), p_percent=float(environment.read("BELVEDERE_P_PERCENT")))
 
 
 def months_before(last: dt.date, count: int = 24) -> list[str]:
@@ -41,36 +27,45 @@ def compute_release(*, label: str, months: list[str], by: str, seed: int) -> Rel
     """Compute, protect, audit and freeze the market's figures of these months, as a draft for the federations."""
     if Release.objects.filter(label=label).exists():
         raise GateClosed(f"La publication {label} existe déjà : une publication figée ne se recalcule pas.")
-    connection = engine.connect(
-        [facts_path(name) for name in DataFile.objects.filter(retired_at=None).order_by("pk").values_list("name", flat=True)],
-        groups=dict(Member.objects.values_list("pk", "group_id")),
-        objections=np.array(list(Objection.objects.values_list("pseudonym", flat=True)), dtype=np.int64),
-        materialise=True,
-    )
-    lattice = release_lattice(months)
-    table = cells.compute(connection, lattice, months)
-    row = connection.sql("SELECT count(*), count(DISTINCT grp), count(DISTINCT patient) FROM window_facts").fetchall()[0]
-    connection.close()
-    partition = np.array([name in PARTITION for name in DIMENSIONS])
-    given = Table.of(lattice, table.contributions, value=table.measures["amount_billed"].astype(float), partition=partition)
-    protection = protect(given, parameters(), seed=seed, sticky=_sticky(lattice.index, len(lattice)))
-    name, digest = frozen.freeze(lattice.keys, protection.mask, table.measures, label)
+    linked, figures, table, sensitive, done, counts = computing.draft(months, seed=seed)
+    mine = np.flatnonzero(linked.mine)
+    keys = [linked.lattice.keys[cell] for cell in mine]
+    name, digest = frozen.freeze(keys, done.mask[mine], {measure: values[mine] for measure, values in figures.measures.items()}, label)
+    seals = sealed.write(table, done, sensitive, figures.ledger)
     with transaction.atomic():
         release = Release.objects.create(
-            label=label, months=months, created_at=timezone.now(), file_name=name, digest=digest, lines=row[0], groups=row[1], patients=row[2],
-            released_cells=int((~protection.mask).sum()), masked_cells=int(protection.mask.sum()), leaks=list(protection.leaks),
+            label=label, months=months, created_at=timezone.now(), file_name=name, digest=digest, lines=counts["lines"], groups=counts["groups"],
+            patients=counts["patients"], fresh_groups=counts["fresh_groups"], released_cells=int((~done.mask[mine]).sum()),
+            masked_cells=int(done.mask[mine].sum()), leaks=list(done.leaks), basis=[earlier.label for earlier in computing.published()],
+            sealed=seals, report=_report(table, sensitive, done),
         )  # fmt: skip
-        record(by=by, action="publication.calculee", subject=f"publication:{label}", digest=digest, cells=len(lattice), leaks=len(protection.leaks))
+        record(
+            by=by,
+            action="publication.calculee",
+            subject=f"publication:{label}",
+            digest=digest,
+            proof=seals["proof"],
+            cells=len(keys),
+            leaks=len(done.leaks),
+        )
     return release
 
 
-def _sticky(index: dict[tuple[str, ...], int], count: int) -> np.ndarray:
-    """Cells that an earlier release masked: they stay masked (secrecy brief §6.2)."""
-    mask = np.zeros(count, dtype=bool)
-    for release in Release.objects.filter(state=ReleaseState.PUBLISHED):
-        hidden = [index[key] for key, cell in frozen.opened(release).cells.items() if cell is None and key in index]
-        mask[hidden] = True
-    return mask
+def _report(table, sensitive: np.ndarray, done) -> dict[str, object]:
+    """What was tried on a release and what it took, without a value."""
+    filled = table.given.counted() > 0
+    who = readers(table, sensitive, federations=True)
+    measured = {}
+    if len(who.names) > 1:
+        only = attackers.Insiders(who.owners[1:], who.names[1:], who.voids[1:])
+        system = audit.System.of(table.lattice)
+        measured = {label: len(cells) for label, _, _, cells in attackers.disclosed(system, done.mask, sensitive, only, seed=5)}
+    return {
+        "cells": len(table.lattice), "relations": table.lattice.relations, "sensitive": int((sensitive & filled).sum()),
+        "secondary": int((done.mask & ~sensitive & ~table.never).sum()), "linked": int(table.never.sum()), "holdings": table.given.holdings,
+        "federations": table.affiliated.federations, "federation_leaks": sum(measured.values()), "figures": done.figures,
+        "certified": int(sum(len(set(done.certificate.of(reader, "amount").indices)) for reader in set(done.certificate.reader))),
+    }  # fmt: skip
 
 
 def gate_reasons(release: Release) -> list[str]:
@@ -79,6 +74,10 @@ def gate_reasons(release: Release) -> list[str]:
     groups, lines = int(environment.read("BELVEDERE_GATE_GROUPS")), int(environment.read("BELVEDERE_GATE_LINES"))
     if release.leaks:
         reasons.append(f"L’audit relève {len(release.leaks)} fuites.")
+    if release.basis != [earlier.label for earlier in computing.published() if earlier.pk != release.pk] and release.state == ReleaseState.DRAFT:
+        reasons.append("Une autre publication est parue depuis : celle-ci doit être recalculée à sa suite.")
+    if release.fresh_groups < computing.parameters().holdings:
+        reasons.append(f"Les mois nouveaux réunissent {release.fresh_groups} groupes, il en faut {computing.parameters().holdings}.")
     if release.groups < groups:
         reasons.append(f"{release.groups} groupes présents, {groups} au moins sont nécessaires.")
     if release.lines < lines:

@@ -1,10 +1,14 @@
-"""Replay the audit of a frozen release: exact recovery from the mask alone, told from the file as it is."""
+"""Replay the audits of a frozen release: from the published file alone, then from the sealed dossier."""
 
 import numpy as np
 
-from belvedere.engine.indicators.lattice import release_lattice
+from belvedere.engine.indicators.lattice import Linked, linked_lattice, release_lattice
 from belvedere.engine.secrecy import audit as exact
-from belvedere.observatory.publication import frozen
+from belvedere.engine.secrecy import certificate
+from belvedere.engine.secrecy.derived import Sums
+from belvedere.engine.secrecy.protect import audit_mask, interval_questions, readers
+from belvedere.observatory.publication import frozen, sealed
+from belvedere.observatory.publication.computing import parameters
 from belvedere.observatory.publication.models import Release
 
 
@@ -15,4 +19,31 @@ def replay(release: Release, *, unmasked: tuple[tuple[str, ...], ...] = (), seed
     lattice = release_lattice(release.months)
     mask = np.array([cells.get(key) is None and key not in unmasked for key in lattice.keys])
     found = exact.determined(exact.System.of(lattice), mask, seed=seed)
-    return [f"déduite par différence : {' · '.join(lattice.keys[cell])}" for cell in np.flatnonzero(found)]
+    return [f"déduite par différence : {lattice.name(int(cell))}" for cell in np.flatnonzero(found)]
+
+
+def linked(release: Release) -> Linked:
+    """The lattice that a release was protected in, with the releases that had gone out before it."""
+    earlier = Release.objects.filter(label__in=release.basis).order_by("published_at", "pk")
+    return linked_lattice(release.months, [other.months for other in earlier])
+
+
+def replay_sealed(release: Release, *, unmasked: tuple[tuple[str, ...], ...] = (), seed: int = 7) -> list[str]:
+    """What leaks in a release and all those before it taken as one: to the public, to each group, by derived sums,
+    by intervals without a valid certificate. Needs the sealed dossier. BrokenSeal when it was touched."""
+    lattice = linked(release).lattice
+    proof = sealed.proof(release, lattice)
+    mask = proof.mask.copy()
+    mask[[lattice.index[key] for key in unmasked]] = False
+    rule = parameters()
+    who = readers(proof.table, proof.sensitive, federations=rule.federations_attack)
+    sums = Sums(lattice, proof.table.given, rule, proof.table.partition)
+    found = audit_mask(proof.table, mask, proof.sensitive, rule, seed=seed, who=who, sums=sums)
+    for asked, _, system in interval_questions(proof.table, mask, proof.sensitive, rule, who):
+        wrong = certificate.unmet(proof.certificate.of(asked.reader, "amount"), system, asked)
+        found += [f"intervalle sans preuve pour {asked.reader or 'le public'} : {lattice.name(int(cell))}" for cell in wrong]
+    file = frozen.opened(release).cells
+    for rank in np.flatnonzero(~proof.table.never & proof.mask):
+        if file.get(lattice.keys[rank]) is not None:
+            found.append(f"publiée bien que masquée dans la preuve : {lattice.name(int(rank))}")
+    return found

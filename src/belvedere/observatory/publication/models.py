@@ -37,6 +37,10 @@ class Release(models.Model):
     released_cells = models.IntegerField("cellules publiées")
     masked_cells = models.IntegerField("cellules masquées")
     leaks = models.JSONField("fuites relevées par l’audit", default=list)
+    fresh_groups = models.IntegerField("groupes présents dans les mois nouveaux", default=0)
+    basis = models.JSONField("publications sur lesquelles elle s’appuie", default=list)
+    sealed = models.JSONField("empreintes du dossier scellé", default=dict)
+    report = models.JSONField("rapport de protection", default=dict)
 
     class Meta:
         verbose_name = "publication"

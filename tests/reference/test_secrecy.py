@@ -218,7 +218,11 @@ def test_linked_hierarchies_of_issue_136_are_protected_as_one_system(folder, thr
     counts = dict(zip(given["leaf"], given["n"], strict=True))
 
     def count(code: str) -> int:
-        return counts[code] if code in counts else sum(counts[c] if c in counts else count(c) for h in ("hierarchy_1", "hierarchy_2") for c in given[h].get(code, []))
+        return (
+            counts[code]
+            if code in counts
+            else sum(counts[c] if c in counts else count(c) for h in ("hierarchy_1", "hierarchy_2") for c in given[h].get(code, []))
+        )
 
     persons = np.array([sum(counts.values()) if key[0] == "Total" else count(key[0]) for key in lattice.keys])
     primary = persons <= threshold

@@ -36,6 +36,22 @@ class Certificate:
             self.reader += [reader] * len(vectors)
             self.measure += [measure] * len(vectors)
 
+    def extend(self, others: "list[Certificate]") -> None:
+        """Take in other certificates of the same cells."""
+        some = [other for other in others if other.reader]
+        if some:
+            self.moves = sparse.vstack([self.moves, *(other.moves for other in some)], format="csr")
+        for other in some:
+            self.reader += other.reader
+            self.measure += other.measure
+
+    def meets(self, asked: Demand) -> np.ndarray:
+        """Which demands some vector meets (bool, demands)."""
+        found = np.zeros(len(asked), dtype=bool)
+        for rank in range(self.moves.shape[0]):
+            found |= asked.met(self.moves[rank].toarray().ravel())
+        return found
+
     def of(self, reader: str, measure: str) -> sparse.csr_matrix:
         """The vectors of one reader."""
         return self.moves[[k for k, pair in enumerate(zip(self.reader, self.measure, strict=True)) if pair == (reader, measure)]]
@@ -74,8 +90,8 @@ def unmet(certificate: sparse.csr_matrix, system: System, asked: Demand) -> np.n
     return np.unique(asked.cell[~met])
 
 
-def search(certificate: Certificate, system: System, asked: Demand, measure: str, *, seed: int, singles: bool = True) -> Demand:
+def search(certificate: Certificate, system: System, asked: Demand, measure: str, *, seed: int, singles: bool = True, whole: bool = True) -> Demand:
     """Add to a certificate what proves the demands for one reader; what could not be proven."""
-    vectors, left = intervals.certify(system, asked, seed=seed, singles=singles)
+    vectors, left = intervals.certify(system, asked, seed=seed, singles=singles, whole=whole)
     certificate.add([np.where(np.abs(vector) > 1e-9, vector, 0.0) for vector in vectors], asked.reader, measure)
     return Demand(asked.reader, asked.cell[left], asked.sign[left], asked.level[left])

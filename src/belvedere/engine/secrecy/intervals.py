@@ -18,7 +18,8 @@ from belvedere.engine.secrecy.rules import Contributions, top_two, upper_levels
 from belvedere.engine.secrecy.suppression import relation_matrix
 
 ENOUGH = 1e-6  # relative shortfall allowed to a certificate
-NEIGHBOURS = 4
+NEAR = (1, 2, 3, 5)  # relations away from the cells, before the whole system
+SINGLE = 6
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,10 @@ class Demand:
 
     def __len__(self) -> int:
         return len(self.cell)
+
+    def only(self, which: np.ndarray) -> "Demand":
+        """Some of the demands (bool, demands)."""
+        return Demand(self.reader, self.cell[which], self.sign[which], self.level[which])
 
     def met(self, vector: np.ndarray) -> np.ndarray:
         """Which demands a vector (cells) meets."""
@@ -86,6 +91,22 @@ def counts_system(lattice: Lattice, ignored: np.ndarray, patients: np.ndarray, p
     return System(len(lattice), unknown, matrix, row_lower, row_upper, patients[unknown].astype(float))
 
 
+def common(parts: list[tuple[System, Demand]], lattice: Lattice) -> tuple[System, Demand]:
+    """(system, demands) of several readers at once: what none of them knows may move, and no further than the
+    nearest to it allows. A move found there proves the demands of each; not all demands need have one."""
+    ignored, room = np.ones(len(lattice), dtype=bool), np.full(len(lattice), np.inf)
+    for system, _ in parts:
+        mine = np.zeros(len(lattice), dtype=bool)
+        mine[system.unknown] = True
+        ignored &= mine
+        room[system.unknown] = np.minimum(room[system.unknown], system.room)
+    keep = [ignored[asked.cell] for _, asked in parts]
+    cell, sign, level = (
+        np.concatenate([getattr(asked, name)[k] for (_, asked), k in zip(parts, keep, strict=True)]) for name in ("cell", "sign", "level")
+    )
+    return amounts_system(lattice, ignored, room), Demand("", cell, sign, level)
+
+
 def demands(given: Contributions, sensitive: np.ndarray, percent: float, room: np.ndarray) -> Demand:
     """What the public must leave possible of the cells that break the p % rule (levels: `rules.upper_levels`)."""
     level = upper_levels(given, percent)
@@ -128,30 +149,37 @@ def _both_ways(reader: str, cells: np.ndarray, level: np.ndarray, room: np.ndarr
     )
 
 
-def certify(system: System, asked: Demand, *, seed: int, batches: int = 40, singles: bool = True) -> tuple[list[np.ndarray], np.ndarray]:
-    """(vectors, left): feasible moves (cells) that meet the demands together, and the demands that none meets."""
+def certify(
+    system: System, asked: Demand, *, seed: int, batches: int = 40, singles: bool = True, whole: bool = True
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """(vectors, left): feasible moves (cells) that meet the demands together, and the demands that none meets.
+
+    Neighbourhoods of the cells are tried before the `whole` system, many cells before one if `singles`."""
     vectors: list[np.ndarray] = []
     left = np.arange(len(asked))
     random = np.random.default_rng([seed, len(asked)])
-    for _ in range(batches):
-        if not len(left):
-            break
-        first = left[random.permutation(len(left))]
-        _, once = np.unique(asked.cell[first], return_index=True)
-        found = _batch(system, asked, first[once])
-        if found is None:
-            break
-        met = asked.met(found)[left]
-        if met.any():
-            vectors.append(found)
-        before, left = len(left), left[~met]
-        if before - len(left) < max(2, before // 50):
-            break
+    solver = _Moves(system)
+    for steps in (*NEAR, None) if whole else NEAR[:3]:
+        for _ in range(batches):
+            if not len(left):
+                break
+            first = left[random.permutation(len(left))]
+            _, once = np.unique(asked.cell[first], return_index=True)
+            found = solver.best(asked, first[once], steps)
+            if found is None:
+                break
+            met = asked.met(found)[left]
+            if met.any():
+                vectors.append(found)
+            before, left = len(left), left[~met]
+            if before - len(left) < max(2, before // 50):
+                break
     failed = []
     while singles and len(left):
-        found = _batch(system, asked, left[:1], near=True)
-        if found is None or not asked.met(found)[left[0]]:
-            found = _batch(system, asked, left[:1])
+        for steps in (SINGLE, None):
+            found = solver.best(asked, left[:1], steps)
+            if found is not None and asked.met(found)[left[0]]:
+                break
         if found is None or not asked.met(found)[left[0]]:
             failed.append(left[0])
             left = left[1:]
@@ -161,38 +189,50 @@ def certify(system: System, asked: Demand, *, seed: int, batches: int = 40, sing
     return vectors, np.array(failed, dtype=np.int64) if singles else left
 
 
-def _batch(system: System, asked: Demand, chosen: np.ndarray, *, near: bool = False) -> np.ndarray | None:
-    """The move that meets most of the chosen demands at once, by linear programming."""
-    matrix, place_of = system.matrix, np.full(system.cells, -1)
-    place_of[system.unknown] = np.arange(len(system.unknown))
-    place = place_of[asked.cell[chosen]]
-    if (place < 0).any():
-        return None
-    columns = np.arange(len(system.unknown))
-    if near:
-        reached = np.zeros(len(columns), dtype=bool)
-        reached[place] = True
-        for _ in range(NEIGHBOURS):
-            rows = np.flatnonzero(abs(matrix) @ reached.astype(float))
-            reached[matrix[rows].indices] = True
-        columns = np.flatnonzero(reached)
+class _Moves:
+    """The linear programmes of one system."""
+
+    def __init__(self, system: System) -> None:
+        self.system = system
+        self.by_row, self.by_cell = system.matrix.tocsr(), system.matrix.tocsc()
+        self.place_of = np.full(system.cells, -1)
+        self.place_of[system.unknown] = np.arange(len(system.unknown))
+
+    def best(self, asked: Demand, chosen: np.ndarray, steps: int | None) -> np.ndarray | None:
+        """The move that meets most of the chosen demands at once, within so many relations of their cells."""
+        system, place = self.system, self.place_of[asked.cell[chosen]]
+        if (place < 0).any():
+            return None
+        columns = self._around(place, steps)
         place = np.searchsorted(columns, place)
-        matrix = matrix[:, columns]
-    n, k = len(columns), len(chosen)
-    rows = np.arange(k)
-    level, sign = asked.level[chosen], asked.sign[chosen]
-    scale = 1.0 / level
-    moves = sparse.csr_matrix((sign * scale, (rows, place)), shape=(k, n))
-    table = sparse.bmat([[matrix, None], [moves, -sparse.identity(k)]], format="csc")
-    room = system.room[columns]
-    cost = np.concatenate([np.zeros(n), -np.ones(k)])
-    lower = np.concatenate([-room, np.full(k, -1e3)])
-    upper = np.concatenate([np.maximum(20 * room, 20 * float(level.max())), np.ones(k)])
-    row_lower = np.concatenate([system.row_lower, np.zeros(k)])
-    row_upper = np.concatenate([system.row_upper, np.full(k, np.inf)])
-    values = solve_lp(cost, lower, upper, table, row_lower, row_upper)
-    if values is None:
-        return None
-    vector = np.zeros(system.cells)
-    vector[system.unknown[columns]] = values[:n]
-    return vector
+        matrix = self.by_cell[:, columns].tocsr()
+        used = np.flatnonzero(np.diff(matrix.indptr))
+        n, k = len(columns), len(chosen)
+        level = asked.level[chosen]
+        moves = sparse.csr_matrix((asked.sign[chosen] / level, (np.arange(k), place)), shape=(k, n))
+        table = sparse.bmat([[matrix[used], None], [moves, -sparse.identity(k)]], format="csc")
+        room = system.room[columns]
+        cost = np.concatenate([np.zeros(n), -np.ones(k)])
+        lower = np.concatenate([-room, np.full(k, -1e3)])
+        upper = np.concatenate([np.maximum(20 * room, 20 * float(level.max())), np.ones(k)])
+        row_lower = np.concatenate([system.row_lower[used], np.zeros(k)])
+        row_upper = np.concatenate([system.row_upper[used], np.full(k, np.inf)])
+        values = solve_lp(cost, lower, upper, table, row_lower, row_upper)
+        if values is None:
+            return None
+        vector = np.zeros(system.cells)
+        vector[system.unknown[columns]] = values[:n]
+        return vector
+
+    def _around(self, place: np.ndarray, steps: int | None) -> np.ndarray:
+        if steps is None:
+            return np.arange(len(self.system.unknown))
+        reached = np.zeros(len(self.system.unknown), dtype=bool)
+        new = np.unique(place)
+        reached[new] = True
+        for _ in range(steps):
+            rows = np.unique(self.by_cell[:, new].indices)
+            near = np.unique(self.by_row[rows].indices)
+            new = near[~reached[near]]
+            reached[new] = True
+        return np.flatnonzero(reached)

@@ -6,6 +6,7 @@ input and seed, same mask. The order of steps is that of the secrecy brief, §4.
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -24,6 +25,8 @@ from belvedere.engine.secrecy.rules import Affiliations, Contributions, Paramete
 from belvedere.engine.secrecy.suppression import Columns, columns, secondary
 
 MAX_ROUNDS = 40
+WORKERS = 2
+FEW, COMPANY = 250, 12  # insiders with few demands are asked twelve at a time
 SMALL = 2_500  # cells up to which several ways of protecting are compared
 Progress = Callable[[str], None]
 
@@ -105,11 +108,13 @@ class _Work:
         table = self.table
         if primary is None:
             primary = rules.primary(table.lattice, table.given, self.parameters, table.affiliated)
+        hidden = table.never if sticky is None else table.never | (sticky & ~table.told)
         primary = without_implied_zeros(table, primary & ~table.told, seed=self.seed)
-        self.who = readers(table, primary, federations=self.parameters.federations_attack)
-        self.empty = (table.given.counted() == 0) & ~primary
-        sensitive = primary if sticky is None else primary | (sticky & ~table.told)
-        self.sensitive, self.kept = sensitive, sensitive | table.never
+        empty = table.given.counted() == 0
+        self.who = readers(table, primary | (hidden & empty), federations=self.parameters.federations_attack)
+        self.empty = empty & ~primary & ~hidden
+        self.sensitive = sensitive = primary
+        self.never, self.kept = hidden & ~primary, hidden | primary
         self._done("primary_s", "règles primaires")
         mask, turns = self._suppressed(sensitive)
         masks = [self._closed(mask)]
@@ -127,7 +132,7 @@ class _Work:
         proof, unproven = Certificate.empty(len(mask)), list[str]()
         if certified:
             mask, proof, unproven = self._certified(mask)
-            self._done("intervals_s", "intervalles certifiés")
+            self._done("counts_s", "intervalles des effectifs")
         leaks = tuple(audit_mask(table, mask, sensitive, self.parameters, seed=self.seed, who=self.who, sums=self.sums)) + tuple(unproven)
         self._done("audit_s", "audits")
         self.figures |= {"cpu_s": round(time.process_time() - self.started, 3), "insiders": sum(len(names) for names in self.who.names)}
@@ -139,7 +144,7 @@ class _Work:
         for turn in range(1, MAX_ROUNDS + 1):
             mask, exposed = secondary(
                 self.columns, sensitive=hidden, known=self.empty | table.told, value=table.value,
-                prime=draw_prime(self.seed, turn), owners=self.who.owners, never=table.never,
+                prime=draw_prime(self.seed, turn), owners=self.who.owners, never=self.never,
             )  # fmt: skip
             if len(exposed):
                 raise SecrecyError("S110", table.lattice.name(int(exposed[0])))
@@ -193,17 +198,21 @@ class _Work:
     def _certified(self, mask: np.ndarray) -> tuple[np.ndarray, Certificate, list[str]]:
         """A mask whose intervals are wide enough, hiding more where they are not; the proof, and what lacks one."""
         repairer = Repairer(self.table.lattice, self.table.value, self.empty | self.table.told)
+        proof, pending, failed = Certificate.empty(len(mask)), None, []
         for turn in range(MAX_ROUNDS):
-            proof, failed = Certificate.empty(len(mask)), []
-            for asked, learned, system in interval_questions(self.table, mask, self.sensitive, self.parameters, self.who):
-                rest = certificate.search(proof, system, asked, "amount", seed=self.seed + turn)
-                failed += [(rest, k, learned) for k in range(len(rest))]
+            # Hiding more takes no move away: what was proven for a reader stays proven.
+            questions = [
+                q
+                for q in interval_questions(self.table, mask, self.sensitive, self.parameters, self.who)
+                if pending is None or q[0].reader in pending
+            ]
+            failed = [(rest, k, q[1]) for q, rest in zip(questions, self._searched(questions, proof, turn), strict=True) for k in range(len(rest))]
             if not failed:
                 break
             self.figures["interval_repairs"] = self.figures.get("interval_repairs", 0) + len(failed)
-            before = mask.copy()
+            before, pending = mask.copy(), {rest.reader for rest, _, _ in failed}
             for rest, k, learned in failed:
-                room = self.rooms(rest.reader)
+                room = room_of(self.table, rest.reader, self.who)
                 try:
                     mask[repairer.move(int(rest.cell[k]), float(rest.sign[k] * rest.level[k]), mask, learned, room)] = True
                 except Unprotectable:
@@ -211,16 +220,39 @@ class _Work:
             mask = self._closed(mask)
             if (mask == before).all():
                 break
+        self._done("amounts_s", "intervalles des montants")
         cells = sorted({int(rest.cell[k]) for rest, k, _ in failed})
         asked = intervals.count_demands(self.table.given.patients, mask & self.sensitive, self.parameters.patients)
         system = intervals.counts_system(self.table.lattice, mask, self.table.given.patients, self.table.partition)
-        rest = certificate.search(proof, system, asked, "patients", seed=self.seed, singles=False)
+        rest = certificate.search(proof, system, asked, "patients", seed=self.seed, singles=False, whole=False)
         self.figures |= {"counts_asked": len(asked), "counts_unproven": len(rest), "certificates": len(proof.reader)}
         return mask, proof, [f"encadrée de trop près : {self.table.lattice.name(cell)}" for cell in cells]
 
-    def rooms(self, reader: str) -> np.ndarray:
-        """How far each cell may fall in the eyes of a reader: what others than itself bring."""
-        return room_of(self.table, reader, self.who)
+    def _searched(self, questions: list[tuple[Demand, np.ndarray, System]], proof: Certificate, turn: int) -> list[Demand]:
+        """What could not be proven of each question; what could goes to the proof, in the same order always."""
+        cells = len(self.table.lattice)
+        parts = [Certificate.empty(cells) for _ in questions]
+
+        def search(rank: int) -> Demand:
+            asked, _, system = questions[rank]
+            left = ~parts[rank].meets(asked)
+            return certificate.search(parts[rank], system, asked.only(left), "amount", seed=self.seed + turn)
+
+        def together(ranks: list[int]) -> list[np.ndarray]:
+            system, asked = intervals.common([(questions[rank][2], questions[rank][0]) for rank in ranks], self.table.lattice)
+            return intervals.certify(system, asked, seed=self.seed + turn, singles=False)[0]
+
+        few = [rank for rank, (asked, _, _) in enumerate(questions) if asked.reader and len(asked) <= FEW]
+        groups = [few[start : start + COMPANY] for start in range(0, len(few), COMPANY)]
+        with ThreadPoolExecutor(WORKERS) as pool:  # HiGHS leaves Python's lock
+            # What moves nothing that any of several readers knows serves all of them.
+            for ranks, vectors in zip(groups, pool.map(together, groups), strict=True):
+                for rank in ranks:
+                    asked = questions[rank][0]
+                    parts[rank].add([vector for vector in vectors if asked.met(vector).any()], asked.reader, "amount")
+            rests = list(pool.map(search, range(len(questions))))
+        proof.extend(parts)
+        return rests
 
     def _told_with(self, mask: np.ndarray) -> np.ndarray:
         assert self.sums is not None

@@ -32,7 +32,7 @@ def republish(
 
     `kept` cells stay hidden; `sensitive` ones must stay undetermined; `broken(mask)` gives the cells (ranks)
     that the told sums breaking a rule were told with, empty when none breaks."""
-    frozen, held_back = kept.copy(), False
+    frozen, held_back, retried = kept.copy(), False, False
     cells, offsets = _relations_of(lattice)
     for round_ in range(rounds):
         candidates = mask & ~frozen & ~audit.tied(system, mask, sensitive, seed=seed + round_)
@@ -45,9 +45,9 @@ def republish(
         ranks = ranks[np.lexsort((ranks, -value[ranks]))]
         batch = _apart(ranks, cells, offsets, lattice.relations)
         if not len(batch):
-            if not held_back:
+            if retried or not held_back:
                 return mask
-            frozen, held_back = kept.copy(), False  # what failed in a larger company is tried once more
+            frozen, retried = kept.copy(), True  # what failed in a larger company is tried once more
             continue
         tried = mask.copy()
         tried[batch] = False

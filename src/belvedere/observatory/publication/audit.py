@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from belvedere.engine.indicators.lattice import Linked, linked_lattice, release_lattice
+from belvedere.engine.indicators.lattice import release_lattice
 from belvedere.engine.secrecy import audit as exact
 from belvedere.engine.secrecy import certificate
 from belvedere.engine.secrecy.derived import Sums
 from belvedere.engine.secrecy.protect import audit_mask, interval_questions, readers
 from belvedere.observatory.publication import frozen, sealed
-from belvedere.observatory.publication.computing import parameters
+from belvedere.observatory.publication.computing import lattice_of, parameters
 from belvedere.observatory.publication.models import Release
 
 
@@ -22,16 +22,10 @@ def replay(release: Release, *, unmasked: tuple[tuple[str, ...], ...] = (), seed
     return [f"déduite par différence : {lattice.name(int(cell))}" for cell in np.flatnonzero(found)]
 
 
-def linked(release: Release) -> Linked:
-    """The lattice that a release was protected in, with the releases that had gone out before it."""
-    earlier = Release.objects.filter(label__in=release.basis).order_by("published_at", "pk")
-    return linked_lattice(release.months, [other.months for other in earlier])
-
-
 def replay_sealed(release: Release, *, unmasked: tuple[tuple[str, ...], ...] = (), seed: int = 7) -> list[str]:
     """What leaks in a release and all those before it taken as one: to the public, to each group, by derived sums,
     by intervals without a valid certificate. Needs the sealed dossier. BrokenSeal when it was touched."""
-    lattice = linked(release).lattice
+    lattice = lattice_of(release).lattice
     proof = sealed.proof(release, lattice)
     mask = proof.mask.copy()
     mask[[lattice.index[key] for key in unmasked]] = False

@@ -64,16 +64,17 @@ def draft(months: list[str], *, seed: int) -> tuple[Linked, cells.CellTable, Tab
     told, masked = _said_before(earlier, linked)
     table = _table(linked, figures, told)
     rule = parameters()
-    primary = rules.primary(linked.lattice, table.given, rule, table.affiliated) | _unsafe_steps(linked, figures.contributions, told, rule)
+    primary = rules.primary(linked.lattice, table.given, rule, table.affiliated) | _sensitive_before(earlier, linked)
+    primary |= _unsafe_steps(linked, figures.contributions, told, rule)
     primary = without_implied_zeros(table, primary & ~told, seed=seed)
     try:
-        done = protect(table, rule, seed=seed, primary=primary, sticky=masked)
+        done = protect(table, rule, seed=seed, primary=primary, sticky=masked, rounds=1)
     except SecrecyError as error:
         raise GateClosed(f"Ce qui a déjà paru empêche de protéger cette publication : {error}") from None
     for release in earlier:
         _keep_values(frozen.opened(release), linked, told, figures)
     counts = {"lines": row[0], "groups": row[1], "patients": row[2], "fresh_groups": fresh}
-    return linked, figures, table, (primary | masked) & ~told, done, counts
+    return linked, figures, table, primary, done, counts
 
 
 def _table(linked: Linked, figures: cells.CellTable, told: np.ndarray) -> Table:
@@ -97,6 +98,24 @@ def _said_before(earlier: list[Release], linked: Linked) -> tuple[np.ndarray, np
             if rank is not None:
                 (masked if cell is None else told)[rank] = True
     return told, masked & ~told
+
+
+def _sensitive_before(earlier: list[Release], linked: Linked) -> np.ndarray:
+    """Cells that earlier releases had to protect: they are protected again, whatever the rules say now."""
+    found = np.zeros(len(linked.lattice), dtype=bool)
+    for release in earlier:
+        lattice = lattice_of(release).lattice
+        for cell in np.flatnonzero(sealed.proof(release, lattice).sensitive):
+            rank = linked.lattice.index.get(lattice.keys[cell])
+            if rank is not None:
+                found[rank] = True
+    return found
+
+
+def lattice_of(release: Release) -> Linked:
+    """The lattice that a release was protected in, with the releases that had gone out before it."""
+    before = Release.objects.filter(label__in=release.basis).order_by("published_at", "pk")
+    return linked_lattice(release.months, [other.months for other in before])
 
 
 def _keep_values(before: frozen.Frozen, linked: Linked, told: np.ndarray, figures: cells.CellTable) -> None:

@@ -4,30 +4,29 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('publication', '0001_initial'),
+        ("publication", "0001_initial"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='release',
-            name='basis',
-            field=models.JSONField(default=list, verbose_name='publications sur lesquelles elle s’appuie'),
+            model_name="release",
+            name="basis",
+            field=models.JSONField(default=list, verbose_name="publications sur lesquelles elle s’appuie"),
         ),
         migrations.AddField(
-            model_name='release',
-            name='fresh_groups',
-            field=models.IntegerField(default=0, verbose_name='groupes présents dans les mois nouveaux'),
+            model_name="release",
+            name="fresh_groups",
+            field=models.IntegerField(default=0, verbose_name="groupes présents dans les mois nouveaux"),
         ),
         migrations.AddField(
-            model_name='release',
-            name='report',
-            field=models.JSONField(default=dict, verbose_name='rapport de protection'),
+            model_name="release",
+            name="report",
+            field=models.JSONField(default=dict, verbose_name="rapport de protection"),
         ),
         migrations.AddField(
-            model_name='release',
-            name='sealed',
-            field=models.JSONField(default=dict, verbose_name='empreintes du dossier scellé'),
+            model_name="release",
+            name="sealed",
+            field=models.JSONField(default=dict, verbose_name="empreintes du dossier scellé"),
         ),
     ]

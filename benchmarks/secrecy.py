@@ -129,7 +129,11 @@ def ours(size: str) -> dict[str, object]:
             len(certificate.unmet(full.certificate.of(asked.reader, "amount"), moves, asked))
             for asked, _, moves in interval_questions(table, full.mask, full.primary, rule, who)
         )
-        found |= {"verify_s": round(time.process_time() - start, 2), "unproven": wrong, "secondaries_with_certificates": int((full.mask & ~full.primary).sum())}
+        found |= {
+            "verify_s": round(time.process_time() - start, 2),
+            "unproven": wrong,
+            "secondaries_with_certificates": int((full.mask & ~full.primary).sum()),
+        }
     return found
 
 

@@ -10,7 +10,10 @@ from belvedere import __version__
 from belvedere.api.auth import MarketSession, Sender, announced, caller, idempotency_key, issue_token
 from belvedere.api.schemas import Problem, Receipt, Refusal, WebhookIn, WebhookOut, problem, receipt_of
 from belvedere.api.uploads import router as uploads
-from belvedere.engine.indicators.query import Query, QueryError
+from belvedere.engine.indicators.lattice import ALL, overlapping
+from belvedere.engine.indicators.query import ADDITIVE, MEASURES, Query, QueryError
+from belvedere.engine.nomenclature.territories import FRANCE
+from belvedere.engine.secrecy import answers
 from belvedere.observatory.collect import keyring, receipts, reception, webhooks
 from belvedere.observatory.collect.models import Flow
 from belvedere.observatory.publication import frozen
@@ -129,3 +132,33 @@ def cell(request: HttpRequest) -> Status:
         return Status(404, Problem(code="Q404", message="Cette combinaison n’est pas dans la publication."))
     measures = None if isinstance(found, str) else dict(found)
     return Status(200, {"release": release.label, "query": query.to_params(), "masked": measures is None, "measures": measures})
+
+
+@api.get(
+    "/sums",
+    tags=["publication"],
+    response={200: dict[str, Any], 400: Problem, 404: Problem},
+    auth=[Sender(), MarketSession()],
+    summary="Une zone ou un panier à soi : la somme de cellules publiées",
+)
+def sums(request: HttpRequest) -> Status:
+    """Comme /cells, avec plusieurs codes séparés par des virgules pour zone et produit, et mesure (montants, lignes ou
+    unités). La somme est refusée dès qu’une des cellules n’est pas publiée."""
+    params = request.GET.dict()
+    measure = params.pop("mesure", "amount_amo")
+    zones, baskets = params.pop("zone", FRANCE).split(","), params.pop("produit", ALL).split(",")
+    try:
+        queries = [Query.from_params(params | {"zone": zone, "produit": product}) for zone in zones for product in baskets]
+    except QueryError as error:
+        return Status(400, Problem(code="Q400", message=str(error)))
+    if measure not in MEASURES:
+        return Status(400, Problem(code="Q400", message=f"Mesure inconnue : {measure} (au choix : {', '.join(MEASURES)})."))
+    release = frozen.current()
+    found: int | answers.Refused = answers.NOT_TOLD
+    if release is not None:
+        keys = [tuple(query.codes(release.years[-1]).values()) for query in queries]
+        nested = overlapping("territory", zones) or overlapping("product", baskets)
+        found = answers.summed(release.cells.get, keys, measure, nested=nested, additive=measure in ADDITIVE)
+    if release is None or isinstance(found, answers.Refused):
+        return Status(404, Problem(code="Q404", message=found.why if isinstance(found, answers.Refused) else answers.NOT_TOLD.why))
+    return Status(200, {"release": release.label, "measure": measure, "cells": len(queries), "value": found})

@@ -109,3 +109,20 @@ def linked_lattice(months: Sequence[str], earlier: Iterable[Sequence[str]]) -> L
     lattice = build(dimensions(periods), wide)
     declared = set(release_lattice(months).keys)
     return Linked(lattice, np.array([key in declared and key[2] in own for key in lattice.keys]), periods)
+
+
+@cache
+def _above(dimension: str) -> dict[str, str | None]:
+    return dict(next(d for d in dimensions({}) if d.name == dimension).parent)
+
+
+def overlapping(dimension: str, codes: Sequence[str]) -> bool:
+    """Whether some code of a dimension is given twice or lies under another."""
+    parent, chosen = _above(dimension), set(codes)
+    for code in codes:
+        above = parent.get(code)
+        while above is not None:
+            if above in chosen:
+                return True
+            above = parent.get(above)
+    return len(chosen) < len(codes)

@@ -13,6 +13,9 @@ from belvedere.engine.nomenclature.territories import FRANCE
 PARAMETERS = {
     "zone": "territory", "produit": "product", "periode": "period", "age": "age", "sexe": "sex", "regime": "payer", "mode": "mode",
 }  # fmt: skip
+# Measures of a cell; persons and invoices may stand in several cells, so theirs do not add up.
+ADDITIVE = ("lines", "units", "amount_amo", "amount_amc", "amount_billed")
+MEASURES = ("patients", "invoices", *ADDITIVE)
 
 
 class QueryError(ValueError):

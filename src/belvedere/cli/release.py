@@ -20,7 +20,7 @@ def register(commands: argparse._SubParsersAction) -> None:
     listing.add_argument("--data", default=None, help="dossier des données")
     listing.add_argument("--json", action="store_true", help="réponse en JSON")
     listing.set_defaults(run=_list)
-    audit = tools.add_parser("audit", help="rejoue l’audit d’une publication sur les faits vivants")
+    audit = tools.add_parser("audit", help="rejoue tous les audits d’une publication : le fichier publié, puis le dossier scellé")
     audit.add_argument("label", metavar="MILLÉSIME")
     audit.add_argument("--data", default=None, help="dossier des données")
     audit.set_defaults(run=_audit)
@@ -68,7 +68,7 @@ def _audit(options: argparse.Namespace) -> int:
     from belvedere.cli import use_data
 
     use_data(options.data)
-    from belvedere.observatory.publication import audit
+    from belvedere.observatory.publication import audit, sealed
     from belvedere.observatory.publication.models import Release
 
     release = Release.objects.filter(label=options.label).first()
@@ -76,5 +76,9 @@ def _audit(options: argparse.Namespace) -> int:
         print(f"Publication inconnue : {options.label}", file=sys.stderr)
         return EXIT_REFUSED
     leaks = audit.replay(release)
+    try:
+        leaks += audit.replay_sealed(release)
+    except sealed.BrokenSeal as broken:
+        leaks.append(str(broken))
     print("\n".join(leaks) if leaks else f"Publication {release.label} : audit sans fuite.")
     return EXIT_REFUSED if leaks else EXIT_OK

@@ -125,7 +125,7 @@ def a5_totals_give_a_hidden_cell_back(controlled):
 @attack
 def a6_a_hidden_cell_is_bounded_closely(controlled):
     large, small = dict.fromkeys(range(3, 9), 30_000.0), dict.fromkeys(range(3, 9), 0.5)
-    around = {(a, b): large for a, b in SQUARE} | {("B", "x"): small, ("B", "y"): small, ("A", "y"): small}
+    around = dict.fromkeys(SQUARE, large) | {("B", "x"): small, ("B", "y"): small, ("A", "y"): small}
     this = square(around | {("A", "x"): {0: 50_000.0, 1: 40_000.0}})
     done = protect(this, RULE, seed=1, derived=False, certified=controlled)
     room = np.bincount(this.given.cell, weights=this.given.amount, minlength=len(this.lattice))

@@ -26,6 +26,7 @@ from belvedere.engine.secrecy.specification import Specification, parse
 from belvedere.engine.secrecy.specification import read as read_specification
 
 PUBLISHED, PRIMARY, SECONDARY = "published", "primary", "secondary"
+MASKED = "masked"  # one neutral symbol: any masked cell may be a sensitive one
 SEALED = ("specification.yaml", "cellules.csv", "contributions.parquet", "certificat.npz")
 
 
@@ -116,9 +117,9 @@ def read_statuses(
             raise SecrecyError("S104", where, code=" · ".join(map(str, key)), hierarchy="treillis déclaré")
         if seen[cell]:
             raise SecrecyError("S106", where)
-        if status not in (PUBLISHED, PRIMARY, SECONDARY):
+        if status not in (PUBLISHED, PRIMARY, SECONDARY, MASKED):
             raise SecrecyError("S114", where, code=str(status))
-        seen[cell], mask[cell], primary[cell] = True, status != PUBLISHED, status == PRIMARY
+        seen[cell], mask[cell], primary[cell] = True, status != PUBLISHED, status in (PRIMARY, MASKED)
         patients[cell] = int(float(count)) if count not in (None, "") else 0
     return mask, primary, patients
 

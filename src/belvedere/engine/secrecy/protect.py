@@ -133,6 +133,8 @@ class _Work:
         if certified:
             mask, proof, unproven = self._certified(mask)
             self._done("counts_s", "intervalles des effectifs")
+        # What everybody can compute and nobody needs hidden may as well be read.
+        mask = mask & ~(audit.determined(self.system, mask, seed=self.seed, runs=2) & ~self.kept)
         leaks = tuple(audit_mask(table, mask, sensitive, self.parameters, seed=self.seed, who=self.who, sums=self.sums)) + tuple(unproven)
         self._done("audit_s", "audits")
         self.figures |= {"cpu_s": round(time.process_time() - self.started, 3), "insiders": sum(len(names) for names in self.who.names)}

@@ -121,7 +121,7 @@ def _tree_file(path: Path) -> dict[str, str | None]:
 
 
 def _dimension(name: str, given: dict[str, Any]) -> Dimension:
-    """A dimension, the level of each code being its depth ("0" at the root)."""
+    """A dimension; the level of a code is the one given in `levels`, else its depth ("0" at the root)."""
     parent = {str(code): None if above is None else str(above) for code, above in (given.get("tree") or {}).items()}
     if not parent:
         raise SecrecyError("S112", name, reason="l’arbre de la dimension est vide")
@@ -142,4 +142,5 @@ def _dimension(name: str, given: dict[str, Any]) -> Dimension:
             depth[code] = 0 if above is None else deep(above) + 1
         return depth[code]
 
-    return Dimension(name, parent, {code: str(deep(code)) for code in parent}, also)
+    named = {str(code): str(level) for code, level in (given.get("levels") or {}).items()}
+    return Dimension(name, parent, {code: named.get(code, str(deep(code))) for code in parent}, also)

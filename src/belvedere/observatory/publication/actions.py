@@ -61,7 +61,7 @@ def _report(table, sensitive: np.ndarray, done) -> dict[str, object]:
         system = audit.System.of(table.lattice)
         measured = {label: len(cells) for label, _, _, cells in attackers.disclosed(system, done.mask, sensitive, only, seed=5)}
     return {
-        "cells": len(table.lattice), "relations": table.lattice.relations, "sensitive": int((sensitive & filled).sum()),
+        "federations_closed": computing.parameters().federations_attack, "cells": len(table.lattice), "relations": table.lattice.relations, "sensitive": int((sensitive & filled).sum()),
         "secondary": int((done.mask & ~sensitive & ~table.never).sum()), "linked": int(table.never.sum()), "holdings": table.given.holdings,
         "federations": table.affiliated.federations, "federation_leaks": sum(measured.values()), "figures": done.figures,
         "certified": int(sum(len(set(done.certificate.of(reader, "amount").indices)) for reader in set(done.certificate.reader))),

@@ -6,5 +6,8 @@ app_name = "federation"
 urlpatterns = [
     path("marche/", views.market_page, name="market"),
     path("publications/", views.releases, name="releases"),
+    path("publications/<str:label>/secret/", views.secrecy, name="secrecy"),
+    path("publications/<str:label>/publication.csv", views.publication_csv, name="publication-csv"),
+    path("publications/<str:label>/specification.yaml", views.specification_yaml, name="specification"),
     path("publications/<str:label>/valider/", views.approve, name="approve"),
 ]

@@ -11,7 +11,7 @@ from belvedere.engine.nomenclature.territories import FRANCE, departments, names
 from belvedere.engine.warehouse.engine import PAYERS
 from belvedere.observatory.accounts.permissions import Action, check
 from belvedere.observatory.members.models import Federation
-from belvedere.observatory.publication import actions, frozen
+from belvedere.observatory.publication import actions, frozen, statement
 from belvedere.observatory.publication.models import Release
 from belvedere.portal import charts, market, numbers
 from belvedere.portal.public.views import density_map
@@ -78,6 +78,40 @@ def releases(request: HttpRequest) -> HttpResponse:
         words = [(federation, approved.get(federation.pk)) for federation in Federation.objects.order_by("pk")]
         rows.append((release, words, actions.gate_reasons(release), user.federation_id not in approved))
     return render(request, "federation/releases.html", {"rows": rows})
+
+
+@login_required
+@require_safe
+def secrecy(request: HttpRequest, label: str) -> HttpResponse:
+    """What a federation's statistician needs: the rules, what was tried, how to replay it."""
+    check(request.user, Action.APPROVE_RELEASE)
+    release = get_object_or_404(Release, label=label)
+    return render(request, "federation/secrecy.html", {
+        "release": release, "attacks": statement.attacks(), "cubes": statement.cubes(release), "before": release.basis,
+        "federations_closed": release.report.get("federations_closed"), "mask_share": release.masked_cells / max(release.masked_cells + release.released_cells, 1),
+    })  # fmt: skip
+
+
+@login_required
+@require_safe
+def publication_csv(request: HttpRequest, label: str) -> HttpResponse:
+    """Every cell of a release with its status, as the audit reads it."""
+    check(request.user, Action.APPROVE_RELEASE)
+    return _file(statement.publication_csv(get_object_or_404(Release, label=label)), "text/csv; charset=utf-8", f"publication-{label}.csv")
+
+
+@login_required
+@require_safe
+def specification_yaml(request: HttpRequest, label: str) -> HttpResponse:
+    """The declared lattice of a release, as the audit reads it."""
+    check(request.user, Action.APPROVE_RELEASE)
+    return _file(
+        statement.specification_yaml(get_object_or_404(Release, label=label)), "application/yaml; charset=utf-8", f"publication-{label}.yaml"
+    )
+
+
+def _file(content: bytes, kind: str, name: str) -> HttpResponse:
+    return HttpResponse(content, content_type=kind, headers={"Content-Disposition": f'attachment; filename="{name}"'})
 
 
 @login_required

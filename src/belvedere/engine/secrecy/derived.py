@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from belvedere.engine.secrecy.errors import SecrecyError
 from belvedere.engine.secrecy.lattice import Lattice
 from belvedere.engine.secrecy.rules import Contributions, Parameters, unsafe
 
@@ -107,15 +108,19 @@ class Sums:
         found = [np.append(told, total) for total, _, told, _ in self.broken(mask)]
         return np.unique(np.concatenate(found)) if found else np.zeros(0, dtype=np.int64)
 
-    def close(self, mask: np.ndarray, value: np.ndarray) -> list[int]:
-        """Cells to hide besides, so that no told sum breaks a rule; empty when none does."""
+    def close(self, mask: np.ndarray, value: np.ndarray, fixed: np.ndarray) -> list[int]:
+        """Cells to hide besides, so that no told sum breaks a rule; empty when none does. `fixed` cells (bool, cells)
+        cannot be hidden any more; SecrecyError S110 when nothing else would do."""
         extra: set[int] = set()
         for total, hidden, told, adds_up in self.broken(mask):
             if total in extra or not extra.isdisjoint(told.tolist()):
                 continue  # re-examined at the next round
-            candidates = told[self.filled[told]]
+            candidates = told[self.filled[told] & ~fixed[told]]
             candidates = candidates[np.lexsort((candidates, value[candidates]))]
-            extra.update(self._safer(candidates, hidden, adds_up) or [total])
+            chosen = self._safer(candidates, hidden, adds_up)
+            if not chosen and fixed[total]:
+                raise SecrecyError("S110", self.lattice.name(total))
+            extra.update(chosen or [total])
         return sorted(extra)
 
     def _safer(self, candidates: np.ndarray, hidden: np.ndarray, adds_up: bool) -> list[int]:

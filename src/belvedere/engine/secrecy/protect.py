@@ -25,6 +25,7 @@ from belvedere.engine.secrecy.rules import Affiliations, Contributions, Paramete
 from belvedere.engine.secrecy.suppression import Columns, columns, secondary
 
 MAX_ROUNDS = 40
+FEW_EXTRA = 0.01
 WORKERS = 2
 FEW, COMPANY = 250, 12  # insiders with few demands are asked twelve at a time
 SMALL = 2_500  # cells up to which several ways of protecting are compared
@@ -117,17 +118,12 @@ class _Work:
         self.never, self.kept = hidden & ~primary, hidden | primary
         self._done("primary_s", "règles primaires")
         mask, turns = self._suppressed(sensitive)
-        masks = [self._closed(mask)]
-        if len(table.lattice) <= SMALL:
-            masks.append(self._closed(self.kept.copy()))
-            rounds = max(rounds, 50)
+        small = len(table.lattice) <= SMALL
+        masks = [self._closed(mask), *([self._closed(self.kept.copy())] if small else [])]
         self._done("repair_s", "réparations")
-        broken = self._told_with if self.sums else _nothing
-        masks = [
-            republish(table.lattice, self.system, mask, self.kept, sensitive, self.who, table.value, broken, seed=self.seed, rounds=rounds)
-            for mask in masks
-        ]
-        mask = min(masks, key=lambda m: (int(m.sum()), float(table.value[m].sum())))
+        mask = min((self._republished(mask, 16 if small else rounds) for mask in masks), key=lambda m: (int(m.sum()), float(table.value[m].sum())))
+        if small:
+            mask = self._republished(mask, MAX_ROUNDS)
         self._done("republish_s", "masques superflus republiés")
         proof, unproven = Certificate.empty(len(mask)), list[str]()
         if certified:
@@ -139,6 +135,12 @@ class _Work:
         self._done("audit_s", "audits")
         self.figures |= {"cpu_s": round(time.process_time() - self.started, 3), "insiders": sum(len(names) for names in self.who.names)}
         return Protection(mask, primary, turns, leaks, proof, self.figures)
+
+    def _republished(self, mask: np.ndarray, rounds: int) -> np.ndarray:
+        broken = self._told_with if self.sums else _nothing
+        return republish(
+            self.table.lattice, self.system, mask, self.kept, self.sensitive, self.who, self.table.value, broken, seed=self.seed, rounds=rounds
+        )  # fmt: skip
 
     def _suppressed(self, sensitive: np.ndarray) -> tuple[np.ndarray, int]:
         """A mask by elimination, its derived sums closed, after as many turns as they need."""
@@ -152,18 +154,17 @@ class _Work:
                 raise SecrecyError("S110", table.lattice.name(int(exposed[0])))
             extra = self._extra(mask)
             self.say(f"tour {turn} : {int(mask.sum())} cellules masquées")
-            if not extra.any():
-                break
             hidden = hidden | extra
+            if extra.sum() <= FEW_EXTRA * mask.sum():
+                mask = mask | extra  # the rest is for the repairs, cheaper than one more elimination
+                break
         self._done("suppression_s", "suppression secondaire")
         return mask, turn
 
     def _extra(self, mask: np.ndarray) -> np.ndarray:
         """Cells that derived sums ask to hide besides those of a mask."""
         extra = np.zeros(len(mask), dtype=bool)
-        while self.sums and (more := self.sums.close(mask | extra, self.table.value)):
-            if self.table.told[more].any():
-                raise SecrecyError("S110", self.table.lattice.name(more[0]))
+        while self.sums and (more := self.sums.close(mask | extra, self.table.value, self.table.told)):
             extra[more] = True
         return extra
 
@@ -200,14 +201,11 @@ class _Work:
     def _certified(self, mask: np.ndarray) -> tuple[np.ndarray, Certificate, list[str]]:
         """A mask whose intervals are wide enough, hiding more where they are not; the proof, and what lacks one."""
         repairer = Repairer(self.table.lattice, self.table.value, self.empty | self.table.told)
-        proof, pending, failed = Certificate.empty(len(mask)), None, []
+        pending: set[str] | None = None
+        proof, failed = Certificate.empty(len(mask)), list[tuple[Demand, int, np.ndarray]]()
         for turn in range(MAX_ROUNDS):
             # Hiding more takes no move away: what was proven for a reader stays proven.
-            questions = [
-                q
-                for q in interval_questions(self.table, mask, self.sensitive, self.parameters, self.who)
-                if pending is None or q[0].reader in pending
-            ]
+            questions = list(interval_questions(self.table, mask, self.sensitive, self.parameters, self.who, pending))
             failed = [(rest, k, q[1]) for q, rest in zip(questions, self._searched(questions, proof, turn), strict=True) for k in range(len(rest))]
             if not failed:
                 break
@@ -287,14 +285,18 @@ def room_of(table: Table, reader: str, who: Insiders) -> np.ndarray:
 
 
 def interval_questions(
-    table: Table, mask: np.ndarray, sensitive: np.ndarray, parameters: Parameters, who: Insiders
+    table: Table, mask: np.ndarray, sensitive: np.ndarray, parameters: Parameters, who: Insiders, only: set[str] | None = None
 ) -> Iterator[tuple[Demand, np.ndarray, System]]:
-    """(demands, cells the reader knows by itself, moves possible to it) of the public, then of each holding."""
+    """(demands, cells the reader knows by itself, moves possible to it) of the public, then of each holding; of the
+    readers named in `only` when given."""
     hidden, lattice = mask & sensitive, table.lattice
-    room = room_of(table, "", who)
-    asked = intervals.demands(table.given, hidden, parameters.p_percent, room)
-    yield asked, np.zeros(len(mask), dtype=bool), intervals.amounts_system(lattice, mask, room)
+    if only is None or certificate.PUBLIC in only:
+        room = room_of(table, certificate.PUBLIC, who)
+        asked = intervals.demands(table.given, hidden, parameters.p_percent, room)
+        yield asked, np.zeros(len(mask), dtype=bool), intervals.amounts_system(lattice, mask, room)
     for asked, number in intervals.insider_demands(table.given, lattice, hidden, parameters.p_percent, who):
+        if only is not None and asked.reader not in only:
+            continue
         ignored = who.ignores(mask, 0, number)
         keep = ignored[asked.cell]
         if keep.any():

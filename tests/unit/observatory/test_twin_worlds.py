@@ -155,7 +155,7 @@ def _values(changed: list[tuple[str, ...]]) -> list[int]:
     from belvedere.observatory.publication import computing, sealed
 
     release = Release.objects.get()
-    lattice = computing.lattice_of(release).lattice
+    lattice = computing.lattice_of_release(release)
     given = sealed.proof(release, lattice).table.given
     total = np.bincount(given.cell, weights=given.amount, minlength=len(lattice))
     return [int(total[lattice.index[key]]) for key in changed]

@@ -56,16 +56,23 @@ def level_choices() -> list[tuple[str | None, ...]]:
 
 
 def compute(
-    connection: duckdb.DuckDBPyConnection, lattice: Lattice, periods: Mapping[str, Sequence[str]], *, closed: Sequence[pa.Table] = ()
+    connection: duckdb.DuckDBPyConnection,
+    lattice: Lattice,
+    periods: Mapping[str, Sequence[str]],
+    *,
+    months: Sequence[str] = (),
+    closed: Sequence[pa.Table] = (),
 ) -> CellTable:
-    """Measures and group contributions of every cell of `lattice`, over twelve-month `periods` (code -> months).
+    """Measures and group contributions of every cell of `lattice`, over twelve-month `periods` (code -> months) and `months` besides.
     `connection` offers the view `facts`; `closed` are the ledgers of the months already published."""
     pairs = [(window, month) for window, months in periods.items() for month in months]
+    whole = sorted({month for some in (*periods.values(), months) for month in some})
+    connection.register("raw_month", pa.table({"month": pa.array(whole, pa.string())}))
     connection.register("raw_period", pa.table({"period12": [window for window, _ in pairs], "month": [month for _, month in pairs]}))
     done = pa.concat_tables(closed) if closed else None
     shut = sorted(set(done["month"].to_pylist())) if done is not None else []
     connection.register("raw_closed", pa.table({"month": pa.array(shut, pa.string())}))
-    connection.execute("CREATE OR REPLACE TEMP TABLE window_facts AS SELECT * FROM facts WHERE month IN (SELECT month FROM raw_period)")
+    connection.execute("CREATE OR REPLACE TEMP TABLE window_facts AS SELECT * FROM facts WHERE month IN (SELECT month FROM raw_month)")
     added = ", ".join(f"{sql} AS {name}" for name, sql in ADDITIVE.items())
     fresh = []
     for choice in level_choices():
@@ -78,7 +85,7 @@ def compute(
     sums = ", ".join(f"CAST(sum({name}) AS BIGINT) AS {name}" for name in figures)
     others = ", ".join(d for d in DIMENSIONS if d != "period")
     rows = connection.sql(f"""
-        SELECT {others}, month AS period, grp, {sums} FROM raw_monthly WHERE month IN (SELECT month FROM raw_period) GROUP BY ALL
+        SELECT {others}, month AS period, grp, {sums} FROM raw_monthly WHERE month IN (SELECT month FROM raw_month) GROUP BY ALL
         UNION ALL
         SELECT {others}, period12 AS period, grp, {sums} FROM raw_monthly JOIN raw_period USING (month) GROUP BY ALL
     """).to_arrow_table()

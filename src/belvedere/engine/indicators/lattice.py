@@ -4,12 +4,10 @@ Which cubes are declared is data (`cubes.yaml`). Codes are those of the nomencla
 declared cell, so that whatever the portal adds up was protected jointly.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 
-import numpy as np
 import yaml
 
 from belvedere.engine.nomenclature.products import MODES, UNKNOWN_FAMILY, families, products
@@ -50,8 +48,8 @@ def windows(months: Sequence[str]) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def dimensions(periods: dict[str, tuple[str, ...]]) -> list[Dimension]:
-    """The seven dimensions for twelve-month periods that may overlap, each with its months."""
+def dimensions(periods: dict[str, tuple[str, ...]], months: Iterable[str] = ()) -> list[Dimension]:
+    """The seven dimensions for twelve-month periods, each with its months, and for months besides."""
     territory: list[tuple[str, str | None, str]] = [(FRANCE, None, "france")]
     regions = dict.fromkeys([item.region for item in departments()]) | {UNKNOWN_REGION: None}
     territory += [(code, FRANCE, "region") for code in regions]
@@ -60,8 +58,8 @@ def dimensions(periods: dict[str, tuple[str, ...]]) -> list[Dimension]:
     product: list[tuple[str, str | None, str]] = [(ALL, None, "all_products")]
     product += [(code, ALL, "family") for code in families()]
     product += [(str(item.lpp), item.family, "lpp") for item in products().values() if item.family != UNKNOWN_FAMILY]
-    level = dict.fromkeys(periods, "year") | dict.fromkeys(sorted({month for months in periods.values() for month in months}), "month")
-    sums = tuple(Hierarchy(window, {window: months}) for window, months in periods.items())
+    level = dict.fromkeys(periods, "year") | dict.fromkeys(sorted({month for some in (*periods.values(), months) for month in some}), "month")
+    sums = (Hierarchy("years", dict(periods)),)
     return [
         _tree("territory", territory),
         _tree("product", product),
@@ -81,34 +79,29 @@ def cubes() -> tuple[Cube, ...]:
 
 
 def release_lattice(months: Sequence[str]) -> Lattice:
-    """Every cell that a release over these months may speak of."""
-    return build(dimensions(windows(months)), cubes())
+    """Every cell that a first release over these months may speak of."""
+    return lattice_of(windows(months), months)
 
 
-@dataclass(frozen=True)
-class Linked:
-    """A release among those published before it: one lattice over all their periods. `mine` are the cells that
-    this release declares; the others link it to what was already told. `periods`: twelve months -> months."""
+def release_periods(months: Sequence[str], earlier: Iterable[Mapping[str, Sequence[str]]]) -> dict[str, tuple[str, ...]]:
+    """Twelve-month periods of a release over these months, given those (code -> months) of earlier releases.
 
-    lattice: Lattice
-    mine: np.ndarray
-    periods: dict[str, tuple[str, ...]]
+    Twelve-month periods never overlap: the first release sets where they end, and a new one is told once its
+    twelve months are there. The difference of two rolling totals would give months that nobody declared and
+    nobody protected (attack A11)."""
+    before = {window: found for others in earlier for window, found in others.items()}
+    if not before:
+        return windows(months)
+    periods = {window: tuple(found) for window, found in sorted(before.items()) if set(found) <= set(months)}
+    after = [month for month in sorted(months) if month > max(max(found) for found in before.values())]
+    for start in range(0, len(after) - 11, 12):
+        periods[f"12m-{after[start + 11]}"] = tuple(after[start : start + 12])
+    return periods
 
 
-def linked_lattice(months: Sequence[str], earlier: Iterable[Sequence[str]]) -> Linked:
-    """The lattice of a release and of the earlier ones that share months with it. Where periods overlap, months are
-    cells of every cube, so that the difference of two twelve-month totals is seen for what it tells (attack A11)."""
-    periods = windows(months)
-    own = set(periods) | set(months)
-    for others in earlier:
-        periods |= {window: ms for window, ms in windows(others).items() if set(ms) & set(months)}
-    if set(periods) == set(windows(months)):
-        lattice = release_lattice(months)
-        return Linked(lattice, np.ones(len(lattice), dtype=bool), periods)
-    wide = [Cube(cube.name, {**cube.levels, "period": ["year", "month"]}) for cube in cubes()]
-    lattice = build(dimensions(periods), wide)
-    declared = set(release_lattice(months).keys)
-    return Linked(lattice, np.array([key in declared and key[2] in own for key in lattice.keys]), periods)
+def lattice_of(periods: dict[str, tuple[str, ...]], months: Sequence[str]) -> Lattice:
+    """Every cell that a release over these periods and months may speak of."""
+    return build(dimensions(periods, months), cubes())
 
 
 @cache

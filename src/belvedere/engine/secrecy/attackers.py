@@ -41,9 +41,12 @@ class Insiders:
         return ~self.ignores(np.ones(self.owners.shape[1], dtype=bool), partition, number)
 
 
-def insiders(given: Contributions, lattice: Lattice, partitions: Mapping[str, tuple[np.ndarray, np.ndarray]], hidden: np.ndarray) -> Insiders:
+def insiders(
+    given: Contributions, lattice: Lattice, partitions: Mapping[str, tuple[np.ndarray, np.ndarray]], hidden: np.ndarray, unseen: np.ndarray
+) -> Insiders:
     """Insiders from partitions of the contributions: label -> (cell, insider) of each contribution (insider -1: none).
-    `hidden` empty cells (bool, cells) are not told to be empty; the other empty ones are.
+    `hidden` empty cells (bool, cells) are not told to be empty; the other empty ones are. Nobody is supposed to
+    know an `unseen` cell (bool, cells) by itself.
 
     The usual ones are the holdings themselves and the federations. Sources: secrecy brief §1 (A1, A2)."""
     cells = len(lattice)
@@ -53,12 +56,12 @@ def insiders(given: Contributions, lattice: Lattice, partitions: Mapping[str, tu
         low, high = np.full(cells, np.iinfo(np.int64).max), np.full(cells, -2, dtype=np.int64)
         np.minimum.at(low, cell, who)
         np.maximum.at(high, cell, who)
-        owners[rank] = np.where(low == high, high, -1)
+        owners[rank] = np.where((low == high) & ~unseen, high, -1)
         names.append(tuple(f"{label} {number}" for number in range(int(who.max(initial=-1)) + 1)))
     empty = given.counted() == 0
     voids = []
     for owner, labels in zip(owners, names, strict=True):
-        voids.append(tuple(_voids(lattice, owner == number, empty & hidden, empty & ~hidden) for number in range(len(labels))))
+        voids.append(tuple(_voids(lattice, owner == number, empty & hidden & ~unseen, empty & ~hidden) for number in range(len(labels))))
     return Insiders(owners, tuple(names), tuple(voids))
 
 

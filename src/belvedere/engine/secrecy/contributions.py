@@ -87,7 +87,8 @@ def fill(specification: Specification, rows: pa.Table) -> Filled:
         told[lattice.index[key]] = True
     value = np.asarray(reach @ np.bincount(leaf, weights=lead, minlength=len(keys))).ravel()
     partition = np.array([d.name in specification.splits for d in specification.dimensions])
-    table = Table(lattice, given, value, partition, affiliated, told, np.zeros(len(lattice), dtype=bool))
+    nothing = np.zeros(len(lattice), dtype=bool)
+    table = Table(lattice, given, value, partition, affiliated, told, nothing, nothing)
     return Filled(table, tuple(map(str, holdings)), tuple(map(str, federations)), totals)
 
 

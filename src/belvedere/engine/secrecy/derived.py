@@ -7,7 +7,7 @@ cell that makes it safe is hidden too, and failing that the total.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,19 +24,23 @@ EXPANSIONS = 2
 @dataclass(frozen=True)
 class Told:
     """Sums told by published totals: `total` (rank of the cell), the cells `hidden` in each sum and those `told`
-    with it (sums x cells), and whether persons add up over the hidden ones."""
+    with it (sums x cells), whether persons add up over the hidden ones, and at least how many there are."""
 
     total: np.ndarray
     hidden: Picks
     told: Picks
     adds_up: np.ndarray
+    persons: np.ndarray
 
 
 class Sums:
     """The sums that masks of one lattice can tell, judged by the rules. `partition[d]` says whether dimension d
-    splits persons (each person has one code there)."""
+    splits persons (each person has one code there); totals that are `settled` (bool, cells) are not judged again."""
 
-    def __init__(self, lattice: Lattice, given: Contributions, parameters: Parameters, partition: np.ndarray) -> None:
+    def __init__(
+        self, lattice: Lattice, given: Contributions, parameters: Parameters, partition: np.ndarray, settled: np.ndarray | None = None
+    ) -> None:
+        self.open = np.ones(len(lattice), dtype=bool) if settled is None else ~settled
         self.lattice, self.given, self.parameters, self.partition = lattice, given, parameters, partition
         cells, owner = len(lattice), lattice.relation_of_child()
         self.amounts = sparse.csr_matrix((given.amount, (given.cell, given.holding)), shape=(cells, max(given.holdings, 1)))
@@ -55,12 +59,12 @@ class Sums:
     def told(self, mask: np.ndarray) -> Iterator[Told]:
         """The sums that a mask tells, directly and after one or two expansions."""
         lattice = self.lattice
-        rows = np.flatnonzero(~mask[lattice.parents] & self.filled[lattice.parents])
+        rows = np.flatnonzero((~mask & self.filled & self.open)[lattice.parents])
         hidden_cells, open_cells = sparse.diags(mask.astype(float)), sparse.diags((~mask).astype(float))
         of_kind = np.array([self.partition[lattice.dimension_of(kind)] for kind in range(int(lattice.along.max(initial=-1)) + 1)], dtype=bool)
         splits = of_kind[lattice.along[rows]]
         under = self.children[rows]
-        start = Told(lattice.parents[rows], (under @ hidden_cells).tocsr(), (under @ open_cells).tocsr(), splits)
+        start = self._counted(lattice.parents[rows], (under @ hidden_cells).tocsr(), (under @ open_cells).tocsr(), splits, lattice.parents[rows])
         yield start
         frontier = [start]
         for _ in range(EXPANSIONS):
@@ -74,30 +78,36 @@ class Sums:
                         continue
                     opened = going[some] @ tree
                     stays = sums.hidden[some] @ sparse.diags((~has).astype(float))
-                    hidden = (stays + opened @ hidden_cells).tocsr()
-                    told = (sums.told[some] + opened @ open_cells).tocsr()
-                    reached.append(Told(sums.total[some], hidden, told, sums.adds_up[some] & splits_too))
+                    hidden, newly = (stays + opened @ hidden_cells).tocsr(), (opened @ open_cells).tocsr()
+                    found = self._counted(sums.total[some], hidden, newly, sums.adds_up[some] & splits_too, sums.persons[some])
+                    reached.append(replace(found, told=(sums.told[some] + newly).tocsr()))
                     yield reached[-1]
             frontier = reached
 
-    def broken(self, mask: np.ndarray) -> Iterator[tuple[int, np.ndarray, np.ndarray, bool]]:
-        """(total, masked cells, published cells, persons add up) of every told sum that breaks a rule."""
-        persons_of = sparse.diags(self.given.patients.astype(float))
+    def _counted(self, total: np.ndarray, hidden: Picks, told: Picks, adds_up: np.ndarray, before: np.ndarray) -> Told:
+        """Sums with the number of their persons. Where persons may stand under several cells, there are at least
+        those of the largest cell, and at least those there were `before` (a number, or for a first sum the total's
+        cell) less those of the cells told since."""
+        hidden.eliminate_zeros()
+        told.eliminate_zeros()
+        patients = self.given.patients.astype(float)
+        counted = hidden @ sparse.diags(patients)
+        largest = counted.max(axis=1).toarray().ravel() if hidden.shape[0] else np.zeros(0)
+        start = patients[before] if before is total else before
+        persons = np.where(adds_up, np.asarray(counted.sum(axis=1)).ravel(), np.maximum(largest, start - told @ patients))
+        return Told(total, hidden, told, adds_up, persons)
+
+    def broken(self, mask: np.ndarray) -> Iterator[tuple[int, np.ndarray, np.ndarray, bool, float]]:
+        """(total, masked cells, published cells, persons add up, persons at least) of every told sum that breaks a rule."""
         for sums in self.told(mask):
             hidden, told = sums.hidden, sums.told
-            hidden.eliminate_zeros()
-            told.eliminate_zeros()
             present = (hidden @ self.presence).tocoo()
             who, amount = present.row.astype(np.int64), present.data.imag
-            counted = hidden @ persons_of
-            # Where persons may stand under several cells, the largest cell is a lower bound of their number.
-            largest = counted.max(axis=1).toarray().ravel() if hidden.shape[0] else np.zeros(0)
-            persons = np.where(sums.adds_up, np.asarray(counted.sum(axis=1)).ravel(), largest)
-            bad = unsafe(persons, who, amount, self.parameters)
+            bad = unsafe(sums.persons, who, amount, self.parameters)
             # Nothing at all under masked cells tells that each of them is empty.
             bad |= (np.diff(hidden.indptr) > 0) & (np.bincount(who, minlength=hidden.shape[0]) == 0)
             for row in np.flatnonzero(bad):
-                yield int(sums.total[row]), hidden[row].indices, told[row].indices, bool(sums.adds_up[row])
+                yield int(sums.total[row]), hidden[row].indices, told[row].indices, bool(sums.adds_up[row]), float(sums.persons[row])
 
     def violations(self, mask: np.ndarray) -> np.ndarray:
         """Published totals (ranks of cells) under which a told sum breaks a rule."""
@@ -105,36 +115,35 @@ class Sums:
 
     def told_with(self, mask: np.ndarray) -> np.ndarray:
         """Published cells that tell some sum breaking a rule, its total included."""
-        found = [np.append(told, total) for total, _, told, _ in self.broken(mask)]
+        found = [np.append(told, total) for total, _, told, _, _ in self.broken(mask)]
         return np.unique(np.concatenate(found)) if found else np.zeros(0, dtype=np.int64)
 
     def close(self, mask: np.ndarray, value: np.ndarray, fixed: np.ndarray) -> list[int]:
         """Cells to hide besides, so that no told sum breaks a rule; empty when none does. `fixed` cells (bool, cells)
         cannot be hidden any more; SecrecyError S110 when nothing else would do."""
         extra: set[int] = set()
-        for total, hidden, told, adds_up in self.broken(mask):
+        for total, hidden, told, adds_up, persons in self.broken(mask):
             if total in extra or not extra.isdisjoint(told.tolist()):
                 continue  # re-examined at the next round
             candidates = told[self.filled[told] & ~fixed[told]]
             candidates = candidates[np.lexsort((candidates, value[candidates]))]
-            chosen = self._safer(candidates, hidden, adds_up)
+            chosen = self._safer(candidates, hidden, adds_up, persons)
             if not chosen and fixed[total]:
                 raise SecrecyError("S110", self.lattice.name(total))
             extra.update(chosen or [total])
         return sorted(extra)
 
-    def _safer(self, candidates: np.ndarray, hidden: np.ndarray, adds_up: bool) -> list[int]:
-        """The cheapest published cell that makes a sum safe, else the shortest run of cheapest ones; [] if none."""
+    def _safer(self, candidates: np.ndarray, hidden: np.ndarray, adds_up: bool, least: float) -> list[int]:
+        """The cheapest published cell that makes a sum safe, else the shortest run of cheapest ones; [] if none.
+        `least`: persons of the sum, at least."""
         if not len(candidates):
             return []
         base, rows = np.asarray(self.amounts[hidden].sum(axis=0)).ravel(), self.amounts[candidates].toarray()
-        patients = self.given.patients
-        persons = patients[hidden].sum() if adds_up else patients[hidden].max(initial=0)
-        more = patients[candidates]
-        alone = self._safe(base + rows, persons + more if adds_up else np.maximum(persons, more))
+        more = self.given.patients[candidates]
+        alone = self._safe(base + rows, least + more if adds_up else np.maximum(least, more))
         if alone.any():
             return [int(candidates[np.argmax(alone)])]
-        runs = self._safe(base + np.cumsum(rows, axis=0), persons + np.cumsum(more) if adds_up else np.maximum(persons, np.maximum.accumulate(more)))
+        runs = self._safe(base + np.cumsum(rows, axis=0), least + np.cumsum(more) if adds_up else np.maximum(least, np.maximum.accumulate(more)))
         return candidates[: int(np.argmax(runs)) + 1].tolist() if runs.any() else []
 
     def _safe(self, totals: np.ndarray, persons: np.ndarray) -> np.ndarray:

@@ -136,7 +136,8 @@ def _table(specification: Specification, lattice: Lattice, rows: pa.Table, patie
     partition = np.array([d.name in specification.splits for d in specification.dimensions])
     told = np.zeros(len(lattice), dtype=bool)
     told[[lattice.index[key] for key in (*specification.forced, *specification.external)]] = True
-    return Table(lattice, given, value, partition, affiliated, told, np.zeros(len(lattice), dtype=bool))
+    nothing = np.zeros(len(lattice), dtype=bool)
+    return Table(lattice, given, value, partition, affiliated, told, nothing, nothing)
 
 
 def elsewhere(cells: Path, spec: Path, column: str, contributions: Path | None) -> list[str]:

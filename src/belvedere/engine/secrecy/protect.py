@@ -36,7 +36,9 @@ Progress = Callable[[str], None]
 class Table:
     """What is to be protected. `value` (cells) orders what is worth publishing; `partition` (dimensions) says
     which dimensions split persons; `affiliated` says which federation holds what. `told` cells are known to every reader
-    beforehand (earlier releases, external totals); `never` cells are declared but not published by this release."""
+    beforehand (earlier releases, external totals); `never` cells are declared but not published by this release: they
+    link releases, are kept from the public, and no insider is supposed to know them. `settled` cells were published
+    by a release whose derived sums were closed then."""
 
     lattice: Lattice
     given: Contributions
@@ -45,13 +47,14 @@ class Table:
     affiliated: Affiliations
     told: np.ndarray
     never: np.ndarray
+    settled: np.ndarray
 
     @classmethod
     def of(cls, lattice: Lattice, given: Contributions, *, value: np.ndarray, partition: np.ndarray, federation: np.ndarray | None = None) -> "Table":
         """A table that nothing is known of beforehand."""
         nothing = np.zeros(len(lattice), dtype=bool)
         federation = np.full(given.holdings, -1, dtype=np.int64) if federation is None else federation
-        return cls(lattice, given, value, partition, Affiliations.of(given, federation), nothing, nothing)
+        return cls(lattice, given, value, partition, Affiliations.of(given, federation), nothing, nothing, nothing)
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ def readers(table: Table, primary: np.ndarray, *, federations: bool) -> Insiders
     partitions = {"groupe": (table.given.cell, table.given.holding)}
     if federations and table.affiliated.federations:
         partitions["fédération"] = (table.affiliated.cell, table.affiliated.federation)
-    return attackers.insiders(table.given, table.lattice, partitions, primary)
+    return attackers.insiders(table.given, table.lattice, partitions, primary, table.never)
 
 
 def protect(
@@ -103,7 +106,7 @@ class _Work:
         self.figures: dict[str, float] = {}
         self.columns: Columns = columns(table.lattice)
         self.system = audit.System.of(table.lattice)
-        self.sums = Sums(table.lattice, table.given, parameters, table.partition) if derived else None
+        self.sums = Sums(table.lattice, table.given, parameters, table.partition, table.settled) if derived else None
 
     def run(self, sticky: np.ndarray | None, primary: np.ndarray | None, rounds: int, certified: bool) -> Protection:
         table = self.table
@@ -176,7 +179,9 @@ class _Work:
         for turn in range(MAX_ROUNDS):
             nobody = np.zeros(len(mask), dtype=bool)
             leaks = [("le public", nobody, audit.determined(self.system, mask, seed=self.seed + turn, runs=1) & hidden)]
-            for label, partition, number, cells in attackers.disclosed(self.system, mask, self.sensitive, self.who, seed=self.seed + turn):
+            for label, partition, number, cells in attackers.disclosed(
+                self.system, mask, self.sensitive & ~table.never, self.who, seed=self.seed + turn
+            ):
                 leaks.append((label, self.who.learned(partition, number), np.isin(np.arange(len(mask)), cells)))
             for label, learned, cells in leaks:
                 self._repair(repairer, mask, label, learned, cells)
@@ -222,7 +227,7 @@ class _Work:
                 break
         self._done("amounts_s", "intervalles des montants")
         cells = sorted({int(rest.cell[k]) for rest, k, _ in failed})
-        asked = intervals.count_demands(self.table.given.patients, mask & self.sensitive, self.parameters.patients)
+        asked = intervals.count_demands(self.table.given.patients, mask & self.sensitive & ~self.table.never, self.parameters.patients)
         system = intervals.counts_system(self.table.lattice, mask, self.table.given.patients, self.table.partition)
         rest = certificate.search(proof, system, asked, "patients", seed=self.seed, singles=False, whole=False)
         self.figures |= {"counts_asked": len(asked), "counts_unproven": len(rest), "certificates": len(proof.reader)}
@@ -289,7 +294,7 @@ def interval_questions(
 ) -> Iterator[tuple[Demand, np.ndarray, System]]:
     """(demands, cells the reader knows by itself, moves possible to it) of the public, then of each holding; of the
     readers named in `only` when given."""
-    hidden, lattice = mask & sensitive, table.lattice
+    hidden, lattice = mask & sensitive & ~table.never, table.lattice
     if only is None or certificate.PUBLIC in only:
         room = room_of(table, certificate.PUBLIC, who)
         asked = intervals.demands(table.given, hidden, parameters.p_percent, room)
@@ -324,7 +329,7 @@ def audit_mask(
     leaks = [f"primaire publiée : {lattice.name(int(cell))}" for cell in np.flatnonzero(sensitive & ~mask & ~table.told)]
     found = audit.determined(system, mask, seed=seed)
     leaks += [f"déduite par différence : {lattice.name(int(cell))}" for cell in np.flatnonzero(found & sensitive)]
-    for label, _, _, cells in attackers.disclosed(system, mask, sensitive, who, seed=seed, runs=2):
+    for label, _, _, cells in attackers.disclosed(system, mask, sensitive & ~table.never, who, seed=seed, runs=2):
         leaks += [f"déduite par {label} : {lattice.name(int(cell))}" for cell in cells if not found[cell]]
     if sums is not None:
         leaks += [f"somme déductible sous {lattice.name(int(cell))}" for cell in sums.violations(mask & ~found)]

@@ -27,27 +27,21 @@ def compute_release(*, label: str, months: list[str], by: str, seed: int) -> Rel
     """Compute, protect, audit and freeze the market's figures of these months, as a draft for the federations."""
     if Release.objects.filter(label=label).exists():
         raise GateClosed(f"La publication {label} existe déjà : une publication figée ne se recalcule pas.")
-    linked, figures, table, sensitive, done, counts = computing.draft(months, seed=seed)
-    mine = np.flatnonzero(linked.mine)
-    keys = [linked.lattice.keys[cell] for cell in mine]
-    name, digest = frozen.freeze(keys, done.mask[mine], {measure: values[mine] for measure, values in figures.measures.items()}, label)
-    seals = sealed.write(table, done, sensitive, figures.ledger)
+    draft = computing.draft(months, seed=seed)
+    done, counts = draft.protection, draft.counts
+    name, digest = frozen.freeze(draft.lattice.keys, done.mask, draft.figures.measures, label)
+    seals = sealed.write(draft.table, done, draft.sensitive, draft.figures.ledger)
     with transaction.atomic():
         release = Release.objects.create(
-            label=label, months=months, created_at=timezone.now(), file_name=name, digest=digest, lines=counts["lines"], groups=counts["groups"],
-            patients=counts["patients"], fresh_groups=counts["fresh_groups"], released_cells=int((~done.mask[mine]).sum()),
-            masked_cells=int(done.mask[mine].sum()), leaks=list(done.leaks), basis=[earlier.label for earlier in computing.published()],
-            sealed=seals, report=_report(table, sensitive, done),
+            label=label, months=months, periods=draft.periods, created_at=timezone.now(), file_name=name, digest=digest, lines=counts["lines"],
+            groups=counts["groups"], patients=counts["patients"], fresh_groups=counts["fresh_groups"], released_cells=int((~done.mask).sum()),
+            masked_cells=int(done.mask.sum()), leaks=list(done.leaks), basis=[earlier.label for earlier in computing.published()],
+            sealed=seals, report=_report(draft.table, draft.sensitive, done),
         )  # fmt: skip
         record(
-            by=by,
-            action="publication.calculee",
-            subject=f"publication:{label}",
-            digest=digest,
-            proof=seals["proof"],
-            cells=len(keys),
+            by=by, action="publication.calculee", subject=f"publication:{label}", digest=digest, proof=seals["proof"], cells=len(draft.lattice),
             leaks=len(done.leaks),
-        )
+        )  # fmt: skip
     return release
 
 
@@ -62,7 +56,7 @@ def _report(table, sensitive: np.ndarray, done) -> dict[str, object]:
         measured = {label: len(cells) for label, _, _, cells in attackers.disclosed(system, done.mask, sensitive, only, seed=5)}
     return {
         "federations_closed": computing.parameters().federations_attack, "cells": len(table.lattice), "relations": table.lattice.relations, "sensitive": int((sensitive & filled).sum()),
-        "secondary": int((done.mask & ~sensitive & ~table.never).sum()), "linked": int(table.never.sum()), "holdings": table.given.holdings,
+        "secondary": int((done.mask & ~sensitive).sum()), "holdings": table.given.holdings,
         "federations": table.affiliated.federations, "federation_leaks": sum(measured.values()), "figures": done.figures,
         "certified": int(sum(len(set(done.certificate.of(reader, "amount").indices)) for reader in set(done.certificate.reader))),
     }  # fmt: skip

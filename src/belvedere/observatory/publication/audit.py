@@ -2,13 +2,12 @@
 
 import numpy as np
 
-from belvedere.engine.indicators.lattice import release_lattice
 from belvedere.engine.secrecy import audit as exact
 from belvedere.engine.secrecy import certificate
 from belvedere.engine.secrecy.derived import Sums
 from belvedere.engine.secrecy.protect import audit_mask, interval_questions, readers
 from belvedere.observatory.publication import frozen, sealed
-from belvedere.observatory.publication.computing import lattice_of, parameters
+from belvedere.observatory.publication.computing import lattice_of_release, parameters
 from belvedere.observatory.publication.models import Release
 
 
@@ -16,7 +15,7 @@ def replay(release: Release, *, unmasked: tuple[tuple[str, ...], ...] = (), seed
     """Masked cells that the published ones give away exactly; `unmasked` cells are taken as published (to
     see the audit fail). Needs neither the facts nor the rules: anyone who holds the file can run it."""
     cells = frozen.opened(release).cells
-    lattice = release_lattice(release.months)
+    lattice = lattice_of_release(release)
     mask = np.array([cells.get(key) is None and key not in unmasked for key in lattice.keys])
     found = exact.determined(exact.System.of(lattice), mask, seed=seed)
     return [f"déduite par différence : {lattice.name(int(cell))}" for cell in np.flatnonzero(found)]
@@ -25,13 +24,13 @@ def replay(release: Release, *, unmasked: tuple[tuple[str, ...], ...] = (), seed
 def replay_sealed(release: Release, *, unmasked: tuple[tuple[str, ...], ...] = (), seed: int = 7) -> list[str]:
     """What leaks in a release and all those before it taken as one: to the public, to each group, by derived sums,
     by intervals without a valid certificate. Needs the sealed dossier. BrokenSeal when it was touched."""
-    lattice = lattice_of(release).lattice
+    lattice = lattice_of_release(release)
     proof = sealed.proof(release, lattice)
     mask = proof.mask.copy()
     mask[[lattice.index[key] for key in unmasked]] = False
     rule = parameters()
     who = readers(proof.table, proof.sensitive, federations=rule.federations_attack)
-    sums = Sums(lattice, proof.table.given, rule, proof.table.partition)
+    sums = Sums(lattice, proof.table.given, rule, proof.table.partition, proof.table.settled)
     found = audit_mask(proof.table, mask, proof.sensitive, rule, seed=seed, who=who, sums=sums)
     for asked, _, system in interval_questions(proof.table, mask, proof.sensitive, rule, who):
         wrong = certificate.unmet(proof.certificate.of(asked.reader, "amount"), system, asked)

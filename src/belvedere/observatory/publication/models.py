@@ -37,6 +37,7 @@ class Release(models.Model):
     released_cells = models.IntegerField("cellules publiées")
     masked_cells = models.IntegerField("cellules masquées")
     leaks = models.JSONField("fuites relevées par l’audit", default=list)
+    periods = models.JSONField("périodes de douze mois", default=dict)
     fresh_groups = models.IntegerField("groupes présents dans les mois nouveaux", default=0)
     basis = models.JSONField("publications sur lesquelles elle s’appuie", default=list)
     sealed = models.JSONField("empreintes du dossier scellé", default=dict)

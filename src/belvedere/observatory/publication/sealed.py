@@ -85,6 +85,6 @@ def proof(release: Release, lattice) -> Proof:
     held = np.load(_unseal(release.sealed.get("proof", ""), "npz"))
     given = Contributions(held["cell"], held["holding"], held["amount"], held["patients"])
     affiliated = Affiliations(held["cell"], held["holding"], held["federation"], held["amount"])
-    table = Table(lattice, given, held["value"], held["partition"], affiliated, held["told"], held["never"])
+    table = Table(lattice, given, held["value"], held["partition"], affiliated, held["told"], held["never"], held["told"])
     certificate = Certificate.read({name.removeprefix("certificate_"): held[name] for name in held.files if name.startswith("certificate_")})
     return Proof(held["mask"], held["sensitive"], table, certificate)

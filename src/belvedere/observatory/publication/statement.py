@@ -10,10 +10,11 @@ from importlib.resources import files
 
 import yaml
 
-from belvedere.engine.indicators.lattice import DIMENSIONS, release_lattice
+from belvedere.engine.indicators.lattice import DIMENSIONS
 from belvedere.engine.indicators.lattice import cubes as declared
 from belvedere.engine.secrecy.dossier import MASKED, PUBLISHED
 from belvedere.observatory.publication import frozen
+from belvedere.observatory.publication.computing import lattice_of_release
 from belvedere.observatory.publication.models import Release
 
 LABELS = {
@@ -55,7 +56,7 @@ def publication_csv(release: Release) -> bytes:
 
 def specification_yaml(release: Release) -> bytes:
     """The lattice of a release in the form that `belvedere secrecy audit --spec` reads."""
-    lattice = release_lattice(release.months)
+    lattice = lattice_of_release(release)
     dimensions = {
         d.name: {
             "tree": dict(d.parent), "levels": dict(d.level),

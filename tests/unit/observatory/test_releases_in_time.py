@@ -1,0 +1,127 @@
+"""Two publications a month apart: closed months, sticky masks, linked periods, and a gate on what is new."""
+
+import datetime as dt
+from functools import cache
+
+import numpy as np
+import pytest
+
+from belvedere.engine.b2.envelope import seal
+from belvedere.engine.indicators.lattice import release_periods, windows
+from belvedere.engine.sector.billing import make_sector, month_file
+from belvedere.observatory.collect import keyring, reception, worker
+from belvedere.observatory.members.actions import enrol_group
+from belvedere.observatory.publication import actions, audit, computing, frozen, sealed
+from belvedere.observatory.publication.models import ReleaseState
+
+FIRST, MONTHS = dt.date(2025, 1, 1), ["2025-01", "2025-02", "2025-03", "2025-04"]
+
+
+LAST = 11  # rank of the last provider
+
+
+@cache
+def a_sector():
+    return make_sector(seed=3, first=FIRST, providers=12, groups=8, months=4, patients=2500, establishments=1)
+
+
+@pytest.fixture
+def sector():
+    return a_sector()
+
+
+@pytest.fixture
+def groups(federations, data_folder):
+    made = []
+    for number in sorted({p.group for p in a_sector().providers}):
+        own = [p for p in a_sector().providers if p.group == number]
+        members = [{"name": p.name, "siren": p.siren, "finess": p.finess, "department": p.home, "norm": p.norm} for p in own]
+        made.append(enrol_group(name=own[0].group_name, federation=federations[number % 3], members=members, by="test"))
+    return made
+
+
+def send(groups, sector, months, providers=range(12)):
+    for rank in providers:
+        provider = sector.providers[rank]
+        group = next(g for g in groups if g.members.filter(finess=provider.finess).exists())
+        for month in months:
+            if clear := month_file(sector, rank, month):
+                reception.receive(group=group, sealed=seal(clear, keyring.certificate()), channel="api", file_name="f")
+    worker.drain()
+
+
+def publish(months, federations, label):
+    release = actions.compute_release(label=label, months=months, by="test", seed=1)
+    assert release.leaks == []
+    for federation in federations:
+        release = actions.approve(release=release, federation=federation, by=None)
+    assert release.state == ReleaseState.PUBLISHED
+    return release
+
+
+@pytest.fixture
+def gate(monkeypatch):
+    monkeypatch.setenv("BELVEDERE_GATE_GROUPS", "3")
+    monkeypatch.setenv("BELVEDERE_GATE_LINES", "100")
+
+
+def test_late_lines_change_nothing_that_was_published(groups, federations, sector, gate):
+    send(groups, sector, range(3), providers=range(LAST))
+    first = publish(MONTHS[:3], federations, "2025-03")
+    send(groups, sector, range(3), providers=[LAST])  # one provider's whole quarter, too late
+    send(groups, sector, [3])
+    second = publish(MONTHS, federations, "2025-04")
+    old, new = frozen.opened(first).cells, frozen.opened(second).cells
+    shared = old.keys() & new.keys()
+    assert len(shared) > 100
+    assert all(old[key] == new[key] for key in shared if old[key] is not None)
+    assert all(new[key] is None for key in shared if old[key] is None)
+    assert audit.replay_sealed(second) == []
+    assert audit.replay_sealed(first) == []
+
+
+def test_opening_a_cell_of_the_second_release_is_found(groups, federations, sector, gate):
+    send(groups, sector, range(4))
+    publish(MONTHS[:3], federations, "2025-03")
+    second = publish(MONTHS, federations, "2025-04")
+    lattice = computing.lattice_of_release(second)
+    proof = sealed.proof(second, lattice)
+    sensitive = np.flatnonzero(proof.sensitive & ~proof.table.never & (proof.table.given.counted() > 0))
+    assert audit.replay_sealed(second, unmasked=(lattice.keys[int(sensitive[0])],))
+
+
+def test_a_draft_computed_before_another_went_out_is_computed_again(groups, federations, sector, gate):
+    send(groups, sector, range(4))
+    early = actions.compute_release(label="2025-03", months=MONTHS[:3], by="test", seed=1)
+    late = actions.compute_release(label="2025-04", months=MONTHS, by="test", seed=1)
+    for federation in federations:
+        actions.approve(release=early, federation=federation, by=None)
+    with pytest.raises(actions.GateClosed, match="recalculée"):
+        actions.approve(release=late, federation=federations[0], by=None)
+
+
+def test_new_months_of_too_few_groups_wait(groups, federations, sector, gate):
+    send(groups, sector, range(3))
+    publish(MONTHS[:3], federations, "2025-03")
+    send(groups, sector, [3], providers=[0])
+    alone = actions.compute_release(label="2025-04", months=MONTHS, by="test", seed=1)
+    assert any("mois nouveaux" in reason for reason in actions.gate_reasons(alone))
+
+
+def test_a_touched_seal_is_told(groups, federations, sector, gate, data_folder):
+    send(groups, sector, range(3))
+    release = publish(MONTHS[:3], federations, "2025-03")
+    path = next((data_folder / sealed.FOLDER).glob("*.npz"))
+    assert path.stat().st_mode & 0o077 == 0
+    path.write_bytes(path.read_bytes() + b"x")
+    with pytest.raises(sealed.BrokenSeal, match="modifié"):
+        audit.replay_sealed(release)
+
+
+def test_twelve_month_periods_never_overlap():
+    first = windows([f"2024-{m:02d}" for m in range(1, 13)] + [f"2025-{m:02d}" for m in range(1, 13)])
+    monthly = release_periods([f"2024-{m:02d}" for m in range(2, 13)] + [f"2025-{m:02d}" for m in range(1, 13)] + ["2026-01"], [first])
+    assert list(monthly) == ["12m-2025-12"]
+    yearly = release_periods([f"2025-{m:02d}" for m in range(1, 13)] + [f"2026-{m:02d}" for m in range(1, 13)], [first, monthly])
+    assert list(yearly) == ["12m-2025-12", "12m-2026-12"]
+    assert all(not set(a) & set(b) for a in yearly.values() for b in yearly.values() if a != b)

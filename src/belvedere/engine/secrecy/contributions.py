@@ -11,6 +11,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 from scipy import sparse
 
+from belvedere.engine.secrecy import rules
 from belvedere.engine.secrecy.errors import SecrecyError
 from belvedere.engine.secrecy.lattice import Dimension, Lattice
 from belvedere.engine.secrecy.protect import Table
@@ -45,7 +46,8 @@ def fill(specification: Specification, rows: pa.Table) -> Filled:
     """The table of a specification from its rows.
 
     SecrecyError S104 (unknown code), S105 (unknown column), S106 (given twice), S107 (not a number), S108 (negative
-    count), S109 (a contributor in two holdings), S113 (a holding in two federations); each names row and code."""
+    count), S109 (a contributor in two holdings), S110 (a sensitive cell that must be
+    published), S113 (a contributor in two federations); each names row and code."""
     names = [specification.columns[d.name] for d in specification.dimensions]
     wanted = [*names, specification.contributor, specification.holding, specification.patients, *specification.measures.values()]
     for name in [*wanted, *([specification.federation] if specification.federation else [])]:
@@ -89,6 +91,10 @@ def fill(specification: Specification, rows: pa.Table) -> Filled:
     partition = np.array([d.name in specification.splits for d in specification.dimensions])
     nothing = np.zeros(len(lattice), dtype=bool)
     table = Table(lattice, given, value, partition, affiliated, told, nothing, nothing)
+    sensitive = rules.primary(lattice, given, specification.parameters, affiliated)
+    for key in specification.forced:
+        if sensitive[lattice.index[key]]:
+            raise SecrecyError("S110", " · ".join(key))
     return Filled(table, tuple(map(str, holdings)), tuple(map(str, federations)), totals)
 
 

@@ -57,6 +57,46 @@ def noemie() -> str:
     return "".join(parts)
 
 
+def secrecy() -> str:
+    import csv
+    from importlib.resources import files
+
+    from belvedere.engine.secrecy.errors import catalogue
+
+    keys = [
+        ["title", "titre du rapport"],
+        [
+            "dimensions",
+            "pour chacune : `column` (colonne du code fin), `tree` (code : parent, ou fichier code,parent), `levels` (code : niveau ; sinon la profondeur), `also` (autres hiérarchies : `name`, `sums`, et `during` pour une hiérarchie datée)",
+        ],
+        ["calendar", "la dimension dont les codes datent les hiérarchies"],
+        ["contributor, holding, federation", "colonnes ; le groupe vaut le contributeur s’il n’est pas donné, la fédération est facultative"],
+        ["patients", "colonne d’effectif, ou {distinct: colonne d’une personne, splits: dimensions qui partagent les personnes}"],
+        ["measures, lead", "mesures et celle des règles de concentration (la première)"],
+        ["cubes", "croisements publiés : dimension : niveaux (tous par défaut)"],
+        ["forced, external", "cellules à publier ; totaux connus de tous par ailleurs"],
+        ["rules", "`patients`, `holdings`, `dominance`, `p`, `federation_remainder`, `federations_attack`"],
+        ["seed", "graine des nombres premiers : même entrée, même graine, même masque"],
+    ]
+    rules = [
+        ["effectif", "moins de 11 personnes", "ATIH, CASD"], ["groupes", "moins de 3 groupes", "Insee"],
+        ["dominance (1, k)", "le premier groupe passe k du total (en valeur absolue)", "Insee, Handbook 4.2"],
+        ["p %", "le reste après les deux premiers vaut moins de p fois le premier", "Handbook 4.2"],
+        ["reste hors fédération", "le reste sans une fédération présente laisse approcher le plus grand des autres ; éteinte par défaut", "propre à Belvédère"],
+        ["zéro tu", "cellule vide sous un total de moins de 3 groupes, sauf si d’autres zéros la disent", "attaque A9"],
+        ["somme déductible", "la somme des cellules masquées d’un total publié suit les mêmes règles, jusqu’à deux relations plus bas", "attaque A8"],
+        ["intervalle", "chaque lecteur doit croire possible un écart de p x1 − (X − x1 − x2), vers le haut et vers le bas", "Handbook 4.2"],
+    ]  # fmt: skip
+    attacks = csv.DictReader((files("belvedere.engine.secrecy") / "attacks.csv").read_text(encoding="utf-8").splitlines())
+    state = {"closed": "fermée", "residual": "risque restant"}
+    text = "# Secret statistique\n\n## Règles\n\n" + table(["Règle", "Une cellule est sensible quand", "Source"], rules)
+    text += "\nLes seuils de concentration se règlent (`BELVEDERE_DOMINANCE`, `BELVEDERE_P_PERCENT`) et ne se publient pas.\n"
+    text += "\n## Description d’une table\n\n" + table(["Clé", "Sens"], keys)
+    text += "\n## Erreurs\n\n" + table(["Code", "Constat", "Remède"], [[code, *said] for code, said in catalogue().items()])
+    rows = [[row["id"], row["attack"], row["control"], state[row["state"]], row["reason"]] for row in attacks]
+    return text + "\n## Attaques essayées\n\n" + table(["N°", "Attaque", "Parade", "État", "Note"], rows)
+
+
 def settings() -> str:
     from belvedere.observatory.environment import SETTINGS
 
@@ -168,7 +208,7 @@ def http_api() -> str:
 
 PAGES = {
     "anomalies.md": errors, "reglages.md": settings, "indicateurs.md": indicators, "etats.md": states, "faits.md": facts,
-    "dessins-b2.md": layouts, "noemie.md": noemie, "ligne-de-commande.md": command_line, "api.md": http_api,
+    "dessins-b2.md": layouts, "noemie.md": noemie, "ligne-de-commande.md": command_line, "secret.md": secrecy, "api.md": http_api,
 }  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """The promise, in a browser: each role walks its pages; a push changes its sender's page and nothing else."""
 
 import json
+import os
 import re
 import subprocess
 import time
@@ -225,3 +226,31 @@ def test_the_audit_can_be_replayed_from_the_command_line(demo):
     listed = demo.belvedere("release", "list", "--json", "--data", str(demo.folder))
     label = json.loads(listed.stdout.splitlines()[0])["label"]
     assert demo.belvedere("release", "audit", label, "--data", str(demo.folder)).returncode == 0
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_a_statistician_reads_the_protection_and_replays_it(page_for, demo, tmp_path, width):
+    page = page_for("Fédération", width)
+    page.goto(demo.url + "/publications/")
+    page.click("text=Ce que la protection garantit")
+    page.wait_for_load_state()
+    assert Axe().run(page).response["violations"] == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert page.locator("tbody tr", has_text="A28").count() == 1
+    if folder := os.environ.get("BELVEDERE_SCREENSHOTS"):
+        page.screenshot(path=f"{folder}/secret-{width}.png", full_page=True)
+    kept = {}
+    for kind in ("csv", "yaml"):
+        with page.expect_download() as waiting:
+            page.click(f"main a[href$='.{kind}']")
+        kept[kind] = tmp_path / f"publication.{kind}"
+        waiting.value.save_as(kept[kind])
+    assert demo.belvedere("secrecy", "audit", str(kept["csv"]), "--spec", str(kept["yaml"])).returncode == 0
+    lines = kept["csv"].read_text().splitlines()
+    header = lines[0].split(",")
+    sibling = next(rank for rank, line in enumerate(lines) if line.startswith("FR,") and ",masked," in line)
+    opened = [line.replace(",masked,", ",published,") if line.startswith("FR,") and rank != sibling else line for rank, line in enumerate(lines)]
+    assert header[7] == "status"
+    kept["csv"].write_text("\n".join(opened) + "\n")
+    found = demo.belvedere("secrecy", "audit", str(kept["csv"]), "--spec", str(kept["yaml"]))
+    assert found.returncode == 2 and "déduite par différence" in found.stdout

@@ -25,6 +25,10 @@ LEVELS = {
     "year": "douze mois", "month": "mois", "all_ages": "tous âges", "age": "tranches d’âge", "all_sexes": "tous", "sex": "sexes",
     "all_payers": "tous régimes", "payer": "régimes", "all_modes": "tous modes", "mode": "modes",
 }  # fmt: skip
+CUBES = {
+    "series": "Séries mensuelles", "departements": "Départements", "codes": "Codes LPP", "personnes": "Âge et sexe", "payeurs": "Régimes",
+    "modes": "Location, achat, service",
+}  # fmt: skip
 
 
 @cache
@@ -37,7 +41,7 @@ def cubes(release: Release) -> list[tuple[str, str]]:
     """(name, crossing in words) of each declared cube."""
     del release  # the same for all of this version
     return [
-        (cube.name, " × ".join(f"{LABELS[d]} ({', '.join(LEVELS[level] for level in levels)})" for d, levels in cube.levels.items()))
+        (CUBES.get(cube.name, cube.name), " × ".join(f"{LABELS[d]} ({', '.join(LEVELS[level] for level in levels)})" for d, levels in cube.levels.items()))
         for cube in declared()
     ]
 

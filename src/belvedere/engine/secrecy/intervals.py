@@ -19,7 +19,6 @@ from belvedere.engine.secrecy.suppression import relation_matrix
 
 ENOUGH = 1e-6  # relative shortfall allowed to a certificate
 NEAR = (1, 2, 3, 5)  # relations away from the cells, before the whole system
-SINGLE = 6
 
 
 @dataclass(frozen=True)
@@ -176,10 +175,7 @@ def certify(
                 break
     failed = []
     while singles and len(left):
-        for steps in (SINGLE, None):
-            found = solver.best(asked, left[:1], steps)
-            if found is not None and asked.met(found)[left[0]]:
-                break
+        found = solver.best(asked, left[:1], None)
         if found is None or not asked.met(found)[left[0]]:
             failed.append(left[0])
             left = left[1:]

@@ -88,7 +88,7 @@ def protect(
     primary: np.ndarray | None = None,
     derived: bool = True,
     certified: bool = True,
-    rounds: int = 3,
+    rounds: int = 2,
     say: Progress = lambda _: None,
 ) -> Protection:
     """Protect a table. `sticky` cells were masked before and stay so; `primary` replaces the rules' own cells;

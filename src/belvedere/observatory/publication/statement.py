@@ -41,7 +41,10 @@ def cubes(release: Release) -> list[tuple[str, str]]:
     """(name, crossing in words) of each declared cube."""
     del release  # the same for all of this version
     return [
-        (CUBES.get(cube.name, cube.name), " × ".join(f"{LABELS[d]} ({', '.join(LEVELS[level] for level in levels)})" for d, levels in cube.levels.items()))
+        (
+            CUBES.get(cube.name, cube.name),
+            " × ".join(f"{LABELS[d]} ({', '.join(LEVELS[level] for level in levels)})" for d, levels in cube.levels.items()),
+        )
         for cube in declared()
     ]
 

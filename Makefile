@@ -47,6 +47,7 @@ docs: setup
 
 bench: setup
 	$(BIN)/belvedere bench intake
+	$(BIN)/belvedere bench secrecy
 	$(BIN)/python benchmarks/run.py
 
 clean:

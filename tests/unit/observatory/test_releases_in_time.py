@@ -125,3 +125,12 @@ def test_twelve_month_periods_never_overlap():
     yearly = release_periods([f"2025-{m:02d}" for m in range(1, 13)] + [f"2026-{m:02d}" for m in range(1, 13)], [first, monthly])
     assert list(yearly) == ["12m-2025-12", "12m-2026-12"]
     assert all(not set(a) & set(b) for a in yearly.values() for b in yearly.values() if a != b)
+
+
+def test_a_monthly_release_says_which_twelve_months_it_compares(groups, federations, sector, gate):
+    send(groups, sector, range(4))
+    publish(MONTHS[:3], federations, "2025-03")
+    second = frozen.opened(publish(MONTHS, federations, "2025-04"))
+    assert second.months[-1] == "2025-04"
+    assert second.until == "2025-03"
+    assert {key[2] for key in second.cells} == {"12m-2025-03", *MONTHS}

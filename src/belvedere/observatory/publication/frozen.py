@@ -44,6 +44,11 @@ class Frozen:
         found = {key[2] for key in self.cells if key[2].startswith("12m-")}
         return tuple(sorted(found))
 
+    @property
+    def until(self) -> str:
+        """Last month of the latest twelve-month period: the release may hold later months."""
+        return self.years[-1].removeprefix("12m-")
+
     def cell(self, **codes: str) -> Cell | str | None:
         """Measures of a cell, `MASKED`, or None when the release does not declare it."""
         defaults = {"territory": "FR"}

@@ -50,7 +50,7 @@ def market_page(request: HttpRequest) -> HttpResponse:
     modes = [(label, *_patients_and_amount(release, period=last_year, mode=code, **codes)) for code, label in MODES.items()]
     return render(request, "federation/market.html", {
         "release": release,
-        "last": release.months[-1],
+        "last": release.until,
         "zones": [(FRANCE, "France entière"), *sorted(((code, names()[code]) for code in regions), key=lambda pair: market.sort_key(pair[1]))],
         "products": [("*", "Toutes familles"), *families().items()],
         "territory": territory, "product": product,

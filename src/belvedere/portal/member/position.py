@@ -72,7 +72,7 @@ def present(own: OwnFigures, release: Frozen | None) -> Position:
     # Two years are compared only when both are whole: a newly plugged member must not look like a boom.
     before = before if len(own.months) >= 24 else None
     totals = market.totals(release) if release else {}
-    at = release.months[-1] if release else last  # the market is compared over the release's own twelve months
+    at = release.until if release else last  # the market is compared over the release's own twelve months
 
     def against(name: str) -> str:
         found = totals.get(f"{name}_growth")
@@ -148,7 +148,7 @@ def _trend(own: OwnFigures, release: Frozen | None) -> tuple[str, str, tuple[tup
 def _families(own: OwnFigures, release: Frozen | None, last: str) -> tuple[Line, ...]:
     growths = {row.code: row.growth for row in market.by_family(release)} if release else {}
     whole = len(own.months) >= 24
-    at = release.months[-1] if release else last
+    at = release.until if release else last
     lines = []
     for code, label in families().items():
         now = own.by_family_year.get((last, 0, code))
@@ -164,7 +164,7 @@ def _families(own: OwnFigures, release: Frozen | None, last: str) -> tuple[Line,
 
 def _departments(own: OwnFigures, release: Frozen | None, last: str) -> tuple[tuple[Line, ...], maps.Choropleth]:
     lines, values, tell = [], {}, {}
-    at = release.months[-1] if release else last
+    at = release.until if release else last
     growths = {row.code: row.growth for row in market.by_department(release)} if release else {}
     for item in departments():
         now = own.by_department_year.get((last, 0, item.code))

@@ -18,7 +18,7 @@ from belvedere.portal.member import position as presenter
 
 def anchors(release: frozen.Frozen | None) -> tuple[str, ...]:
     """Last months of the periods that own figures are compared to."""
-    return (release.years[-1].removeprefix("12m-"),) if release else ()
+    return (release.until,) if release else ()
 
 
 @login_required

@@ -42,7 +42,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         return render(request, "public/closed.html")
     return render(request, "public/overview.html", {
         "release": release,
-        "last": release.months[-1],
+        "last": release.until,
         "totals": market.totals(release),
         "families": market.by_family(release),
         "regions": market.by_region(release),

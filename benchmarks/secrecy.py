@@ -225,19 +225,13 @@ def main() -> int:
     return 0
 
 
-def _deep_stack() -> None:
-    """The peer recurses deeply: with the usual 8 MB it ends in a segmentation fault at 10k cells."""
-    hard = resource.getrlimit(resource.RLIMIT_STACK)[1]
-    resource.setrlimit(resource.RLIMIT_STACK, (hard, hard))
-
-
 def _apart(who: str, size: str) -> dict[str, object]:
     """A measure in a process of its own, so that memory is its own."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(["src", os.environ.get("PYTHONPATH", "")])}
     try:
         done = subprocess.run(
             [sys.executable, __file__, "--one", who, size], capture_output=True, text=True, env=environment, check=False,
-            timeout=PEER_SECONDS if who == "peer" else None, preexec_fn=_deep_stack,
+            timeout=PEER_SECONDS if who == "peer" else None,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         return {"failed": f"plus de {PEER_SECONDS} s"}

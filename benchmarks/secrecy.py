@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -96,7 +97,9 @@ def cube(size: str):
 def ours(size: str) -> dict[str, object]:
     """One size, in this process: the full chain, then each audit alone, then (up to 10k) the certificates."""
     from belvedere.engine.secrecy import attackers, audit, certificate, rules
-    from belvedere.engine.secrecy.protect import Table, interval_questions, protect, readers
+    from belvedere.engine.secrecy.protect import protect
+    from belvedere.engine.secrecy.replay import interval_questions
+    from belvedere.engine.secrecy.table import Table, readers
 
     warm, contributions, _ = cube("1k")
     value = np.bincount(contributions.cell, weights=contributions.amount, minlength=len(warm))
@@ -144,7 +147,7 @@ def peer(size: str) -> dict[str, object]:
 
     from belvedere.engine.secrecy import attackers, audit, rules
     from belvedere.engine.secrecy.derived import Sums
-    from belvedere.engine.secrecy.protect import Table, readers
+    from belvedere.engine.secrecy.table import Table, readers
 
     lattice, given, rows = cube(size)
     with tempfile.TemporaryDirectory() as folder:
@@ -212,20 +215,20 @@ def main() -> int:
     for size in SIZES:
         if size == "146k" and not options.long:
             continue
-        found[size] = {"belvedere": _apart("ours", size)}
+        measured: dict[str, object] = {"belvedere": (mine := _apart("ours", size))}
         if size in PEER_SIZES:
-            found[size]["pytauargus"] = _apart("peer", size)  # type: ignore[index]
-            mine, theirs = found[size]["belvedere"], found[size]["pytauargus"]  # type: ignore[index]
-            if "cpu_s" in theirs:
-                found[size]["ratio_cpu"] = round(theirs["cpu_s"] / mine["cpu_s"], 1)  # type: ignore[index]
+            measured["pytauargus"] = theirs = _apart("peer", size)
+            if "cpu_s" in theirs and "cpu_s" in mine:
+                measured["ratio_cpu"] = round(float(theirs["cpu_s"]) / float(mine["cpu_s"]), 1)
+        found[size] = measured
         if not options.json:
-            print(size, json.dumps(found[size], ensure_ascii=False), flush=True)
+            print(size, json.dumps(measured, ensure_ascii=False), flush=True)
     if options.json:
         print(json.dumps(found, ensure_ascii=False))
     return 0
 
 
-def _apart(who: str, size: str) -> dict[str, object]:
+def _apart(who: str, size: str) -> dict[str, Any]:
     """A measure in a process of its own, so that memory is its own."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(["src", os.environ.get("PYTHONPATH", "")])}
     try:

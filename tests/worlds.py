@@ -1,6 +1,8 @@
 """Small random lattices with a known truth, and slow exact algebra to judge the engine by."""
 
+from collections.abc import Mapping
 from fractions import Fraction
+from itertools import product
 
 import numpy as np
 
@@ -54,6 +56,21 @@ def fill(lattice: Lattice, rng: np.random.Generator, holdings: int, density: flo
             holding.append(int(who))
             amount.append(float(total[who] * price[who]))
     return Contributions(np.array(cell, np.int64), np.array(holding, np.int64), np.array(amount), patients)
+
+
+def from_leaves(lattice: Lattice, leaves: Mapping[tuple[str, ...], Mapping[int, float]], patients: int = 50) -> Contributions:
+    """Amounts by holding at the finest cells, added up to every cell the long way; as many persons everywhere."""
+    cell, holding, amount = [], [], []
+    for rank, key in enumerate(lattice.keys):
+        total: dict[int, float] = {}
+        for leaf in product(*(below(d, code) for d, code in zip(lattice.dimensions, key, strict=True))):
+            for who, what in leaves.get(leaf, {}).items():
+                total[who] = total.get(who, 0.0) + what
+        for who, what in sorted(total.items()):
+            cell.append(rank)
+            holding.append(who)
+            amount.append(float(what))
+    return Contributions(np.array(cell), np.array(holding), np.array(amount), np.full(len(lattice), patients))
 
 
 def rank_of(rows: list[list[int]]) -> int:

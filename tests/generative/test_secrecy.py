@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from belvedere.engine.secrecy import audit, rules, suppression
 from belvedere.engine.secrecy.derived import Sums
 from belvedere.engine.secrecy.field import draw_prime
-from belvedere.engine.secrecy.protect import Table, protect
+from belvedere.engine.secrecy.protect import protect
 from belvedere.engine.secrecy.rules import Parameters
+from belvedere.engine.secrecy.table import Table
 from tests.worlds import determined_slowly, fill, small_lattice
 
 LONG = bool(os.environ.get("BELVEDERE_LONG"))

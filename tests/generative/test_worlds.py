@@ -8,8 +8,9 @@ import pytest
 
 from belvedere.engine.secrecy.epochs import Increment, Series
 from belvedere.engine.secrecy.lattice import Lattice
-from belvedere.engine.secrecy.protect import Table, protect
+from belvedere.engine.secrecy.protect import protect
 from belvedere.engine.secrecy.rules import Contributions, Parameters
+from belvedere.engine.secrecy.table import Table
 from tests.oracle import breaks, reader
 from tests.worlds import below, small_lattice
 

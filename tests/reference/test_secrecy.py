@@ -14,8 +14,9 @@ from belvedere.engine.secrecy import attackers, audit, rules, suppression
 from belvedere.engine.secrecy.derived import Sums
 from belvedere.engine.secrecy.field import draw_prime
 from belvedere.engine.secrecy.lattice import Cube, Dimension, Hierarchy, Lattice, build
-from belvedere.engine.secrecy.protect import Table, protect, readers
+from belvedere.engine.secrecy.protect import protect
 from belvedere.engine.secrecy.rules import Affiliations, Contributions, Parameters
+from belvedere.engine.secrecy.table import Table, readers
 
 PERSONS_SPLIT = np.ones(3, dtype=bool)
 

@@ -21,11 +21,12 @@ from belvedere.engine.secrecy.derived import Sums
 from belvedere.engine.secrecy.epochs import Increment, Series
 from belvedere.engine.secrecy.field import draw_prime
 from belvedere.engine.secrecy.lattice import Cube, Dimension, Hierarchy, Lattice, build
-from belvedere.engine.secrecy.protect import Table, protect, readers
+from belvedere.engine.secrecy.protect import protect
 from belvedere.engine.secrecy.rules import Contributions, Parameters
+from belvedere.engine.secrecy.table import Table, readers
 from tests.generative.test_worlds import assert_union_tells_nothing, caught, draw, sensitive_cells
 from tests.oracle import reader
-from tests.worlds import below
+from tests.worlds import from_leaves
 
 RULE, LOOSE = Parameters(), Parameters(patients=0, holdings=0, dominance_share=1.0, p_percent=0.0)
 SUITE: dict[str, Callable[[bool], bool]] = {}
@@ -46,22 +47,8 @@ def lattice_of(*dimensions: Dimension) -> Lattice:
     return build(named, [Cube("all", {d.name: ["x"] for d in named})])
 
 
-def given(lattice: Lattice, leaves: dict[tuple[str, ...], dict[int, float]], patients: int = 50) -> Contributions:
-    cell, holding, amount = [], [], []
-    for rank, key in enumerate(lattice.keys):
-        total: dict[int, float] = {}
-        for leaf in product(*(below(d, code) for d, code in zip(lattice.dimensions, key, strict=True))):
-            for who, what in leaves.get(leaf, {}).items():
-                total[who] = total.get(who, 0.0) + what
-        for who, what in sorted(total.items()):
-            cell.append(rank)
-            holding.append(who)
-            amount.append(what)
-    return Contributions(np.array(cell), np.array(holding), np.array(amount, float), np.full(len(lattice), patients))
-
-
 def table(lattice: Lattice, leaves: dict[tuple[str, ...], dict[int, float]], patients: int = 50) -> Table:
-    all_ = given(lattice, leaves, patients)
+    all_ = from_leaves(lattice, leaves, patients)
     value = np.bincount(all_.cell, weights=all_.amount, minlength=len(lattice))
     return Table.of(lattice, all_, value=value, partition=np.ones(len(lattice.dimensions), dtype=bool))
 
@@ -96,7 +83,7 @@ def a3_federation_subtracts_its_members(controlled):
         world = draw(seed)
         done = protect(world.table(world.persons), rule, seed=1, certified=False)
         who = readers(world.table(world.persons), done.primary, federations=True)
-        only = attackers.Insiders(who.owners[1:], who.names[1:], who.voids[1:])
+        only = who.without_holdings()
         learned += len(list(attackers.disclosed(audit.System.of(world.lattice), done.mask, done.primary, only, seed=2)))
     return learned > 0
 
@@ -334,7 +321,7 @@ def a27_a_newly_hidden_cell_tells_a_departure(controlled):
     start = Increment(this.given.cell, this.given.holding, this.given.amount, this.given.patients)
     series = Series(RULE).receive(start).publish(this, seed=1)
     shown = series.shown.copy()
-    gone = given(this.lattice, {("C", "z"): {5: 40.0}})
+    gone = from_leaves(this.lattice, {("C", "z"): {5: 40.0}})
     later = series.receive(Increment(gone.cell, gone.holding, -gone.amount, gone.patients)).publish(this, seed=1)
     return not np.array_equal(shown, later.shown, equal_nan=True)
 

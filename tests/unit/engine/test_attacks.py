@@ -1,28 +1,17 @@
 """Attacks that once worked on a mask the audit called clean, each with its smallest world."""
 
-from itertools import product
-
 import numpy as np
 
 from belvedere.engine.secrecy.lattice import Cube, Dimension, Lattice, build
-from belvedere.engine.secrecy.protect import Protection, Table, protect
-from belvedere.engine.secrecy.rules import Contributions, Parameters
-from tests.worlds import below
+from belvedere.engine.secrecy.protect import Protection, protect
+from belvedere.engine.secrecy.rules import Parameters
+from belvedere.engine.secrecy.table import Table
+from tests.worlds import from_leaves
 
 
 def protected(lattice: Lattice, leaves: dict[tuple[str, ...], dict[int, int]]) -> tuple[Protection, np.ndarray]:
     """The protection of a lattice whose finest cells hold these amounts by holding, and every cell's amount."""
-    cell, holding, amount = [], [], []
-    for rank, key in enumerate(lattice.keys):
-        total: dict[int, int] = {}
-        for leaf in product(*(below(d, code) for d, code in zip(lattice.dimensions, key, strict=True))):
-            for who, what in leaves.get(leaf, {}).items():
-                total[who] = total.get(who, 0) + what
-        for who, what in total.items():
-            cell.append(rank)
-            holding.append(who)
-            amount.append(float(what))
-    given = Contributions(np.array(cell), np.array(holding), np.array(amount), np.full(len(lattice), 50))
+    given = from_leaves(lattice, leaves)
     value = np.bincount(given.cell, weights=given.amount, minlength=len(lattice))
     partition = np.ones(len(lattice.dimensions), dtype=bool)
     return protect(Table.of(lattice, given, value=value, partition=partition), Parameters(), seed=1), value

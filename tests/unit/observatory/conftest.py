@@ -2,9 +2,9 @@
 
 import pytest
 
-from belvedere.observatory.members.actions import enrol_group
 from belvedere.observatory.members.models import Federation
 from tests.flows import sector
+from tests.members import enrolled
 
 
 @pytest.fixture
@@ -15,9 +15,4 @@ def federations(db):
 @pytest.fixture
 def groups(federations, data_folder):
     """The sector's groups and their members."""
-    made = []
-    for number in sorted({p.group for p in sector().providers}):
-        own = [p for p in sector().providers if p.group == number]
-        members = [{"name": p.name, "siren": p.siren, "finess": p.finess, "department": p.home, "norm": p.norm} for p in own]
-        made.append(enrol_group(name=own[0].group_name, federation=federations[0], members=members, by="test"))
-    return made
+    return enrolled(sector(), federations[:1])

@@ -5,10 +5,9 @@ import pytest
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
 
-from belvedere.engine.b2.envelope import seal
 from belvedere.observatory.accounts.models import Role, User
 from belvedere.observatory.accounts.permissions import ALLOWED, Action, can, check
-from belvedere.observatory.collect import keyring, reception, vault, worker
+from belvedere.observatory.collect import vault
 from belvedere.observatory.collect.models import DataFile
 from belvedere.observatory.journal.actions import broken_at, record
 from belvedere.observatory.journal.models import Entry
@@ -18,16 +17,12 @@ from belvedere.observatory.members.own import OwnFacts
 from belvedere.observatory.objections.models import Objection
 from belvedere.observatory.publication import actions, audit, frozen
 from belvedere.observatory.publication.models import RELEASE_TRANSITIONS, Release, ReleaseState
-from tests.flows import a_file, sector
+from tests.flows import sector
+from tests.members import send
 
 
 def send_everything(groups):
-    for provider in sector().providers:
-        group = next(g for g in groups if g.members.filter(finess=provider.finess).exists())
-        for month in range(3):
-            if clear := a_file(provider.rank, month):
-                reception.receive(group=group, sealed=seal(clear, keyring.certificate()), channel="api", file_name="f")
-    worker.drain()
+    send(groups, sector(), range(3))
 
 
 def test_every_role_has_a_row_and_nobody_may_do_all():

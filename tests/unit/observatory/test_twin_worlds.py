@@ -14,16 +14,16 @@ import pytest
 from django.middleware import csrf
 from django.test import Client
 
-from belvedere.engine.b2.envelope import seal
 from belvedere.engine.nomenclature.products import products
 from belvedere.engine.nomenclature.territories import departments, region_of
-from belvedere.engine.sector.billing import make_sector, month_file, month_lines
+from belvedere.engine.sector.billing import make_sector, month_lines
 from belvedere.observatory.accounts.models import Role, User
-from belvedere.observatory.collect import keyring, reception, worker
-from belvedere.observatory.members.actions import enrol_group
+from belvedere.observatory.collect import keyring
+from belvedere.observatory.collect.models import Flow
 from belvedere.observatory.members.models import Federation
 from belvedere.observatory.publication import actions, frozen
 from belvedere.observatory.publication.models import Approval, Release
+from tests.members import enrolled, send
 
 FIRST, MONTHS = dt.date(2025, 1, 1), ["2025-01", "2025-02", "2025-03"]
 MIDNIGHT = dt.datetime(2025, 5, 1, tzinfo=dt.UTC)
@@ -36,26 +36,19 @@ def first_world():
 def run(sector, tmp_path, monkeypatch) -> tuple[Release, list]:
     """The whole way of a world, from its flows to its publication."""
     monkeypatch.setenv("BELVEDERE_DATA", str(tmp_path))
-    keyring.create_keys()
     monkeypatch.setenv("BELVEDERE_GATE_GROUPS", "3")
     monkeypatch.setenv("BELVEDERE_GATE_LINES", "100")
     federations = [Federation.objects.create(name=name) for name in ("FédéPSAD", "UNPDM", "UPSADI")]
-    groups = []
-    for number in sorted({p.group for p in sector.providers}):
-        own = [p for p in sector.providers if p.group == number]
-        members = [{"name": p.name, "siren": p.siren, "finess": p.finess, "department": p.home, "norm": p.norm} for p in own]
-        groups.append(enrol_group(name=own[0].group_name, federation=federations[number % 3], members=members, by="test"))
-    for provider in sector.providers:
-        for month in range(3):
-            if clear := month_file(sector, provider.rank, month):
-                reception.receive(group=groups[provider.group], sealed=seal(clear, keyring.certificate()), channel="api", file_name="f")
-    worker.drain()
+    keyring.create_keys()
+    groups = enrolled(sector, federations)
+    send(groups, sector, range(3))
     release = actions.compute_release(label="2025-03", months=MONTHS, by="test", seed=1)
     assert release.leaks == []
     for federation in federations:
         release = actions.approve(release=release, federation=federation, by=None)
     Release.objects.update(created_at=MIDNIGHT, published_at=MIDNIGHT)
     Approval.objects.update(at=MIDNIGHT)
+    Flow.objects.update(received_at=MIDNIGHT, settled_at=MIDNIGHT)  # a member reads when its own last flow was settled
     return Release.objects.get(), groups
 
 

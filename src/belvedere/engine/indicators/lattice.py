@@ -87,12 +87,12 @@ def release_periods(months: Sequence[str], earlier: Iterable[Mapping[str, Sequen
     """Twelve-month periods of a release over these months, given those (code -> months) of earlier releases.
 
     Twelve-month periods never overlap: the first release sets where they end, and a new one is told once its
-    twelve months are there. The difference of two rolling totals would give months that nobody declared and
+    twelve months are there; an earlier one stays, whole, as long as it shares a month. The difference of two rolling totals would give months that nobody declared and
     nobody protected (attack A11)."""
     before = {window: found for others in earlier for window, found in others.items()}
     if not before:
         return windows(months)
-    periods = {window: tuple(found) for window, found in sorted(before.items()) if set(found) <= set(months)}
+    periods = {window: tuple(found) for window, found in sorted(before.items()) if set(found) & set(months)}
     after = [month for month in sorted(months) if month > max(max(found) for found in before.values())]
     for start in range(0, len(after) - 11, 12):
         periods[f"12m-{after[start + 11]}"] = tuple(after[start : start + 12])

@@ -36,17 +36,18 @@ class Insiders:
         ignored[self.voids[partition][number]] = False
         return ignored
 
+    def without_holdings(self) -> "Insiders":
+        """The insiders of the partitions after the first, which is the holdings themselves."""
+        return Insiders(self.owners[1:], self.names[1:], self.voids[1:])
+
     def learned(self, partition: int, number: int) -> np.ndarray:
         """Cells that this insider knows by itself (bool, cells)."""
         return ~self.ignores(np.ones(self.owners.shape[1], dtype=bool), partition, number)
 
 
-def insiders(
-    given: Contributions, lattice: Lattice, partitions: Mapping[str, tuple[np.ndarray, np.ndarray]], hidden: np.ndarray, unseen: np.ndarray
-) -> Insiders:
+def insiders(given: Contributions, lattice: Lattice, partitions: Mapping[str, tuple[np.ndarray, np.ndarray]], hidden: np.ndarray) -> Insiders:
     """Insiders from partitions of the contributions: label -> (cell, insider) of each contribution (insider -1: none).
-    `hidden` empty cells (bool, cells) are not told to be empty; the other empty ones are. Nobody is supposed to
-    know an `unseen` cell (bool, cells) by itself.
+    `hidden` empty cells (bool, cells) are not told to be empty; the other empty ones are.
 
     The usual ones are the holdings themselves and the federations. Sources: secrecy brief §1 (A1, A2)."""
     cells = len(lattice)
@@ -56,12 +57,12 @@ def insiders(
         low, high = np.full(cells, np.iinfo(np.int64).max), np.full(cells, -2, dtype=np.int64)
         np.minimum.at(low, cell, who)
         np.maximum.at(high, cell, who)
-        owners[rank] = np.where((low == high) & ~unseen, high, -1)
+        owners[rank] = np.where(low == high, high, -1)
         names.append(tuple(f"{label} {number}" for number in range(int(who.max(initial=-1)) + 1)))
     empty = given.counted() == 0
     voids = []
     for owner, labels in zip(owners, names, strict=True):
-        voids.append(tuple(_voids(lattice, owner == number, empty & hidden & ~unseen, empty & ~hidden) for number in range(len(labels))))
+        voids.append(tuple(_voids(lattice, owner == number, empty & hidden, empty & ~hidden) for number in range(len(labels))))
     return Insiders(owners, tuple(names), tuple(voids))
 
 

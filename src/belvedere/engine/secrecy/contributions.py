@@ -14,9 +14,9 @@ from scipy import sparse
 from belvedere.engine.secrecy import rules
 from belvedere.engine.secrecy.errors import SecrecyError
 from belvedere.engine.secrecy.lattice import Dimension, Lattice
-from belvedere.engine.secrecy.protect import Table
 from belvedere.engine.secrecy.rules import Affiliations, Contributions
 from belvedere.engine.secrecy.specification import Specification
+from belvedere.engine.secrecy.table import Table
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def fill(specification: Specification, rows: pa.Table) -> Filled:
     value = np.asarray(reach @ np.bincount(leaf, weights=lead, minlength=len(keys))).ravel()
     partition = np.array([d.name in specification.splits for d in specification.dimensions])
     nothing = np.zeros(len(lattice), dtype=bool)
-    table = Table(lattice, given, value, partition, affiliated, told, nothing, nothing)
+    table = Table(lattice, given, value, partition, affiliated, told, nothing)
     sensitive = rules.primary(lattice, given, specification.parameters, affiliated)
     for key in specification.forced:
         if sensitive[lattice.index[key]]:

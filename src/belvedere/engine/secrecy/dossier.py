@@ -14,16 +14,17 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
-from belvedere.engine.secrecy import audit, certificate, rules
+from belvedere.engine.secrecy import audit, rules
+from belvedere.engine.secrecy import replay as audits
 from belvedere.engine.secrecy.certificate import Certificate
 from belvedere.engine.secrecy.contributions import Filled, fill, read_rows
-from belvedere.engine.secrecy.derived import Sums
 from belvedere.engine.secrecy.errors import SecrecyError
 from belvedere.engine.secrecy.lattice import Lattice
-from belvedere.engine.secrecy.protect import Protection, Table, audit_mask, interval_questions, readers, without_implied_zeros
+from belvedere.engine.secrecy.protect import Protection
 from belvedere.engine.secrecy.rules import Affiliations, Contributions
 from belvedere.engine.secrecy.specification import Specification, parse
 from belvedere.engine.secrecy.specification import read as read_specification
+from belvedere.engine.secrecy.table import Table, without_implied_zeros
 
 PUBLISHED, PRIMARY, SECONDARY = "published", "primary", "secondary"
 MASKED = "masked"  # one neutral symbol: any masked cell may be a sensitive one
@@ -36,8 +37,7 @@ def statuses(protection: Protection) -> np.ndarray:
 
 
 def write(folder: Path, specification: Specification, filled: Filled, protection: Protection, report: dict[str, object], words: str) -> None:
-    """Write a new folder; FileExistsError when it already holds something. Nothing is written for a table that leaks
-    unless the caller decides so: the caller checks `protection.leaks`."""
+    """Write a new folder; FileExistsError when it already holds something. The caller has seen that nothing leaks."""
     if folder.exists() and any(folder.iterdir()):
         raise FileExistsError(17, "le dossier n’est pas vide", str(folder))
     sealed = folder / "dossier"
@@ -53,7 +53,7 @@ def write(folder: Path, specification: Specification, filled: Filled, protection
     federation = pa.array([federations[number] for number in parts.federation], pa.string())
     contributions = {"cell": parts.cell, "holding": np.array(filled.holdings)[parts.holding], "federation": federation, "amount": parts.amount}
     pq.write_table(pa.table(contributions), sealed / "contributions.parquet")
-    np.savez_compressed(sealed / "certificat.npz", **protection.certificate.arrays())  # type: ignore[arg-type]
+    protection.certificate.save(sealed / "certificat.npz")
     (sealed / "specification.yaml").write_text(specification.source, encoding="utf-8")
     for name in SEALED:
         os.chmod(sealed / name, 0o600)
@@ -82,27 +82,16 @@ def replay(folder: Path) -> list[str]:
     mask, _, patients = read_statuses(specification, lattice, cells)
     table = _table(specification, lattice, pq.read_table(folder / "dossier" / "contributions.parquet"), patients)
     primary = rules.primary(lattice, table.given, specification.parameters, table.affiliated) & ~table.told
-    return found + leaks(table, mask, without_implied_zeros(table, primary, seed=2), specification, Certificate.read(arrays))
-
-
-def leaks(table: Table, mask: np.ndarray, sensitive: np.ndarray, specification: Specification, proof: Certificate | None) -> list[str]:
-    """All that leaks in a mask: to the public, to each insider, by derived sums, by intervals when a proof is given."""
-    who = readers(table, sensitive, federations=specification.parameters.federations_attack)
-    sums = Sums(table.lattice, table.given, specification.parameters, table.partition)
-    found = audit_mask(table, mask, sensitive, specification.parameters, seed=specification.seed + 1, who=who, sums=sums)
-    if proof is not None:
-        for asked, _, system in interval_questions(table, mask, sensitive, specification.parameters, who):
-            wrong = certificate.unmet(proof.of(asked.reader, "amount"), system, asked)
-            reader = asked.reader or "le public"
-            found += [f"intervalle sans preuve pour {reader} : {table.lattice.name(int(cell))}" for cell in wrong]
-    return found
+    sensitive = without_implied_zeros(table, primary, seed=2)
+    seed, proof = specification.seed + 1, Certificate.read(arrays)
+    return found + audits.replay(table, mask, sensitive, specification.parameters, seed=seed, proof=proof)
 
 
 def read_statuses(
     specification: Specification, lattice: Lattice, cells: pa.Table, column: str = "status"
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(mask, primary, patients) of every cell from a table of cells with a status; a cell that is not listed counts
-    as published when `patients` is absent, else as empty. SecrecyError S104, S105, S106, S114."""
+    as published. SecrecyError S104, S105, S106, S114."""
     for name in (*[d.name for d in specification.dimensions], column):
         if name not in cells.column_names:
             raise SecrecyError("S105", "table", code=name)
@@ -137,7 +126,7 @@ def _table(specification: Specification, lattice: Lattice, rows: pa.Table, patie
     told = np.zeros(len(lattice), dtype=bool)
     told[[lattice.index[key] for key in (*specification.forced, *specification.external)]] = True
     nothing = np.zeros(len(lattice), dtype=bool)
-    return Table(lattice, given, value, partition, affiliated, told, nothing, nothing)
+    return Table(lattice, given, value, partition, affiliated, told, nothing)
 
 
 def elsewhere(cells: Path, spec: Path, column: str, contributions: Path | None) -> list[str]:
@@ -150,4 +139,4 @@ def elsewhere(cells: Path, spec: Path, column: str, contributions: Path | None) 
         found = audit.determined(audit.System.of(lattice), mask, seed=specification.seed) & primary
         return [f"déduite par différence : {lattice.name(int(cell))}" for cell in np.flatnonzero(found)]
     table = fill(specification, read_rows(contributions)).table
-    return leaks(table, mask, primary, specification, None)
+    return audits.replay(table, mask, primary, specification.parameters, seed=specification.seed + 1, proof=None)

@@ -10,13 +10,14 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from belvedere.engine.secrecy.protect import Protection, Table, protect
+from belvedere.engine.secrecy.protect import Protection, protect
 from belvedere.engine.secrecy.rules import Contributions, Parameters
+from belvedere.engine.secrecy.table import Table
 
 
 @dataclass(frozen=True)
 class Increment:
-    """What came in since the last epoch: `net` (signed) and `gross` amounts of each (cell, holding), and persons."""
+    """What came in since the last epoch: `net` amount (signed) of each (cell, holding), and persons."""
 
     cell: np.ndarray
     holding: np.ndarray

@@ -5,24 +5,24 @@ input and seed, same mask. The order of steps is that of the secrecy brief, §4.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from belvedere.engine.secrecy import attackers, audit, certificate, intervals, rules
-from belvedere.engine.secrecy.attackers import Insiders
 from belvedere.engine.secrecy.certificate import Certificate
 from belvedere.engine.secrecy.derived import Sums
 from belvedere.engine.secrecy.errors import SecrecyError
 from belvedere.engine.secrecy.field import draw_prime
 from belvedere.engine.secrecy.intervals import Demand, System
-from belvedere.engine.secrecy.lattice import Lattice
 from belvedere.engine.secrecy.repair import Repairer, Unprotectable
+from belvedere.engine.secrecy.replay import audit_mask, interval_questions
 from belvedere.engine.secrecy.republish import republish
-from belvedere.engine.secrecy.rules import Affiliations, Contributions, Parameters
+from belvedere.engine.secrecy.rules import Parameters
 from belvedere.engine.secrecy.suppression import Columns, columns, secondary
+from belvedere.engine.secrecy.table import Table, readers, room_of, without_implied_zeros
 
 MAX_ROUNDS = 40
 FEW_EXTRA = 0.01
@@ -30,31 +30,6 @@ WORKERS = 2
 FEW, COMPANY = 250, 12  # insiders with few demands are asked twelve at a time
 SMALL = 2_500  # cells up to which several ways of protecting are compared
 Progress = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Table:
-    """What is to be protected. `value` (cells) orders what is worth publishing; `partition` (dimensions) says
-    which dimensions split persons; `affiliated` says which federation holds what. `told` cells are known to every reader
-    beforehand (earlier releases, external totals); `never` cells are declared but not published by this release: they
-    link releases, are kept from the public, and no insider is supposed to know them. `settled` cells were published
-    by a release whose derived sums were closed then."""
-
-    lattice: Lattice
-    given: Contributions
-    value: np.ndarray
-    partition: np.ndarray
-    affiliated: Affiliations
-    told: np.ndarray
-    never: np.ndarray
-    settled: np.ndarray
-
-    @classmethod
-    def of(cls, lattice: Lattice, given: Contributions, *, value: np.ndarray, partition: np.ndarray, federation: np.ndarray | None = None) -> "Table":
-        """A table that nothing is known of beforehand."""
-        nothing = np.zeros(len(lattice), dtype=bool)
-        federation = np.full(given.holdings, -1, dtype=np.int64) if federation is None else federation
-        return cls(lattice, given, value, partition, Affiliations.of(given, federation), nothing, nothing, nothing)
 
 
 @dataclass(frozen=True)
@@ -68,15 +43,6 @@ class Protection:
     leaks: tuple[str, ...]
     certificate: Certificate
     figures: dict[str, float] = field(default_factory=dict)
-
-
-def readers(table: Table, primary: np.ndarray, *, federations: bool) -> Insiders:
-    """The insiders of a table: each holding, and with `federations` each federation. `primary` (bool, cells) says
-    which empty cells are not told to be empty."""
-    partitions = {"groupe": (table.given.cell, table.given.holding)}
-    if federations and table.affiliated.federations:
-        partitions["fédération"] = (table.affiliated.cell, table.affiliated.federation)
-    return attackers.insiders(table.given, table.lattice, partitions, primary, table.never)
 
 
 def protect(
@@ -112,13 +78,13 @@ class _Work:
         table = self.table
         if primary is None:
             primary = rules.primary(table.lattice, table.given, self.parameters, table.affiliated)
-        hidden = table.never if sticky is None else table.never | (sticky & ~table.told)
+        hidden = np.zeros(len(table.lattice), dtype=bool) if sticky is None else sticky & ~table.told
         primary = without_implied_zeros(table, primary & ~table.told, seed=self.seed)
         empty = table.given.counted() == 0
         self.who = readers(table, primary | (hidden & empty), federations=self.parameters.federations_attack)
         self.empty = empty & ~primary & ~hidden
         self.sensitive = sensitive = primary
-        self.never, self.kept = hidden & ~primary, hidden | primary
+        self.hushed, self.kept = hidden & ~primary, hidden | primary
         self._done("primary_s", "règles primaires")
         mask, turns = self._suppressed(sensitive)
         small = len(table.lattice) <= SMALL
@@ -134,7 +100,7 @@ class _Work:
             self._done("counts_s", "intervalles des effectifs")
         # What everybody can compute and nobody needs hidden may as well be read.
         mask = mask & ~(audit.determined(self.system, mask, seed=self.seed, runs=2) & ~self.kept)
-        leaks = tuple(audit_mask(table, mask, sensitive, self.parameters, seed=self.seed, who=self.who, sums=self.sums)) + tuple(unproven)
+        leaks = tuple(audit_mask(table, mask, sensitive, seed=self.seed, who=self.who, sums=self.sums)) + tuple(unproven)
         self._done("audit_s", "audits")
         self.figures |= {"cpu_s": round(time.process_time() - self.started, 3), "insiders": sum(len(names) for names in self.who.names)}
         return Protection(mask, primary, turns, leaks, proof, self.figures)
@@ -151,7 +117,7 @@ class _Work:
         for turn in range(1, MAX_ROUNDS + 1):
             mask, exposed = secondary(
                 self.columns, sensitive=hidden, known=self.empty | table.told, value=table.value,
-                prime=draw_prime(self.seed, turn), owners=self.who.owners, never=self.never,
+                prime=draw_prime(self.seed, turn), owners=self.who.owners, never=self.hushed,
             )  # fmt: skip
             if len(exposed):
                 raise SecrecyError("S110", table.lattice.name(int(exposed[0])))
@@ -179,9 +145,7 @@ class _Work:
         for turn in range(MAX_ROUNDS):
             nobody = np.zeros(len(mask), dtype=bool)
             leaks = [("le public", nobody, audit.determined(self.system, mask, seed=self.seed + turn, runs=1) & hidden)]
-            for label, partition, number, cells in attackers.disclosed(
-                self.system, mask, self.sensitive & ~table.never, self.who, seed=self.seed + turn
-            ):
+            for label, partition, number, cells in attackers.disclosed(self.system, mask, self.sensitive, self.who, seed=self.seed + turn):
                 leaks.append((label, self.who.learned(partition, number), np.isin(np.arange(len(mask)), cells)))
             for label, learned, cells in leaks:
                 self._repair(repairer, mask, label, learned, cells)
@@ -227,7 +191,7 @@ class _Work:
                 break
         self._done("amounts_s", "intervalles des montants")
         cells = sorted({int(rest.cell[k]) for rest, k, _ in failed})
-        asked = intervals.count_demands(self.table.given.patients, mask & self.sensitive & ~self.table.never, self.parameters.patients)
+        asked = intervals.count_demands(self.table.given.patients, mask & self.sensitive, self.parameters.patients)
         system = intervals.counts_system(self.table.lattice, mask, self.table.given.patients, self.table.partition)
         rest = certificate.search(proof, system, asked, "patients", seed=self.seed, singles=False, whole=False)
         self.figures |= {"counts_asked": len(asked), "counts_unproven": len(rest), "certificates": len(proof.reader)}
@@ -269,68 +233,5 @@ class _Work:
         self.say(f"{words} : {self.figures[name]:.2f} s")
 
 
-def without_implied_zeros(table: Table, primary: np.ndarray, *, seed: int) -> np.ndarray:
-    """Primary cells less the empty ones that the zeros which may be told give away together."""
-    empty, system = table.given.counted() == 0, audit.System.of(table.lattice)
-    while True:
-        implied = audit.determined(system, ~(empty & ~primary), seed=seed, runs=1) & empty & primary
-        if not implied.any():
-            return primary
-        primary = primary & ~implied
-
-
-def room_of(table: Table, reader: str, who: Insiders) -> np.ndarray:
-    """How far each cell may fall in the eyes of a reader (unit of the amounts): what others than itself bring."""
-    given = table.given
-    room = np.bincount(given.cell, weights=given.amount, minlength=len(table.lattice))
-    if reader:
-        mine = given.holding == who.names[0].index(reader)
-        room[given.cell[mine]] -= given.amount[mine]
-    return np.maximum(room, 0.0)
-
-
-def interval_questions(
-    table: Table, mask: np.ndarray, sensitive: np.ndarray, parameters: Parameters, who: Insiders, only: set[str] | None = None
-) -> Iterator[tuple[Demand, np.ndarray, System]]:
-    """(demands, cells the reader knows by itself, moves possible to it) of the public, then of each holding; of the
-    readers named in `only` when given."""
-    hidden, lattice = mask & sensitive & ~table.never, table.lattice
-    if only is None or certificate.PUBLIC in only:
-        room = room_of(table, certificate.PUBLIC, who)
-        asked = intervals.demands(table.given, hidden, parameters.p_percent, room)
-        yield asked, np.zeros(len(mask), dtype=bool), intervals.amounts_system(lattice, mask, room)
-    for asked, number in intervals.insider_demands(table.given, lattice, hidden, parameters.p_percent, who):
-        if only is not None and asked.reader not in only:
-            continue
-        ignored = who.ignores(mask, 0, number)
-        keep = ignored[asked.cell]
-        if keep.any():
-            asked = Demand(asked.reader, asked.cell[keep], asked.sign[keep], asked.level[keep])
-            yield asked, who.learned(0, number), intervals.amounts_system(lattice, ignored, room_of(table, asked.reader, who))
-
-
 def _nothing(_: np.ndarray) -> np.ndarray:
     return np.zeros(0, dtype=np.int64)
-
-
-def audit_mask(
-    table: Table,
-    mask: np.ndarray,
-    sensitive: np.ndarray,
-    parameters: Parameters,
-    *,
-    seed: int,
-    who: Insiders | None = None,
-    sums: Sums | None = None,
-) -> list[str]:
-    """Leaks of a mask to the public and to every insider, as sentences that name codes and never values."""
-    lattice, system = table.lattice, audit.System.of(table.lattice)
-    who = readers(table, sensitive, federations=parameters.federations_attack) if who is None else who
-    leaks = [f"primaire publiée : {lattice.name(int(cell))}" for cell in np.flatnonzero(sensitive & ~mask & ~table.told)]
-    found = audit.determined(system, mask, seed=seed)
-    leaks += [f"déduite par différence : {lattice.name(int(cell))}" for cell in np.flatnonzero(found & sensitive)]
-    for label, _, _, cells in attackers.disclosed(system, mask, sensitive & ~table.never, who, seed=seed, runs=2):
-        leaks += [f"déduite par {label} : {lattice.name(int(cell))}" for cell in cells if not found[cell]]
-    if sums is not None:
-        leaks += [f"somme déductible sous {lattice.name(int(cell))}" for cell in sums.violations(mask & ~found)]
-    return leaks

@@ -21,7 +21,7 @@ class Unprotectable(Exception):
 
 
 class Repairer:
-    """Min-cost circuits over one lattice. `codes` (cells x dimensions) serve to tell a neighbourhood."""
+    """Min-cost circuits over one lattice; `value` (cells) is what hiding costs, `known` cells move for nobody."""
 
     def __init__(self, lattice: Lattice, value: np.ndarray, known: np.ndarray) -> None:
         self.by_cell = relation_matrix(lattice).tocsc()
@@ -32,7 +32,7 @@ class Repairer:
     def circuit(self, cell: int, mask: np.ndarray, learned: np.ndarray) -> np.ndarray:
         """Cells (ranks) that must all be hidden so that `cell` moves; `learned` (bool, cells) cannot move."""
         for steps in (3, 5, None):
-            near = self._around(cell, mask, steps)
+            near = self._around(cell, steps)
             near = near[~(learned | self.known)[near]]
             found = self._solve(cell, near, mask)
             if found is not None:
@@ -42,17 +42,17 @@ class Repairer:
     def move(self, cell: int, by: float, mask: np.ndarray, learned: np.ndarray, room: np.ndarray) -> np.ndarray:
         """Cells that must all be hidden so that `cell` can move by `by` while none falls by more than its `room`."""
         for steps in (4, None):
-            near = self._around(cell, mask, steps)
+            near = self._around(cell, steps)
             near = near[~(learned | self.known)[near]]
             found = self._solve(cell, near, mask, by, room)
             if found is not None:
                 return found
         raise Unprotectable(cell)
 
-    def _around(self, cell: int, mask: np.ndarray, steps: int | None) -> np.ndarray:
+    def _around(self, cell: int, steps: int | None) -> np.ndarray:
         if steps is None:
-            return np.arange(len(mask))
-        reached = np.zeros(len(mask), dtype=bool)
+            return np.arange(len(self.known))
+        reached = np.zeros(len(self.known), dtype=bool)
         reached[cell] = True
         for _ in range(steps):
             relations = self.by_relation[:, np.flatnonzero(reached)]

@@ -5,9 +5,9 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from belvedere.engine.secrecy import attackers, audit
 from belvedere.engine.secrecy.contributions import Filled
-from belvedere.engine.secrecy.protect import Protection, readers
+from belvedere.engine.secrecy.protect import Protection
+from belvedere.engine.secrecy.replay import federations_learn
 from belvedere.engine.secrecy.specification import Specification
 
 
@@ -16,7 +16,8 @@ def figures(specification: Specification, filled: Filled, protection: Protection
     table = filled.table
     full = table.given.counted() > 0
     secondary = protection.mask & ~protection.primary
-    measured = federations_measured(filled, protection)
+    learnt = federations_learn(table, protection.mask, protection.primary, seed=5)
+    measured = {name: learnt.get(number, 0) for number, name in enumerate(filled.federations)}
     return {
         "title": specification.title, "cells": int(full.sum()), "grid": len(table.lattice), "relations": table.lattice.relations,
         "published": int((~protection.mask).sum()), "primaries": int((protection.primary & full).sum()), "secondaries": int(secondary.sum()),
@@ -28,18 +29,6 @@ def figures(specification: Specification, filled: Filled, protection: Protection
         "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, "seed": specification.seed,
         "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }  # fmt: skip
-
-
-def federations_measured(filled: Filled, protection: Protection) -> dict[str, int]:
-    """Sensitive cells that each federation would learn exactly if it held all its members' lines."""
-    who = readers(filled.table, protection.primary, federations=True)
-    if len(who.names) < 2:
-        return {}
-    system, found = audit.System.of(filled.table.lattice), dict.fromkeys(filled.federations, 0)
-    only = attackers.Insiders(who.owners[1:], who.names[1:], who.voids[1:])
-    for _, _, number, cells in attackers.disclosed(system, protection.mask, protection.primary, only, seed=5):
-        found[filled.federations[number]] = len(cells)
-    return found
 
 
 def words(report: Mapping[str, Any]) -> str:

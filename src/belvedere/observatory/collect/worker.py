@@ -48,7 +48,7 @@ def drain(stop: Callable[[], bool] = lambda: False) -> int:
             settled = settle(flow) if flow.tries <= queue.MAX_CLAIMS else settlement.give_up(flow)
             if settled is not None and not settled.handed_back:
                 receipts.hand_back(settled)
-        except Exception as error:
+        except Exception as error:  # whatever one flow does, the worker goes on and the flow says why it failed
             if isinstance(error, OperationalError) or (isinstance(error, OSError) and error.errno in NO_FAULT_OF_THE_FLOW):
                 queue.put_back(flow)
                 raise
@@ -105,7 +105,7 @@ def _tell(stop: Callable[[], bool]) -> None:
     while not stop():
         try:
             webhooks.deliver_due()
-        except Exception as error:
+        except Exception as error:  # a listener's fault must not stop the others: the next turn tries again
             logger.error("rappels suspendus : %s", type(error).__name__)
         close_old_connections()
         time.sleep(0.5)

@@ -2,12 +2,10 @@
 
 import datetime as dt
 
-import numpy as np
 from django.db import transaction
 from django.utils import timezone
 
-from belvedere.engine.secrecy import attackers, audit
-from belvedere.engine.secrecy.protect import readers
+from belvedere.engine.secrecy.replay import federations_learn
 from belvedere.observatory import environment
 from belvedere.observatory.accounts.models import User
 from belvedere.observatory.journal.actions import record
@@ -36,7 +34,7 @@ def compute_release(*, label: str, months: list[str], by: str, seed: int) -> Rel
             label=label, months=months, periods=draft.periods, created_at=timezone.now(), file_name=name, digest=digest, lines=counts["lines"],
             groups=counts["groups"], patients=counts["patients"], fresh_groups=counts["fresh_groups"], released_cells=int((~done.mask).sum()),
             masked_cells=int(done.mask.sum()), leaks=list(done.leaks), basis=[earlier.label for earlier in computing.published()],
-            sealed=seals, report=_report(draft.table, draft.sensitive, done),
+            sealed=seals, report=_report(draft),
         )  # fmt: skip
         record(
             by=by, action="publication.calculee", subject=f"publication:{label}", digest=digest, proof=seals["proof"], cells=len(draft.lattice),
@@ -45,20 +43,15 @@ def compute_release(*, label: str, months: list[str], by: str, seed: int) -> Rel
     return release
 
 
-def _report(table, sensitive: np.ndarray, done) -> dict[str, object]:
+def _report(draft: computing.Draft) -> dict[str, object]:
     """What was tried on a release and what it took, without a value."""
+    table, done = draft.table, draft.protection
     filled = table.given.counted() > 0
-    who = readers(table, sensitive, federations=True)
-    measured = {}
-    if len(who.names) > 1:
-        only = attackers.Insiders(who.owners[1:], who.names[1:], who.voids[1:])
-        system = audit.System.of(table.lattice)
-        measured = {label: len(cells) for label, _, _, cells in attackers.disclosed(system, done.mask, sensitive, only, seed=5)}
     return {
-        "federations_closed": computing.parameters().federations_attack, "cells": len(table.lattice), "relations": table.lattice.relations, "sensitive": int((sensitive & filled).sum()),
-        "secondary": int((done.mask & ~sensitive).sum()), "holdings": table.given.holdings,
-        "federations": table.affiliated.federations, "federation_leaks": sum(measured.values()), "figures": done.figures,
-        "certified": int(sum(len(set(done.certificate.of(reader, "amount").indices)) for reader in set(done.certificate.reader))),
+        "federations_closed": computing.parameters().federations_attack, "cells": len(table.lattice), "relations": table.lattice.relations,
+        "sensitive": int((draft.sensitive & filled).sum()), "secondary": int((done.mask & ~draft.sensitive).sum()),
+        "holdings": table.given.holdings, "federations": table.affiliated.federations, "figures": done.figures,
+        "federation_leaks": sum(federations_learn(table, done.mask, draft.sensitive, seed=5).values()),
     }  # fmt: skip
 
 

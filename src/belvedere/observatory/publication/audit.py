@@ -3,9 +3,7 @@
 import numpy as np
 
 from belvedere.engine.secrecy import audit as exact
-from belvedere.engine.secrecy import certificate
-from belvedere.engine.secrecy.derived import Sums
-from belvedere.engine.secrecy.protect import audit_mask, interval_questions, readers
+from belvedere.engine.secrecy import replay as audits
 from belvedere.observatory.publication import frozen, sealed
 from belvedere.observatory.publication.computing import lattice_of_release, parameters
 from belvedere.observatory.publication.models import Release
@@ -28,15 +26,9 @@ def replay_sealed(release: Release, *, unmasked: tuple[tuple[str, ...], ...] = (
     proof = sealed.proof(release, lattice)
     mask = proof.mask.copy()
     mask[[lattice.index[key] for key in unmasked]] = False
-    rule = parameters()
-    who = readers(proof.table, proof.sensitive, federations=rule.federations_attack)
-    sums = Sums(lattice, proof.table.given, rule, proof.table.partition, proof.table.settled)
-    found = audit_mask(proof.table, mask, proof.sensitive, rule, seed=seed, who=who, sums=sums)
-    for asked, _, system in interval_questions(proof.table, mask, proof.sensitive, rule, who):
-        wrong = certificate.unmet(proof.certificate.of(asked.reader, "amount"), system, asked)
-        found += [f"intervalle sans preuve pour {asked.reader or 'le public'} : {lattice.name(int(cell))}" for cell in wrong]
+    found = audits.replay(proof.table, mask, proof.sensitive, parameters(), seed=seed, proof=proof.certificate)
     file = frozen.opened(release).cells
-    for rank in np.flatnonzero(~proof.table.never & proof.mask):
+    for rank in np.flatnonzero(proof.mask):
         if file.get(lattice.keys[rank]) is not None:
             found.append(f"publiée bien que masquée dans la preuve : {lattice.name(int(rank))}")
     return found

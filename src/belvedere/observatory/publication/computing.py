@@ -9,8 +9,9 @@ from belvedere.engine.indicators.lattice import DIMENSIONS, PARTITION, lattice_o
 from belvedere.engine.secrecy import rules
 from belvedere.engine.secrecy.errors import SecrecyError
 from belvedere.engine.secrecy.lattice import Lattice
-from belvedere.engine.secrecy.protect import Protection, Table, protect, without_implied_zeros
+from belvedere.engine.secrecy.protect import Protection, protect
 from belvedere.engine.secrecy.rules import Affiliations, Parameters
+from belvedere.engine.secrecy.table import Table, without_implied_zeros
 from belvedere.engine.warehouse import engine
 from belvedere.observatory import environment
 from belvedere.observatory.collect.models import DataFile
@@ -99,7 +100,7 @@ def _table(lattice: Lattice, figures: cells.CellTable, told: np.ndarray) -> Tabl
     # What is worth publishing is told by powers of two: the mask then hangs less on the values that it hides.
     value = np.exp2(np.floor(np.log2(figures.measures["amount_billed"].clip(0) + 1.0)))
     value[given.counted() == 0] = 0.0
-    return Table(lattice, given, value, partition, Affiliations.of(given, federation), told, np.zeros(len(lattice), dtype=bool), told)
+    return Table(lattice, given, value, partition, Affiliations.of(given, federation), told, told)
 
 
 def _said_before(earlier: list[Release], lattice: Lattice) -> tuple[np.ndarray, np.ndarray]:

@@ -14,8 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from belvedere.engine.secrecy.certificate import Certificate
-from belvedere.engine.secrecy.protect import Protection, Table
+from belvedere.engine.secrecy.protect import Protection
 from belvedere.engine.secrecy.rules import Affiliations, Contributions
+from belvedere.engine.secrecy.table import Table
 from belvedere.observatory.collect.vault import write_durably
 from belvedere.observatory.environment import data_dir
 from belvedere.observatory.publication.models import Release
@@ -41,7 +42,7 @@ def write(table: Table, protection: Protection, sensitive: np.ndarray, ledger: p
     """Write the sealed files of a release; their names and hashes."""
     given, split = table.given, table.affiliated
     arrays = {
-        "mask": protection.mask, "sensitive": sensitive, "told": table.told, "never": table.never, "patients": given.patients,
+        "mask": protection.mask, "sensitive": sensitive, "told": table.told, "patients": given.patients,
         "cell": given.cell, "holding": given.holding, "amount": given.amount, "federation": split.federation, "value": table.value,
         "partition": table.partition,
     }  # fmt: skip
@@ -85,6 +86,6 @@ def proof(release: Release, lattice) -> Proof:
     held = np.load(_unseal(release.sealed.get("proof", ""), "npz"))
     given = Contributions(held["cell"], held["holding"], held["amount"], held["patients"])
     affiliated = Affiliations(held["cell"], held["holding"], held["federation"], held["amount"])
-    table = Table(lattice, given, held["value"], held["partition"], affiliated, held["told"], held["never"], held["told"])
+    table = Table(lattice, given, held["value"], held["partition"], affiliated, held["told"], held["told"])
     certificate = Certificate.read({name.removeprefix("certificate_"): held[name] for name in held.files if name.startswith("certificate_")})
     return Proof(held["mask"], held["sensitive"], table, certificate)

@@ -37,9 +37,8 @@ def attacks() -> list[dict[str, str]]:
     return list(csv.DictReader((files("belvedere.engine.secrecy") / "attacks.csv").read_text(encoding="utf-8").splitlines()))
 
 
-def cubes(release: Release) -> list[tuple[str, str]]:
+def cubes() -> list[tuple[str, str]]:
     """(name, crossing in words) of each declared cube."""
-    del release  # the same for all of this version
     return [
         (
             CUBES.get(cube.name, cube.name),

@@ -87,7 +87,7 @@ def secrecy(request: HttpRequest, label: str) -> HttpResponse:
     check(request.user, Action.APPROVE_RELEASE)
     release = get_object_or_404(Release, label=label)
     return render(request, "federation/secrecy.html", {
-        "release": release, "attacks": statement.attacks(), "cubes": statement.cubes(release), "before": release.basis,
+        "release": release, "attacks": statement.attacks(), "cubes": statement.cubes(), "before": release.basis,
         "federations_closed": release.report.get("federations_closed"), "mask_share": release.masked_cells / max(release.masked_cells + release.released_cells, 1),
     })  # fmt: skip
 

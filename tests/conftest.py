@@ -28,6 +28,26 @@ django.setup()
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
+def _flush_with_the_guards_lifted() -> None:
+    """Between tests that commit, the whole database is emptied: only then are the journal's triggers lifted."""
+    from django.db import connection
+    from django.test import TransactionTestCase
+
+    from belvedere.observatory.journal import guards
+
+    flush = TransactionTestCase._fixture_teardown
+
+    def teardown(self) -> None:
+        guards.lift(connection)
+        flush(self)
+        guards.install(connection)
+
+    TransactionTestCase._fixture_teardown = teardown
+
+
+_flush_with_the_guards_lifted()
+
+
 def pytest_sessionfinish() -> None:
     if _SERVER is not None:
         _SERVER.cleanup()
@@ -38,8 +58,10 @@ def data_folder(tmp_path, monkeypatch):
     """A fresh data folder with its keys."""
     monkeypatch.setenv("BELVEDERE_DATA", str(tmp_path))
     from belvedere.observatory.collect import keyring
+    from belvedere.observatory.journal import sealing
 
     keyring.create_keys()
+    sealing.create_key()
     return tmp_path
 
 

@@ -22,6 +22,7 @@ from standardwebhooks.webhooks import Webhook
 from tusclient.client import TusClient
 
 from belvedere.engine.b2.envelope import seal
+from belvedere.engine.evidence import archive, chain
 from belvedere.engine.sector.billing import month_file
 from tests.flows import assert_no_identity
 from tests.functional.test_journeys import rebuilt, shown
@@ -111,6 +112,11 @@ def test_receipts_are_signed_and_stand_in_the_journal(demo, certificate, fresh):
     broken = ".".join([head, base64.urlsafe_b64encode(json.dumps(forged).encode()).decode().rstrip("="), signature])
     with pytest.raises(jwt.InvalidSignatureError):
         jwt.decode(broken, key, algorithms=["EdDSA"])
+    proof = json.loads(call(demo, "GET", f"/api/v1/flows/{number}/proof")[1])
+    assert proof["entry"]["id"] == claims["journal"]["position"] and proof["entry"]["digest"] == claims["journal"]["digest"]
+    published = json.loads(call(demo, "GET", "/api/v1/journal/heads")[1])
+    assert archive.verify_proof(proof, chain.public_key(published["key"])).whole
+    assert call(demo, "GET", "/api/v1/flows/1/proof")[0] == 404, "the first flow of the demonstration is another group's"
 
 
 def test_client_credentials_give_an_access_token(demo, sender):

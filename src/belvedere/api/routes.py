@@ -1,6 +1,7 @@
 """The HTTP API: sealed flows in, receipts and released figures out."""
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -10,12 +11,15 @@ from belvedere import __version__
 from belvedere.api.auth import MarketSession, Sender, announced, caller, idempotency_key, issue_token
 from belvedere.api.schemas import Problem, Receipt, Refusal, WebhookIn, WebhookOut, problem, receipt_of
 from belvedere.api.uploads import router as uploads
+from belvedere.engine.evidence import chain
 from belvedere.engine.indicators.lattice import ALL, overlapping
 from belvedere.engine.indicators.query import ADDITIVE, MEASURES, Query, QueryError
 from belvedere.engine.nomenclature.territories import FRANCE
 from belvedere.engine.secrecy import answers
 from belvedere.observatory.collect import keyring, receipts, reception, webhooks
 from belvedere.observatory.collect.models import Flow
+from belvedere.observatory.journal import sealing
+from belvedere.observatory.journal.models import TreeHead
 from belvedere.observatory.publication import frozen
 
 api = NinjaAPI(title="Belvédère", version=__version__, description="Flux B2 chiffrés en entrée, accusés et chiffres publiés en sortie.")
@@ -101,6 +105,27 @@ def listing(request: HttpRequest, after: int = 0) -> list[Receipt]:
 def receipt(request: HttpRequest, number: int) -> Status:
     flow = _own(request).filter(pk=number).first()
     return Status(200, receipt_of(flow)) if flow else Status(404, problem("P404"))
+
+
+@api.get(
+    "/flows/{number}/proof",
+    tags=["journal"],
+    response={200: dict[str, Any], 404: Problem},
+    auth=Sender(),
+    summary="Preuve que l’accusé est au journal",
+)
+def receipt_proof(request: HttpRequest, number: int) -> Status:
+    """L’entrée que nomme l’accusé, son chemin jusqu’à la racine et la tête signée ; se vérifie sans serveur par « belvedere journal verify »."""
+    flow = _own(request).filter(pk=number).first()
+    found = sealing.proof(flow.journal["position"]) if flow and flow.journal else None
+    return Status(200, found) if found else Status(404, problem("P404"))
+
+
+@api.get("/journal/heads", tags=["journal"], response=dict[str, Any], auth=None, summary="Têtes signées du journal, les plus récentes d’abord")
+def journal_heads(request: HttpRequest, before: int = 2**62) -> dict[str, Any]:
+    """Ce qui permet à chacun de s’assurer plus tard que le journal n’a pas été réécrit ; aucune entrée n’y est dite."""
+    heads = [asdict(sealing.signed(head)) for head in TreeHead.objects.filter(size__lt=before).order_by("-size")[:PAGE]]
+    return {"key": chain.public_text(sealing.public_key()), "heads": heads}
 
 
 @api.put("/webhook", tags=["flux"], response={200: WebhookOut, 400: Problem}, auth=Sender(), summary="Être rappelé quand un flux est traité")

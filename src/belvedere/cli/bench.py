@@ -23,6 +23,8 @@ def register(commands: argparse._SubParsersAction) -> None:
     secrecy.add_argument("--json", action="store_true", help="un objet JSON")
     secrecy.add_argument("--long", action="store_true", help="aussi 146 000 cellules (une dizaine de minutes)")
     secrecy.set_defaults(run=_secrecy)
+    journal = tools.add_parser("journal", help="le journal en écriture groupée, à côté de SQLite seul")
+    journal.set_defaults(run=lambda options: _run("journal.py", []))
 
 
 def _intake(options: argparse.Namespace) -> int:

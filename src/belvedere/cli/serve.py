@@ -52,12 +52,16 @@ def prepare() -> None:
     """Bring the database and the keys of the data folder up to date (Django being started)."""
     from django.core.management import call_command
 
+    from belvedere.observatory import stamping
     from belvedere.observatory.collect import keyring
     from belvedere.observatory.environment import data_dir
+    from belvedere.observatory.journal import sealing
 
     (data_dir() / "static").mkdir(parents=True, exist_ok=True)
     call_command("migrate", verbosity=0, interactive=False)
     keyring.create_keys()
+    stamping.create_keys()
+    sealing.create_key()
 
 
 def start_worker() -> subprocess.Popen:
@@ -214,6 +218,7 @@ def _keys(options: argparse.Namespace) -> int:
     from belvedere.cli import use_data
 
     use_data(options.data)
+    from belvedere.observatory import keyfiles
     from belvedere.observatory.collect import keyring
 
     if options.test_ca:
@@ -222,5 +227,5 @@ def _keys(options: argparse.Namespace) -> int:
         print("Autorité de TEST : ne l’utilisez pour aucun flux réel.")
         return EXIT_OK
     keyring.create_keys()
-    print(f"Clés en place dans {keyring.keys_dir()} ; certificat public : reception.crt")
+    print(f"Clés en place dans {keyfiles.keys_dir()} ; certificat public : reception.crt")
     return EXIT_OK

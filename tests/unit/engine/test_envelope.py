@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import pkcs7
 from belvedere.engine.b2.envelope import Holder, open_envelope, seal, seal_stream
 from belvedere.engine.b2.findings import B2Error
 from belvedere.engine.b2.unwrap import Clear, gunzipped
-from belvedere.observatory.collect.keyring import issue, pem
+from belvedere.observatory.keyfiles import issue, pem
 from tests.flows import a_file
 
 NOW = dt.datetime.now(dt.UTC)

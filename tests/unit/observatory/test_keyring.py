@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives import serialization
 from belvedere.engine.b2.envelope import Holder, open_envelope, seal
 from belvedere.engine.b2.unwrap import Clear
 from belvedere.engine.privacy.pseudonyms import KeyFileError
+from belvedere.observatory import keyfiles
 from belvedere.observatory.collect import keyring
 from tests.flows import a_file
 
@@ -20,7 +21,7 @@ def test_every_key_file_is_its_owners_alone(data_folder):
     assert set(modes.values()) == {0o600}
     (data_folder / "keys" / "receipts.key").chmod(0o644)
     with pytest.raises(KeyFileError):
-        keyring.strict(data_folder / "keys" / "receipts.key")
+        keyfiles.strict(data_folder / "keys" / "receipts.key")
 
 
 def test_the_test_authority_signs_what_opens(tmp_path):
@@ -29,7 +30,7 @@ def test_the_test_authority_signs_what_opens(tmp_path):
     for name in ("reception.crt", "editeur.crt"):
         load(name).verify_directly_issued_by(load("autorite-test.crt"))
         assert "TEST" in load(name).subject.rfc4514_string()
-    key = serialization.load_pem_private_key(keyring.strict(tmp_path / "ca" / "reception.key"), None)
+    key = serialization.load_pem_private_key(keyfiles.strict(tmp_path / "ca" / "reception.key"), None)
     envelope = open_envelope(seal(a_file(), load("reception.crt")), [Holder(load("reception.crt"), key)], dt.datetime.now(dt.UTC))
     assert b"".join(Clear(envelope).chunks()) == a_file()
 

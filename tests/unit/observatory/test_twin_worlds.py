@@ -156,5 +156,10 @@ def _values(changed: list[tuple[str, ...]]) -> list[int]:
 
 def _forget_everything() -> None:
     from django.core.management import call_command
+    from django.db import connection
 
+    from belvedere.observatory.journal import guards
+
+    guards.lift(connection)
     call_command("flush", verbosity=0, interactive=False, reset_sequences=True)
+    guards.install(connection)

@@ -1,58 +1,15 @@
 """Keys of the reception: pseudonyms, the RSA keys that open flows, the Ed25519 key that signs receipts."""
 
-import datetime as dt
-import os
 from functools import cache
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
-from cryptography.x509.oid import NameOID
 
 from belvedere.engine.b2.envelope import Holder
 from belvedere.engine.privacy import pseudonyms
-from belvedere.observatory.collect.vault import keys_dir
-
-VALID_DAYS = 730
-
-
-def strict(path: Path) -> bytes:
-    """The content of a key file; `pseudonyms.KeyFileError` when others can read it."""
-    if path.stat().st_mode & 0o077:
-        raise pseudonyms.KeyFileError(f"{path.name} est lisible par d’autres : faites chmod 600.")
-    return path.read_bytes()
-
-
-def write_secret(path: Path, content: bytes) -> None:
-    """Write a new file that only its owner can read; FileExistsError if there is one."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(content)
-
-
-def pem(key: rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey) -> bytes:
-    """A private key as PEM, not encrypted."""
-    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-
-
-def issue(
-    common_name: str, key: rsa.RSAPrivateKey, *, issuer: tuple[x509.Name, rsa.RSAPrivateKey] | None = None, authority: bool = False,
-    days: int = VALID_DAYS, start: dt.datetime | None = None,
-) -> x509.Certificate:  # fmt: skip
-    """A certificate of an RSA key: self-signed, or signed by an authority."""
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
-    begins = start or dt.datetime.now(dt.UTC) - dt.timedelta(minutes=5)
-    signer_name, signer = issuer or (name, key)
-    usage = x509.KeyUsage(
-        digital_signature=authority, content_commitment=False, key_encipherment=not authority, data_encipherment=False, key_agreement=False,
-        key_cert_sign=authority, crl_sign=authority, encipher_only=False, decipher_only=False,
-    )  # fmt: skip
-    builder = x509.CertificateBuilder().subject_name(name).issuer_name(signer_name).public_key(key.public_key())
-    builder = builder.serial_number(x509.random_serial_number()).not_valid_before(begins).not_valid_after(begins + dt.timedelta(days=days))
-    builder = builder.add_extension(usage, critical=True).add_extension(x509.BasicConstraints(authority, None), critical=True)
-    builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-    return builder.sign(signer, hashes.SHA256())
+from belvedere.observatory.keyfiles import issue, keys_dir, pem, strict, write_secret
 
 
 def create_keys() -> None:

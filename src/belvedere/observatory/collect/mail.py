@@ -17,8 +17,8 @@ from django.db import close_old_connections
 
 from belvedere.observatory.collect import reception
 from belvedere.observatory.collect.models import Flow
-from belvedere.observatory.collect.vault import keys_dir
 from belvedere.observatory.environment import read
+from belvedere.observatory.keyfiles import keys_dir
 from belvedere.observatory.members.actions import sender_by_mailbox
 from belvedere.observatory.members.models import SenderKey
 

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from belvedere.observatory.collect import keyring, vault
 from belvedere.observatory.collect.models import Flow
 from belvedere.observatory.environment import read
-from belvedere.observatory.journal.models import Entry
+from belvedere.observatory.journal.actions import Place
 
 HANDED_BACK = ("sftp", "folder")  # ways that write receipts back as files
 _TYPE = "belvedere-receipt+jwt"
@@ -48,9 +48,9 @@ def content(flow: Flow) -> dict:
     }
 
 
-def sign(flow: Flow, entry: Entry) -> None:
+def sign(flow: Flow, place: Place) -> None:
     """Sign the receipt of a settled flow, inside the transaction that settles it."""
-    claims = content(flow) | {"iss": read("BELVEDERE_PUBLIC_URL"), "journal": {"position": entry.pk, "digest": entry.digest}}
+    claims = content(flow) | {"iss": read("BELVEDERE_PUBLIC_URL"), "journal": {"position": place.number, "digest": place.digest}}
     flow.receipt = jwt.encode(claims, keyring.receipt_key(), algorithm="EdDSA", headers={"typ": _TYPE, "kid": key_id()})
     flow.save(update_fields=["receipt"])
 

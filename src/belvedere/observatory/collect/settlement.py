@@ -280,9 +280,9 @@ def _commit(flow: Flow, history: History, made: DataFile | None, rewritten: list
         for row in [made, *(new for _, new in rewritten)]:
             if row:
                 row.save()
-        entry = record(
+        place = record(
             by="reception", action=f"flux.{flow.state}", subject=f"flux:{flow.pk}", lines=flow.lines, test=flow.test,
             replaced=flow.replaced_invoices, findings=[f"{item.code}@{item.record}" for item in found.findings][:50],
         )  # fmt: skip
-        receipts.sign(flow, entry)
+        receipts.sign(flow, place)
         webhooks.announce(flow)

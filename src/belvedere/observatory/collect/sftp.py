@@ -14,7 +14,8 @@ import asyncssh
 from django.db import close_old_connections
 
 from belvedere.engine.b2.findings import finding
-from belvedere.observatory.collect import inbox, keyring, reception, vault
+from belvedere.observatory import keyfiles
+from belvedere.observatory.collect import inbox, reception, vault
 from belvedere.observatory.members.actions import sender_by_id
 from belvedere.observatory.members.models import SenderKey
 
@@ -190,10 +191,10 @@ class Folder(asyncssh.SFTPServer):
 
 def host_key() -> asyncssh.SSHKey:
     """The server's own key, made on first use."""
-    path = vault.keys_dir() / "sftp_host.key"
+    path = keyfiles.keys_dir() / "sftp_host.key"
     if not path.exists():
-        keyring.write_secret(path, asyncssh.generate_private_key("ssh-ed25519").export_private_key())
-    return asyncssh.import_private_key(keyring.strict(path))
+        keyfiles.write_secret(path, asyncssh.generate_private_key("ssh-ed25519").export_private_key())
+    return asyncssh.import_private_key(keyfiles.strict(path))
 
 
 async def listen(host: str, port: int) -> asyncssh.SSHAcceptor:

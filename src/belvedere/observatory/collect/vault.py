@@ -35,13 +35,6 @@ def sftp_root(client_id: str) -> Path:
     return data_dir() / "sftp" / client_id
 
 
-def keys_dir() -> Path:
-    """Key files, readable by their owner alone."""
-    path = data_dir() / "keys"
-    path.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return path
-
-
 def sync_folder(path: Path) -> None:
     """Make the entries of a folder durable."""
     descriptor = os.open(path, os.O_RDONLY)

@@ -16,6 +16,7 @@ from belvedere.engine.sector.billing import make_sector, month_file
 from belvedere.engine.warehouse.intake import examine
 from belvedere.observatory.collect import inbox, queue, receipts, settlement, sweeping, webhooks
 from belvedere.observatory.collect.models import Flow
+from belvedere.observatory.journal import sealing
 
 logger = logging.getLogger(__name__)
 SWEEP_SECONDS = 300.0
@@ -80,7 +81,8 @@ def warm_up() -> None:
 def run(*, pause: float = 0.2, stop: Callable[[], bool] = lambda: False) -> None:
     """Work until told to stop."""
     warm_up()
-    threading.Thread(target=_tell, args=(stop,), daemon=True).start()
+    for chore in (webhooks.deliver_due, _journal):
+        threading.Thread(target=_repeat, args=(chore, stop), daemon=True).start()
     swept = time.monotonic() - SWEEP_SECONDS + 10
     while not stop():
         try:
@@ -100,12 +102,19 @@ def run(*, pause: float = 0.2, stop: Callable[[], bool] = lambda: False) -> None
             time.sleep(pause)
 
 
-def _tell(stop: Callable[[], bool]) -> None:
-    """Call the senders' servers, from a thread of its own: however slow they are, flows go on."""
+def _journal() -> None:
+    """Sign the journal's head when one is due, and ask for the time-stamps that are missing."""
+    if sealing.due():
+        sealing.seal()
+        sealing.stamp()
+
+
+def _repeat(chore: Callable[[], object], stop: Callable[[], bool]) -> None:
+    """Do a chore over and over in a thread of its own: however slow it is, flows go on."""
     while not stop():
         try:
-            webhooks.deliver_due()
-        except Exception as error:  # a listener's fault must not stop the others: the next turn tries again
-            logger.error("rappels suspendus : %s", type(error).__name__)
+            chore()
+        except Exception as error:  # one chore's fault must not stop the others: the next turn tries again
+            logger.error("%s suspendu : %s", chore.__name__, type(error).__name__)
         close_old_connections()
         time.sleep(0.5)

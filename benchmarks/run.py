@@ -47,7 +47,7 @@ def page_latency() -> dict[str, float]:
     from belvedere.observatory.accounts.models import User
 
     found = {}
-    for name, role, path in (("public", None, "/"), ("ma_position", "member", "/ma-position/"), ("marche", "federation", "/marche/")):
+    for name, role, path in (("public", None, "/"), ("ma_position", "member_admin", "/ma-position/"), ("marche", "validator", "/marche/")):
         client = Client(SERVER_NAME="localhost")
         if role:
             client.force_login(User.objects.filter(role=role).first(), backend="allauth.account.auth_backends.AuthenticationBackend")

@@ -1,6 +1,7 @@
 """Where tests run: a data folder of their own, SQLite unless BELVEDERE_TEST_DATABASE says postgresql."""
 
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -53,15 +54,29 @@ def pytest_sessionfinish() -> None:
         _SERVER.cleanup()
 
 
-@pytest.fixture
-def data_folder(tmp_path, monkeypatch):
-    """A fresh data folder with its keys."""
-    monkeypatch.setenv("BELVEDERE_DATA", str(tmp_path))
+@pytest.fixture(scope="session")
+def drawn_keys(tmp_path_factory):
+    """Keys drawn once for all tests: RSA keys take a second each."""
+    folder = tmp_path_factory.mktemp("drawn")
+    before, os.environ["BELVEDERE_DATA"] = os.environ["BELVEDERE_DATA"], str(folder)
+    from belvedere.observatory import stamping
+    from belvedere.observatory.accounts import factors
     from belvedere.observatory.collect import keyring
     from belvedere.observatory.journal import sealing
 
     keyring.create_keys()
     sealing.create_key()
+    stamping.create_keys()
+    factors.seal("x")
+    os.environ["BELVEDERE_DATA"] = before
+    return folder / "keys"
+
+
+@pytest.fixture
+def data_folder(tmp_path, monkeypatch, drawn_keys):
+    """A fresh data folder with its keys."""
+    monkeypatch.setenv("BELVEDERE_DATA", str(tmp_path))
+    shutil.copytree(drawn_keys, tmp_path / "keys")
     return tmp_path
 
 

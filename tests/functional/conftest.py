@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import sync_playwright
 
+from belvedere.observatory.accounts import factors
+
 ROOT = Path(__file__).resolve().parents[2]
 SIZE = ["--providers", "24", "--groups", "16", "--patients", "5000", "--seed", "5"]
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
@@ -25,6 +27,7 @@ class Demo:
         self.folder, self.url, self.smtp, self.sftp = folder, f"http://localhost:{port}", smtp, sftp
         self.kept = json.loads((folder / "demo.json").read_text())
         self.summary = self.kept["summary"]
+        self.signed_in: dict[str, dict] = {}  # cookies by role: a code of the authenticator is good once
         self.pushed: set[tuple[int, int]] = set()  # (provider, month) that tests sent after the demonstration
 
     def belvedere(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
@@ -56,6 +59,18 @@ def free_ports(count: int) -> list[int]:
     for each in sockets:
         each.close()
     return ports
+
+
+def sign_in(page, demo: Demo, role: str) -> None:
+    """Password, then the code of the authenticator."""
+    page.goto(demo.url + "/compte/login/")
+    page.fill("#id_login", demo.kept["sign_ins"][role])
+    page.fill("#id_password", demo.kept["password"])
+    page.click("main button[type=submit]")
+    page.wait_for_selector("#id_code")
+    page.fill("#id_code", factors.code(demo.kept["factors"][role]))
+    page.click("main button[type=submit]")
+    page.wait_for_load_state()
 
 
 @pytest.fixture(scope="session")
@@ -104,17 +119,15 @@ def page_for(demo, browser):
     contexts, errors = [], []
 
     def make(role: str | None, width: int = 1440):
-        context = browser.new_context(viewport={"width": width, "height": 900}, locale="fr-FR")
+        state = demo.signed_in.get(role) if role else None
+        context = browser.new_context(viewport={"width": width, "height": 900}, locale="fr-FR", storage_state=state)
         contexts.append(context)
         page = context.new_page()
         page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: errors.append(str(error)))
-        if role:
-            page.goto(demo.url + "/compte/login/")
-            page.fill("#id_login", demo.kept["sign_ins"][role])
-            page.fill("#id_password", demo.kept["password"])
-            page.click("main button[type=submit]")
-            page.wait_for_load_state()
+        if role and not state:
+            sign_in(page, demo, role)
+            demo.signed_in[role] = context.storage_state()
         return page
 
     yield make

@@ -6,6 +6,7 @@ import binascii
 import datetime as dt
 import hmac
 import json
+from enum import StrEnum
 
 import jwt
 from django.http import HttpRequest, HttpResponse
@@ -15,9 +16,33 @@ from belvedere.api.schemas import Refusal
 from belvedere.observatory.accounts.permissions import Action, can
 from belvedere.observatory.collect import keyring, receipts
 from belvedere.observatory.collect.reception import KEY_LENGTH
-from belvedere.observatory.members.actions import sender_by_id, sender_of, token_hash
+from belvedere.observatory.members.actions import seen, sender_by_id, sender_of, token_hash
 from belvedere.observatory.members.models import SenderKey
 
+
+class Caller(StrEnum):
+    """Who may call an operation."""
+
+    ANYONE = "anyone"
+    SENDER = "sender"
+    SENDER_OR_MARKET = "sender_or_market"
+
+
+_UPLOADS = [("POST", "/uploads"), ("HEAD", "/uploads/{name}"), ("PATCH", "/uploads/{name}"), ("DELETE", "/uploads/{name}")]
+# One row an operation; a test compares it with what the API does and with what it declares.
+API_RULES: dict[tuple[str, str], Caller] = {
+    ("GET", "/certificate"): Caller.ANYONE,
+    ("GET", "/receipt-keys"): Caller.ANYONE,
+    ("POST", "/oauth/token"): Caller.ANYONE,
+    ("GET", "/journal/heads"): Caller.ANYONE,
+    ("OPTIONS", "/uploads"): Caller.ANYONE,
+    **dict.fromkeys(
+        (("POST", "/flows"), ("GET", "/flows"), ("GET", "/flows/{number}"), ("GET", "/flows/{number}/proof"), ("PUT", "/webhook"), *_UPLOADS),
+        Caller.SENDER,
+    ),
+    ("GET", "/cells"): Caller.SENDER_OR_MARKET,
+    ("GET", "/sums"): Caller.SENDER_OR_MARKET,
+}
 ACCESS_MINUTES = 15
 AUDIENCE = "belvedere-api"
 
@@ -26,6 +51,12 @@ class Sender(HttpBearer):
     """A sender's own token (`bvd_…`), or an access token that it was given."""
 
     def authenticate(self, request: HttpRequest, token: str) -> SenderKey | None:
+        found = self._sender(token)
+        if found:
+            seen(found)
+        return found
+
+    def _sender(self, token: str) -> SenderKey | None:
         if token.startswith("bvd_"):
             return sender_of(token)
         try:

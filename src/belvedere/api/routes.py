@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI, Status
 
@@ -92,7 +93,9 @@ def deposit(request: HttpRequest, response: HttpResponse) -> Status:
 
 
 def _own(request: HttpRequest) -> Any:
-    return Flow.objects.select_related("member", "group").filter(group=caller(request).group)
+    sender = caller(request)
+    own = Flow.objects.select_related("member", "group").filter(group=sender.group)
+    return own.filter(Q(member=sender.member) | Q(sender=sender)) if sender.member_id else own
 
 
 @api.get("/flows", tags=["flux"], response=list[Receipt], auth=Sender(), summary="Accusés du groupe, du plus ancien au plus récent")

@@ -22,6 +22,7 @@ def register(commands: argparse._SubParsersAction) -> None:
     top.add_argument("--data", default=None, help="dossier des données (défaut : BELVEDERE_DATA, sinon ./data/demo)")
     top.add_argument("--no-serve", action="store_true", help="prépare les données et s’arrête sur un résumé")
     top.add_argument("--json", action="store_true", help="résumé en JSON (une ligne)")
+    top.add_argument("--codes", action="store_true", help="donne les codes du moment des comptes d’une démonstration en place, et s’arrête")
     top.add_argument("--port", type=int, default=8000, help="port du portail")
     top.add_argument("--seed", type=int, default=SEED, help="graine du secteur")
     top.add_argument("--providers", type=int, default=PROVIDERS, help="nombre de prestataires")
@@ -54,6 +55,8 @@ def run(options: argparse.Namespace) -> int:
     from belvedere.observatory.environment import data_dir
 
     path = data_dir() / SIGN_INS
+    if options.codes:
+        return _codes(path)
     if path.exists():
         summary = json.loads(path.read_text())
         summary["summary"]["reused"] = True
@@ -73,6 +76,19 @@ def run(options: argparse.Namespace) -> int:
     return EXIT_OK if figures["audit"] == "clean" else EXIT_REFUSED
 
 
+def _codes(path: Path) -> int:
+    """Print the authenticator codes of now: what a telephone would show."""
+    from belvedere.observatory.accounts import factors
+
+    if not path.exists():
+        print("Aucune démonstration n’est en place ici : lancez « belvedere demo ».", file=sys.stderr)
+        return EXIT_REFUSED
+    kept = json.loads(path.read_text())
+    for label, secret in kept["factors"].items():
+        print(f"{factors.code(secret)}  {label:<14} {kept['sign_ins'][label]}")
+    return EXIT_OK
+
+
 def _tell(summary: dict, options: argparse.Namespace, path: Path) -> None:
     figures = summary["summary"]
     thousands = lambda number: f"{number:,}".replace(",", "\u202f")  # noqa: E731
@@ -84,6 +100,7 @@ def _tell(summary: dict, options: argparse.Namespace, path: Path) -> None:
     print(f"  Portail      http://localhost:{options.port}\n  Mot de passe {summary['password']}")
     for label, email in summary["sign_ins"].items():
         print(f"  {label:<12} {email}")
+    print("  Le second facteur : « belvedere demo --codes » donne les six chiffres du moment.")
     print(f"  Jeton d’émetteur du premier adhérent : dans {path.name}, pour « belvedere push ».\n", flush=True)
 
 
@@ -96,6 +113,7 @@ def build(options: argparse.Namespace, tell: Callable[[str, float], None], start
     from belvedere.observatory.collect.models import COUNTED, Flow
     from belvedere.observatory.members.models import Federation, Member
     from belvedere.observatory.publication import actions as publication
+    from belvedere.observatory.publication import gate
 
     sector = make_sector(
         seed=options.seed, first=first_month(dt.date.today(), options.months), providers=options.providers, groups=options.groups,
@@ -103,7 +121,7 @@ def build(options: argparse.Namespace, tell: Callable[[str, float], None], start
     )  # fmt: skip
     groups, token = _enrol(sector)
     password = secrets.token_urlsafe(9)
-    sign_ins = _people(groups, sector, password)
+    sign_ins, factors = _people(groups, sector, password)
     helper = start_worker()
     try:
         certificate = keyring.certificate()
@@ -130,9 +148,9 @@ def build(options: argparse.Namespace, tell: Callable[[str, float], None], start
         label=f"{last:%Y-%m}", months=publication.months_before(last, options.months), by="démonstration", seed=options.seed
     )
     tell("Calcul et protection du marché", 1.0)
-    if not publication.gate_reasons(release):
+    if not gate.reasons(release):
         for federation in Federation.objects.all():
-            release = publication.approve(release=release, federation=federation, by=None)
+            release = gate.decide(release=release, federation=federation, by=None)
     summary = {
         "members": Member.objects.count(),
         "flows": Flow.objects.filter(state__in=COUNTED).count(),
@@ -143,7 +161,15 @@ def build(options: argparse.Namespace, tell: Callable[[str, float], None], start
         "audit": release.leaks or "clean",
         "seconds": round(time.perf_counter() - started, 1),
     }
-    return {"summary": summary, "password": password, "sign_ins": sign_ins, "token": token, "seed": options.seed, "first": sector.first.isoformat()}
+    return {
+        "summary": summary,
+        "password": password,
+        "sign_ins": sign_ins,
+        "factors": factors,
+        "token": token,
+        "seed": options.seed,
+        "first": sector.first.isoformat(),
+    }
 
 
 def _enrol(sector) -> tuple[dict, str]:
@@ -171,15 +197,28 @@ def shown_group(sector) -> int:
     return ranks[min(len(ranks) // 5, len(ranks) - 1)]
 
 
-def _people(groups: dict, sector, password: str) -> dict[str, str]:
-    from belvedere.observatory.accounts.models import Role, User
+def _people(groups: dict, sector, password: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Accounts of the demonstration: (address by role, authenticator secret by role). One validator for each federation."""
+    from belvedere.observatory.accounts import factors, people
+    from belvedere.observatory.accounts.models import Role
     from belvedere.observatory.members.models import Federation
 
-    sign_ins = {
-        "Adhérent": ("adherent@demo.belvedere.test", {"role": Role.MEMBER, "group": groups[shown_group(sector)]}),
-        "Fédération": ("federation@demo.belvedere.test", {"role": Role.FEDERATION, "federation": Federation.objects.order_by("pk").first()}),
-        "Opérateur": ("operateur@demo.belvedere.test", {"role": Role.OPERATOR}),
-    }
-    for email, fields in sign_ins.values():
-        User.objects.create_user(email, password, **fields)
-    return {label: email for label, (email, _) in sign_ins.items()}
+    shown = groups[shown_group(sector)]
+    first, *others = Federation.objects.order_by("pk")
+    accounts = {
+        "Adhérent": ("adherent", {"role": Role.MEMBER_ADMIN, "group": shown, "whole_group": True}),
+        "Lecteur": ("lecteur", {"role": Role.MEMBER_READER, "group": shown, "entities": list(shown.members.all()[:1])}),
+        "Fédération": ("federation", {"role": Role.VALIDATOR, "federation": first}),
+        **{f"Fédération {rank}": (f"federation{rank}", {"role": Role.VALIDATOR, "federation": other}) for rank, other in enumerate(others, 2)},
+        "Analyste": ("analyste", {"role": Role.ANALYST, "federation": first}),
+        "Statisticien": ("statisticien", {"role": Role.STATISTICIAN, "federation": first}),
+        "Opérateur": ("operateur", {"role": Role.OPERATOR}),
+        "Auditeur": ("auditeur", {"role": Role.AUDITOR}),
+    }  # fmt: skip
+    sign_ins, secrets_of = {}, {}
+    for label, (name, fields) in accounts.items():
+        user = people.open_account(email=f"{name}@demo.belvedere.test", password=password, by="démonstration", **fields)
+        secrets_of[label] = factors.new_secret()
+        factors.give(user, secrets_of[label])
+        sign_ins[label] = user.email
+    return sign_ins, secrets_of

@@ -58,7 +58,9 @@ def prepare() -> None:
     from belvedere.observatory.journal import sealing
 
     (data_dir() / "static").mkdir(parents=True, exist_ok=True)
+    (data_dir() / "mail").mkdir(exist_ok=True, mode=0o700)
     call_command("migrate", verbosity=0, interactive=False)
+    call_command("createcachetable")
     keyring.create_keys()
     stamping.create_keys()
     sealing.create_key()

@@ -26,12 +26,26 @@ SETTINGS = (
     Setting("BELVEDERE_SECRET_KEY", "", "Clé de signature des sessions ; vide : fichier keys/session.key du dossier des données."),
     Setting("BELVEDERE_HOSTS", "localhost,127.0.0.1", "Noms de domaine servis, séparés par des virgules."),
     Setting("BELVEDERE_HTTPS", "", "« 1 » derrière un frontal HTTPS : témoins sécurisés et HSTS."),
+    Setting("BELVEDERE_PROXIES", "0", "Nombre de frontaux devant le portail, pour lire l’adresse du visiteur (limites de débit, sessions)."),
+    Setting("BELVEDERE_SMTP_URL", "", "smtp://utilisateur:mot@hôte:587 (STARTTLS), smtps://… (TLS) ou smtp://hôte:25?tls=0 ; vide : les messages sont gardés dans le dossier mail/ des données."),
+    Setting("BELVEDERE_MAIL_FROM", "Belvédère <observatoire@belvedere.test>", "Expéditeur des messages."),
+    Setting("BELVEDERE_OIDC_URL", "", "Fournisseur OpenID Connect (Pro Santé Connect par exemple) ; vide : aucun."),
+    Setting("BELVEDERE_OIDC_NAME", "Pro Santé Connect", "Nom du fournisseur sur la page de connexion."),
+    Setting("BELVEDERE_OIDC_CLIENT", "", "Identifiant de client chez le fournisseur."),
+    Setting("BELVEDERE_OIDC_SECRET", "", "Secret de client ; vide : fichier keys/oidc.secret du dossier des données."),
+    Setting("BELVEDERE_OPERATOR_NAME", "Opérateur de l’observatoire", "Qui exploite l’observatoire, dans les conventions et les factures."),
+    Setting("BELVEDERE_OPERATOR_ADDRESS", "1 rue de l’Essai, 75001 Paris", "Son adresse."),
+    Setting("BELVEDERE_OPERATOR_SIREN", "000000000", "Son SIREN."),
+    Setting("BELVEDERE_OPERATOR_VAT", "FR00000000000", "Son numéro de TVA."),
+    Setting("BELVEDERE_OPERATOR_IBAN", "", "Son IBAN."),
     Setting("BELVEDERE_TOKEN", "", "Jeton d’émetteur utilisé par « belvedere push »."),
     Setting("BELVEDERE_REFUSAL", "whole", "Ce que refuse une erreur dans une facture : « whole » le flux entier, « invoice » la facture seule ; un groupe peut avoir le sien."),
     Setting("BELVEDERE_MAX_CLEAR_MB", "8192", "Taille maximale d’un fichier clair, en Mio : au-delà, P602."),
     Setting("BELVEDERE_MAX_MAIL_MB", "64", "Taille maximale d’un message de la messagerie, en Mio."),
     Setting("BELVEDERE_QUEUE_LIMIT", "5000", "Flux en attente au-delà desquels les dépôts sont priés de revenir (429, 451)."),
     Setting("BELVEDERE_MIN_FREE_MB", "64", "Place libre du disque, en Mio, en deçà de laquelle les dépôts sont priés de revenir."),
+    Setting("BELVEDERE_PURGE_MINUTES", "15", "Délai entre deux passages de la purge des oppositions, en minutes (60 au plus)."),
+    Setting("BELVEDERE_BACKUPS", "", "Dossiers de sauvegarde, séparés par « : », où « belvedere objections prove » cherche aussi."),
     Setting("BELVEDERE_KEEP_SEALED_HOURS", "0", "Durée de conservation du fichier chiffré après traitement, en heures."),
     Setting("BELVEDERE_MAIL_DOMAIN", "belvedere.test", "Domaine des adresses de dépôt de la messagerie."),
     Setting("BELVEDERE_PUBLIC_URL", "http://localhost:8000", "Adresse publique de l’observatoire, écrite dans les accusés et les réponses."),
@@ -39,6 +53,9 @@ SETTINGS = (
     Setting("BELVEDERE_TSA_URL", "", "Autorité d’horodatage (RFC 3161) des têtes du journal et des signatures ; vide : les conventions portent l’horodatage de l’observatoire, le journal aucun."),
     Setting("BELVEDERE_GATE_GROUPS", "10", "Verrou : nombre minimal de groupes présents dans une publication."),
     Setting("BELVEDERE_GATE_LINES", "10000", "Verrou : nombre minimal de lignes dans une publication."),
+    Setting("BELVEDERE_GATE_MEMBERS", "10", "Verrou : nombre minimal d’entités présentes."),
+    Setting("BELVEDERE_GATE_PATIENTS", "1000", "Verrou : nombre minimal de patients."),
+    Setting("BELVEDERE_GATE_BIGGEST", "0.5", "Verrou : part maximale du plus grand groupe. Les seuils datés que fixe l’opérateur remplacent ces cinq réglages."),
     Setting("BELVEDERE_P_PERCENT", "0.10", "Secret : seuil p % au niveau des groupes ; ne se publie pas."),
     Setting("BELVEDERE_DOMINANCE", "0.85", "Secret : part maximale d’un groupe ; ne se publie pas."),
     Setting("BELVEDERE_FEDERATIONS_ATTACK", "", "Secret : « 1 » ferme aussi ce que déduirait une fédération qui détiendrait les lignes de ses membres ; vide : mesuré."),
@@ -71,6 +88,37 @@ def secret_key() -> str:
         with os.fdopen(descriptor, "w") as stream:
             stream.write(secrets.token_urlsafe(48))
     return path.read_text()
+
+
+def mail() -> dict[str, object]:
+    """Django's description of the outgoing mail: an SMTP server by URL, else files of the data folder."""
+    found: dict[str, object] = {"DEFAULT_FROM_EMAIL": read("BELVEDERE_MAIL_FROM"), "EMAIL_TIMEOUT": 20}
+    url = read("BELVEDERE_SMTP_URL")
+    if not url:
+        return found | {"EMAIL_BACKEND": "django.core.mail.backends.filebased.EmailBackend", "EMAIL_FILE_PATH": str(data_dir() / "mail")}
+    parts = urlparse(url)
+    return found | {
+        "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+        "EMAIL_HOST": parts.hostname or "",
+        "EMAIL_PORT": parts.port or (465 if parts.scheme == "smtps" else 587),
+        "EMAIL_HOST_USER": unquote(parts.username or ""),
+        "EMAIL_HOST_PASSWORD": unquote(parts.password or ""),
+        "EMAIL_USE_SSL": parts.scheme == "smtps",
+        "EMAIL_USE_TLS": parts.scheme == "smtp" and "tls=0" not in parts.query,
+    }
+
+
+def identity_providers() -> list[dict[str, object]]:
+    """allauth's description of the OpenID Connect provider, if one is set."""
+    url = read("BELVEDERE_OIDC_URL")
+    if not url:
+        return []
+    secret, path = read("BELVEDERE_OIDC_SECRET"), data_dir() / "keys" / "oidc.secret"
+    return [{
+        "provider_id": "sante", "name": read("BELVEDERE_OIDC_NAME"), "client_id": read("BELVEDERE_OIDC_CLIENT"),
+        "secret": secret or (path.read_text().strip() if path.exists() else ""),
+        "settings": {"server_url": url, "oauth_pkce_enabled": True, "scope": ["openid"]},
+    }]  # fmt: skip
 
 
 def database() -> dict[str, object]:

@@ -7,12 +7,24 @@ from belvedere.observatory.accounts.permissions import Action, can
 
 MENU = (
     (Action.SEE_OWN, "member:position", "Ma position"),
-    (Action.SEE_OWN_FLOWS, "member:flows", "Mes flux"),
+    (Action.SEE_OWN, "member:flows", "Mes flux"),
+    (Action.MANAGE_PEOPLE, "member:house", "Mon groupe"),
     (Action.SEE_MARKET, "federation:market", "Marché"),
-    (Action.APPROVE_RELEASE, "federation:releases", "Publications"),
+    (Action.SEE_COVERAGE, "federation:coverage", "Couverture"),
+    (Action.SEE_REVIEW, "federation:releases", "Publications"),
     (Action.SEE_OPERATION, "operator:overview", "Exploitation"),
+    (Action.READ_JOURNAL, "auditor:journal", "Journal"),
 )
+OPERATOR_MENU = (
+    ("operator:overview", "Flux"), ("operator:enrolments", "Adhésions"), ("operator:fees", "Cotisation"), ("operator:gate", "Verrou"),
+    ("operator:objections", "Oppositions"),
+)  # fmt: skip
+ACCOUNT_MENU = (
+    ("mfa_index", "Second facteur"), ("account_change_password", "Mot de passe"), ("usersessions_list", "Sessions et appareils"),
+    ("socialaccount_connections", "Identités liées"),
+)  # fmt: skip
 OPEN_MENU = (("public", "Chiffres publics"), ("method", "Méthode"))
+VISITOR_MENU = (("join:enrol", "Adhérer"), ("patient:rights", "Patients"))
 
 
 def portal(request: HttpRequest) -> dict[str, object]:
@@ -20,4 +32,11 @@ def portal(request: HttpRequest) -> dict[str, object]:
     user = getattr(request, "user", None)
     entries = [(name, label) for action, name, label in MENU if can(user, action)]
     match = getattr(request, "resolver_match", None)
-    return {"menu": [*entries, *OPEN_MENU], "current": match.view_name if match else "", "version": __version__}
+    return {
+        "menu": [*entries, *OPEN_MENU, *(() if entries else VISITOR_MENU)],
+        "current": match.view_name if match else "",
+        "version": __version__,
+        "account_menu": ACCOUNT_MENU,
+        "operator_menu": OPERATOR_MENU,
+        "may_decide": can(user, Action.DECIDE_RELEASE),
+    }

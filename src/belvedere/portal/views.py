@@ -1,22 +1,23 @@
 """Pages that belong to no journey: the way in, the map sprite, health, errors."""
 
-from django.contrib.auth.decorators import login_required
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import condition
 
 from belvedere import __version__
-from belvedere.observatory.accounts.models import Role
+from belvedere.observatory.accounts.permissions import Action, can
 from belvedere.portal import maps
 
-HOMES = {Role.MEMBER: "member:position", Role.FEDERATION: "federation:market", Role.OPERATOR: "operator:overview"}
+HOMES = (
+    (Action.SEE_OWN, "member:position"), (Action.SEE_MARKET, "federation:market"), (Action.SEE_OPERATION, "operator:overview"),
+    (Action.READ_JOURNAL, "auditor:journal"),
+)  # fmt: skip
 
 
-@login_required
 def home(request: HttpRequest) -> HttpResponse:
     """Each role's first page."""
-    return redirect(HOMES.get(request.user.role, "public"))
+    return redirect(next((page for action, page in HOMES if can(request.user, action)), "public"))
 
 
 @condition(etag_func=lambda request: f'"{__version__}"')

@@ -1,6 +1,5 @@
 """Every declared cell against a slow count of the generator's truth, one line at a time."""
 
-import numpy as np
 import pytest
 
 from belvedere.engine.b2.framing import frame
@@ -11,7 +10,7 @@ from belvedere.engine.nomenclature.products import SUPPLY_MODES, families, produ
 from belvedere.engine.nomenclature.territories import departments
 from belvedere.engine.privacy import pseudonyms
 from belvedere.engine.sector.billing import make_sector, month_file, month_lines
-from belvedere.engine.warehouse import engine, facts, files
+from belvedere.engine.warehouse import engine, facts, files, objected
 from tests.flows import FIRST
 
 MONTHS = ["2025-01", "2025-02", "2025-03"]
@@ -56,7 +55,7 @@ def world(tmp_path_factory):
 def test_every_cell_equals_the_slow_count(world):
     paths, groups, truth = world
     lattice = release_lattice(MONTHS)
-    connection = engine.connect(paths, groups=groups, objections=np.array([], dtype=np.int64), materialise=True)
+    connection = engine.connect(paths, groups=groups, objected=objected.of(()), materialise=True)
     table = cells.compute(connection, lattice, windows(MONTHS))
     by_key: dict[tuple, list[dict]] = {}
     names = ("territory", "product", "period", "age", "sex", "payer", "mode")
@@ -85,7 +84,7 @@ def test_every_cell_equals_the_slow_count(world):
 
 def test_own_years_follow_their_anchor(world):
     paths, groups, truth = world
-    connection = engine.connect(paths, groups=groups, objections=np.array([], dtype=np.int64), materialise=True)
+    connection = engine.connect(paths, groups=groups, objected=objected.of(()), materialise=True)
     figures = own.compute(connection, ["2025-02"])
     until_february = [line for line in truth if line["period"][1] <= "2025-02"]
     assert figures.years["2025-02", 0]["lines"] == len(until_february)

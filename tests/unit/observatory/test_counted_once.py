@@ -148,7 +148,7 @@ def test_a_full_queue_or_disk_asks_to_come_back(groups, monkeypatch, limit):
 def test_a_replaced_invoice_shows_in_the_own_figures(groups):
     from belvedere.observatory.accounts.models import Role, User
 
-    user = User.objects.create_user("a@b.test", "x" * 14, role=Role.MEMBER, group=groups[0])
+    user = User.objects.create_user("a@b.test", "x" * 14, role=Role.MEMBER_ADMIN, whole_group=True, group=groups[0])
     send(groups[0], a_file())
     before = OwnFacts.of(user).figures().by_month["2025-01"]
     send(groups[0], corrected(a_file()))

@@ -8,7 +8,7 @@ import pytest
 
 from belvedere.engine.indicators.lattice import release_periods, windows
 from belvedere.engine.sector.billing import make_sector
-from belvedere.observatory.publication import actions, audit, computing, frozen, sealed
+from belvedere.observatory.publication import actions, audit, computing, frozen, gate, sealed
 from belvedere.observatory.publication.models import ReleaseState
 from tests.members import enrolled, send
 
@@ -37,18 +37,20 @@ def publish(months, federations, label):
     release = actions.compute_release(label=label, months=months, by="test", seed=1)
     assert release.leaks == []
     for federation in federations:
-        release = actions.approve(release=release, federation=federation, by=None)
+        release = gate.decide(release=release, federation=federation, by=None)
     assert release.state == ReleaseState.PUBLISHED
     return release
 
 
 @pytest.fixture
-def gate(monkeypatch):
+def low_thresholds(monkeypatch):
     monkeypatch.setenv("BELVEDERE_GATE_GROUPS", "3")
     monkeypatch.setenv("BELVEDERE_GATE_LINES", "100")
+    monkeypatch.setenv("BELVEDERE_GATE_MEMBERS", "3")
+    monkeypatch.setenv("BELVEDERE_GATE_PATIENTS", "50")
 
 
-def test_late_lines_change_nothing_that_was_published(groups, federations, sector, gate):
+def test_late_lines_change_nothing_that_was_published(groups, federations, sector, low_thresholds):
     send(groups, sector, range(3), providers=range(LAST))
     first = publish(MONTHS[:3], federations, "2025-03")
     send(groups, sector, range(3), providers=[LAST])  # one provider's whole quarter, too late
@@ -63,7 +65,7 @@ def test_late_lines_change_nothing_that_was_published(groups, federations, secto
     assert audit.replay_sealed(first) == []
 
 
-def test_opening_a_cell_of_the_second_release_is_found(groups, federations, sector, gate):
+def test_opening_a_cell_of_the_second_release_is_found(groups, federations, sector, low_thresholds):
     send(groups, sector, range(4))
     publish(MONTHS[:3], federations, "2025-03")
     second = publish(MONTHS, federations, "2025-04")
@@ -73,25 +75,25 @@ def test_opening_a_cell_of_the_second_release_is_found(groups, federations, sect
     assert audit.replay_sealed(second, unmasked=(lattice.keys[int(sensitive[0])],))
 
 
-def test_a_draft_computed_before_another_went_out_is_computed_again(groups, federations, sector, gate):
+def test_a_draft_computed_before_another_went_out_is_computed_again(groups, federations, sector, low_thresholds):
     send(groups, sector, range(4))
     early = actions.compute_release(label="2025-03", months=MONTHS[:3], by="test", seed=1)
     late = actions.compute_release(label="2025-04", months=MONTHS, by="test", seed=1)
     for federation in federations:
-        actions.approve(release=early, federation=federation, by=None)
+        gate.decide(release=early, federation=federation, by=None)
     with pytest.raises(actions.GateClosed, match="recalculée"):
-        actions.approve(release=late, federation=federations[0], by=None)
+        gate.decide(release=late, federation=federations[0], by=None)
 
 
-def test_new_months_of_too_few_groups_wait(groups, federations, sector, gate):
+def test_new_months_of_too_few_groups_wait(groups, federations, sector, low_thresholds):
     send(groups, sector, range(3))
     publish(MONTHS[:3], federations, "2025-03")
     send(groups, sector, [3], providers=[0])
     alone = actions.compute_release(label="2025-04", months=MONTHS, by="test", seed=1)
-    assert any("mois nouveaux" in reason for reason in actions.gate_reasons(alone))
+    assert any("mois nouveaux" in reason for reason in gate.reasons(alone))
 
 
-def test_a_touched_seal_is_told(groups, federations, sector, gate, data_folder):
+def test_a_touched_seal_is_told(groups, federations, sector, low_thresholds, data_folder):
     send(groups, sector, range(3))
     release = publish(MONTHS[:3], federations, "2025-03")
     path = next((data_folder / sealed.FOLDER).glob("*.npz"))
@@ -110,7 +112,7 @@ def test_twelve_month_periods_never_overlap():
     assert all(not set(a) & set(b) for a in yearly.values() for b in yearly.values() if a != b)
 
 
-def test_a_monthly_release_says_which_twelve_months_it_compares(groups, federations, sector, gate):
+def test_a_monthly_release_says_which_twelve_months_it_compares(groups, federations, sector, low_thresholds):
     send(groups, sector, range(4))
     publish(MONTHS[:3], federations, "2025-03")
     second = frozen.opened(publish(MONTHS, federations, "2025-04"))

@@ -17,11 +17,12 @@ from django.test import Client
 from belvedere.engine.nomenclature.products import products
 from belvedere.engine.nomenclature.territories import departments, region_of
 from belvedere.engine.sector.billing import make_sector, month_lines
+from belvedere.observatory.accounts import factors
 from belvedere.observatory.accounts.models import Role, User
 from belvedere.observatory.collect import keyring
 from belvedere.observatory.collect.models import Flow
 from belvedere.observatory.members.models import Federation
-from belvedere.observatory.publication import actions, frozen
+from belvedere.observatory.publication import actions, frozen, gate
 from belvedere.observatory.publication.models import Approval, Release
 from tests.members import enrolled, send
 
@@ -38,6 +39,8 @@ def run(sector, tmp_path, monkeypatch) -> tuple[Release, list]:
     monkeypatch.setenv("BELVEDERE_DATA", str(tmp_path))
     monkeypatch.setenv("BELVEDERE_GATE_GROUPS", "3")
     monkeypatch.setenv("BELVEDERE_GATE_LINES", "100")
+    monkeypatch.setenv("BELVEDERE_GATE_MEMBERS", "3")
+    monkeypatch.setenv("BELVEDERE_GATE_PATIENTS", "50")
     federations = [Federation.objects.create(name=name) for name in ("FédéPSAD", "UNPDM", "UPSADI")]
     keyring.create_keys()
     groups = enrolled(sector, federations)
@@ -45,7 +48,7 @@ def run(sector, tmp_path, monkeypatch) -> tuple[Release, list]:
     release = actions.compute_release(label="2025-03", months=MONTHS, by="test", seed=1)
     assert release.leaks == []
     for federation in federations:
-        release = actions.approve(release=release, federation=federation, by=None)
+        release = gate.decide(release=release, federation=federation, by=None)
     Release.objects.update(created_at=MIDNIGHT, published_at=MIDNIGHT)
     Approval.objects.update(at=MIDNIGHT)
     Flow.objects.update(received_at=MIDNIGHT, settled_at=MIDNIGHT)  # a member reads when its own last flow was settled
@@ -101,9 +104,9 @@ def fetched(groups, stranger: int, extra: list[tuple[str, ...]]) -> dict[tuple[s
     federation = Federation.objects.order_by("pk").first()
     readers = {
         "public": (None, everyone),
-        "member": (User.objects.create_user("m@test.fr", "x", role=Role.MEMBER, group=groups[stranger]), [*everyone, *signed, "/ma-position/"]),
+        "member": (User.objects.create_user("m@test.fr", "x", role=Role.MEMBER_ADMIN, whole_group=True, group=groups[stranger]), [*everyone, *signed, "/ma-position/"]),
         "federation": (
-            User.objects.create_user("f@test.fr", "x", role=Role.FEDERATION, federation=federation),
+            User.objects.create_user("f@test.fr", "x", role=Role.VALIDATOR, federation=federation),
             [*everyone, *signed, "/publications/", "/publications/2025-03/secret/", "/publications/2025-03/publication.csv", "/publications/2025-03/specification.yaml"],
         ),
     }  # fmt: skip
@@ -111,6 +114,7 @@ def fetched(groups, stranger: int, extra: list[tuple[str, ...]]) -> dict[tuple[s
     for name, (user, addresses) in readers.items():
         client = Client()
         if user:
+            factors.give(user, factors.new_secret())
             client.force_login(user)
         for address in addresses:
             answer = client.get(address, follow=False)

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import duckdb
-import numpy as np
 import pyarrow as pa
 
 from belvedere.engine.nomenclature.products import SUPPLY_MODES, UNKNOWN_FAMILY, products
 from belvedere.engine.nomenclature.territories import region_of
 from belvedere.engine.warehouse.facts import UNKNOWN_DEPARTMENT
+from belvedere.engine.warehouse.objected import Objected
 from belvedere.engine.warehouse.schema import FACTS
 
 UNKNOWN_REGION = "RXX"
@@ -27,12 +27,12 @@ def _case(column: str, pairs: Iterable[tuple[str, str]], other: str) -> str:
 
 
 def connect(
-    paths: Sequence[Path], *, groups: Mapping[int, int], objections: np.ndarray, threads: int = 2, materialise: bool = False
+    paths: Sequence[Path], *, groups: Mapping[int, int], objected: Objected, threads: int = 2, materialise: bool = False
 ) -> duckdb.DuckDBPyConnection:
     """A connection whose view `facts` reads the given live files.
 
-    `groups` maps member to group (the contributor of the secrecy rules); `objections` are pseudonyms
-    (int64) to leave out. `materialise` copies the view to memory, worth it when many cubes follow.
+    `groups` maps member to group (the contributor of the secrecy rules); `objected` says whose lines are
+    left out, and which prescribers are unknown. `materialise` copies the view to memory, worth it when many cubes follow.
     """
     connection = duckdb.connect(config={"threads": threads})
     connection.register("raw_product", pa.table({
@@ -43,7 +43,8 @@ def connect(
     connection.register("raw_group", pa.table({
         "member_id": pa.array(list(groups), pa.int32()), "grp": pa.array(list(groups.values()), pa.int32()),
     }))  # fmt: skip
-    connection.register("raw_objection", pa.table({"patient": pa.array(np.asarray(objections, dtype=np.int64))}))
+    connection.register("raw_objection", objected.table())
+    connection.register("raw_prescriber", pa.table({"prescriber": pa.array(objected.prescribers, pa.int64())}))
     if paths:
         quoted = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
         source = f"read_parquet([{quoted}])"
@@ -55,7 +56,8 @@ def connect(
     payer = _case("regime", [("= 1", "general"), ("= 2", "agricole")], "autres")
     connection.execute(f"""
         CREATE TEMP {"TABLE" if materialise else "VIEW"} facts AS
-        SELECT f.*, strftime(f.period, '%Y-%m') AS month,
+        SELECT f.* REPLACE (CASE WHEN f.prescriber IN (SELECT prescriber FROM raw_prescriber) THEN 0 ELSE f.prescriber END AS prescriber),
+               strftime(f.period, '%Y-%m') AS month,
                coalesce(t.region, '{UNKNOWN_REGION}') AS region,
                coalesce(p.family, '{UNKNOWN_FAMILY}') AS family,
                {mode} AS mode, {age} AS age_band, {payer} AS payer,
@@ -66,7 +68,7 @@ def connect(
         LEFT JOIN raw_product p USING (lpp)
         LEFT JOIN raw_territory t USING (department)
         LEFT JOIN raw_group g USING (member_id)
-        ANTI JOIN raw_objection o ON f.patient = o.patient
+        ANTI JOIN raw_objection o ON f.patient = o.patient AND f.act_date < o.until
     """)
     return connection
 

@@ -19,11 +19,14 @@ class Writer:
     def __init__(self, path: Path) -> None:
         self._path, self._partial = path, path.with_suffix(".partial")
         self._held: list[pa.Table] = []
-        self._rows = 0
+        self._rows, self.rows = 0, 0
         self._writer: pq.ParquetWriter | None = None
 
     def write(self, table: pa.Table) -> None:
         """Add rows of the schema FACTS."""
+        if not len(table):
+            return
+        self.rows += len(table)
         self._held.append(table)
         self._rows += len(table)
         if self._rows >= ROW_GROUP:

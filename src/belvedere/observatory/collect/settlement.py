@@ -29,7 +29,9 @@ from belvedere.observatory.collect.models import COUNTED, SETTLED, DataFile, Flo
 from belvedere.observatory.collect.queue import Heartbeat
 from belvedere.observatory.environment import data_dir, read
 from belvedere.observatory.journal.actions import record
+from belvedere.observatory.members import enrolment
 from belvedere.observatory.members.models import Member
+from belvedere.observatory.objections import register
 
 # Invoices of live files, which never change: a sender of many small flows is not read again for each of them.
 # Two million of them weigh about 150 MB.
@@ -52,7 +54,10 @@ class History:
 
     def identify(self, billers: set[int]) -> int | None:
         """The group's entity that bills, by its FINESS; None when it is not the group's."""
-        self.member = Member.objects.filter(group=self.flow.group, finess__in=billers).first()
+        allowed = Member.objects.present(self.flow.received_at.date()).filter(group=self.flow.group, finess__in=billers)
+        if self.flow.sender and self.flow.sender.member_id:
+            allowed = allowed.filter(pk=self.flow.sender.member_id)
+        self.member = allowed.first()
         if self.member is None:
             return None
         self.known = {row.pk: row for row in DataFile.objects.filter(member=self.member, retired_at=None)}
@@ -106,13 +111,14 @@ def settle(flow: Flow) -> Flow:
     heartbeat.start()
     try:
         found, test = _examine(flow, history, writer, heartbeat.check)
+        # Lines of persons who objected were counted for the receipt, which tells nobody apart, and not kept.
         made = None
-        if found.refused or found.member is None or flow.test or test or found.test or not found.lines:
+        if found.refused or found.member is None or flow.test or test or found.test or not writer.rows:
             writer.drop()
         else:
             size = writer.close()
             made = DataFile(
-                flow=flow, member=history.member, name=name, rows=found.lines, size=size, first_day=found.first, last_day=found.last,
+                flow=flow, member=history.member, name=name, rows=writer.rows, size=size, first_day=found.first, last_day=found.last,
                 low_number=found.low, high_number=found.high,
             )  # fmt: skip
         flow.test = flow.test or test or found.test
@@ -138,6 +144,7 @@ def _examine(flow: Flow, history: History, writer: files.Writer, beat: Callable[
         envelope = open_envelope(sealed, keyring.reception(), timezone.now())
     except B2Error as error:
         return Examined(findings=[error.finding], refused=True), False
+    objections = register.standing()
     clear = Clear(envelope, int(read("BELVEDERE_MAX_CLEAR_MB")) * 1_048_576)
 
     def chunks() -> Iterator[bytes]:
@@ -146,7 +153,8 @@ def _examine(flow: Flow, history: History, writer: files.Writer, beat: Callable[
             yield piece
 
     found = examine(
-        chunks(), keys=keyring.pseudonym_keys(), flow_id=flow.pk, identify=history.identify, past=history.past, write=writer.write,
+        chunks(), keys=keyring.pseudonym_keys(), flow_id=flow.pk, identify=history.identify, past=history.past,
+        write=lambda table: writer.write(objections.without(table)),
         policy=flow.group.refusal or read("BELVEDERE_REFUSAL"), reference=reference(),
     )  # fmt: skip
     found.findings = [*clear.remarks, *map(clear.told, found.findings)]
@@ -285,4 +293,6 @@ def _commit(flow: Flow, history: History, made: DataFile | None, rewritten: list
             replaced=flow.replaced_invoices, findings=[f"{item.code}@{item.record}" for item in found.findings][:50],
         )  # fmt: skip
         receipts.sign(flow, place)
+        if flow.state in COUNTED and not flow.test:
+            enrolment.first_flow(flow.group)
         webhooks.announce(flow)

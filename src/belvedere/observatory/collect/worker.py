@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from django.db import DatabaseError, OperationalError, close_old_connections
 from django.db.models import F
+from django.utils import timezone
 
 from belvedere.engine.privacy.pseudonyms import PseudonymKeys
 from belvedere.engine.sector.billing import make_sector, month_file
@@ -17,6 +18,9 @@ from belvedere.engine.warehouse.intake import examine
 from belvedere.observatory.collect import inbox, queue, receipts, settlement, sweeping, webhooks
 from belvedere.observatory.collect.models import Flow
 from belvedere.observatory.journal import sealing
+from belvedere.observatory.members import enrolment, invoicing
+from belvedere.observatory.notices import actions as notices
+from belvedere.observatory.objections import purge
 
 logger = logging.getLogger(__name__)
 SWEEP_SECONDS = 300.0
@@ -81,7 +85,7 @@ def warm_up() -> None:
 def run(*, pause: float = 0.2, stop: Callable[[], bool] = lambda: False) -> None:
     """Work until told to stop."""
     warm_up()
-    for chore in (webhooks.deliver_due, _journal):
+    for chore in (webhooks.deliver_due, notices.deliver_due, _journal, _purge, _daily):
         threading.Thread(target=_repeat, args=(chore, stop), daemon=True).start()
     swept = time.monotonic() - SWEEP_SECONDS + 10
     while not stop():
@@ -107,6 +111,25 @@ def _journal() -> None:
     if sealing.due():
         sealing.seal()
         sealing.stamp()
+
+
+def _purge() -> None:
+    """Erase from the files what persons objected to."""
+    if purge.due():
+        purge.run()
+
+
+_day: dt.date | None = None
+
+
+def _daily() -> None:
+    """Once a day: remind signatories, bill the year that begins."""
+    global _day
+    today = timezone.localdate()
+    if _day != today:
+        enrolment.chase()
+        invoicing.bill_all(today)
+        _day = today
 
 
 def _repeat(chore: Callable[[], object], stop: Callable[[], bool]) -> None:

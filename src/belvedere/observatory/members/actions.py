@@ -1,20 +1,23 @@
 """Enrol groups and members, issue sender keys: the only writers of this app."""
 
+import datetime as dt
 import hashlib
 import secrets
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from belvedere.observatory.journal.actions import record
 from belvedere.observatory.members.models import Federation, Group, Member, SenderKey
 
+ROTATION_DAYS = 14
+
 
 @transaction.atomic
-def enrol_group(*, name: str, federation: Federation | None, members: list[dict], by: str) -> Group:
+def enrol_group(*, name: str, federation: Federation | None, members: list[dict], by: str, siren: str = "") -> Group:
     """Create a group and its members (dicts of `Member` fields)."""
-    group = Group.objects.create(name=name, federation=federation)
+    group = Group.objects.create(name=name, federation=federation, siren=siren)
     Member.objects.bulk_create([Member(group=group, **fields) for fields in members])
     record(by=by, action="groupe.inscrit", subject=f"groupe:{group.pk}", members=len(members))
     return group
@@ -26,11 +29,24 @@ def token_hash(token: str) -> str:
 
 
 @transaction.atomic
-def issue_sender_key(*, group: Group, label: str, by: str) -> str:
-    """Create a sender key and return its token, shown once."""
+def issue_sender_key(*, group: Group, label: str, by: str, member: Member | None = None) -> str:
+    """Create a sender key, for the whole group or one member, and return its token, shown once."""
+    if member is not None and member.group_id != group.pk:
+        raise ValueError("the member is another group's")
     token = "bvd_" + secrets.token_urlsafe(32)
-    SenderKey.objects.create(group=group, label=label, token_hash=token_hash(token))
-    record(by=by, action="cle.emise", subject=f"groupe:{group.pk}", label=label)
+    SenderKey.objects.create(group=group, member=member, label=label, token_hash=token_hash(token))
+    record(by=by, action="cle.emise", subject=f"groupe:{group.pk}", label=label, member=member.pk if member else None)
+    return token
+
+
+@transaction.atomic
+def rotate(*, sender: SenderKey, by: str) -> str:
+    """A new token in place of one that goes on working for a while, so that no flow is lost in between."""
+    token = "bvd_" + secrets.token_urlsafe(32)
+    fresh = SenderKey.objects.create(group=sender.group, member=sender.member, label=sender.label, token_hash=token_hash(token))
+    sender.replaced_by, sender.expires_at = fresh, timezone.now() + dt.timedelta(days=ROTATION_DAYS)
+    sender.save(update_fields=["replaced_by", "expires_at"])
+    record(by=by, action="cle.renouvelee", subject=f"groupe:{sender.group_id}", label=sender.label)
     return token
 
 
@@ -61,7 +77,15 @@ def revoke(*, sender: SenderKey, by: str) -> None:
 
 
 def _live() -> QuerySet[SenderKey]:
-    return SenderKey.objects.select_related("group").filter(revoked_at=None)
+    now = timezone.now()
+    return SenderKey.objects.select_related("group", "member").filter(Q(expires_at=None) | Q(expires_at__gt=now), revoked_at=None)
+
+
+def seen(sender: SenderKey) -> None:
+    """Note that a key was used, to the minute: a busy sender must not write at each call."""
+    now = timezone.now()
+    if sender.last_used_at is None or now - sender.last_used_at > dt.timedelta(minutes=1):
+        SenderKey.objects.filter(pk=sender.pk).update(last_used_at=now)
 
 
 def sender_of(token: str) -> SenderKey | None:

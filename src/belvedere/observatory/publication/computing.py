@@ -17,7 +17,7 @@ from belvedere.observatory import environment
 from belvedere.observatory.collect.models import DataFile
 from belvedere.observatory.collect.vault import facts_path
 from belvedere.observatory.members.models import Group, Member
-from belvedere.observatory.objections.models import Objection
+from belvedere.observatory.objections import register
 from belvedere.observatory.publication import frozen, sealed
 from belvedere.observatory.publication.models import Release, ReleaseState
 
@@ -36,8 +36,8 @@ def parameters() -> Parameters:
 
 
 def published() -> list[Release]:
-    """Releases that went out, oldest first."""
-    return list(Release.objects.filter(state=ReleaseState.PUBLISHED).order_by("published_at", "pk"))
+    """Releases that went out, oldest first: one that was withdrawn since has been read, and still counts."""
+    return list(Release.objects.filter(state__in=(ReleaseState.PUBLISHED, ReleaseState.WITHDRAWN)).order_by("published_at", "pk"))
 
 
 def connection_to_facts():
@@ -45,7 +45,7 @@ def connection_to_facts():
     return engine.connect(
         [facts_path(name) for name in DataFile.objects.filter(retired_at=None).order_by("pk").values_list("name", flat=True)],
         groups=dict(Member.objects.values_list("pk", "group_id")),
-        objections=np.array(list(Objection.objects.values_list("pseudonym", flat=True)), dtype=np.int64),
+        objected=register.standing(),
         materialise=True,
     )
 
@@ -60,7 +60,7 @@ class Draft:
     table: Table
     sensitive: np.ndarray
     protection: Protection
-    counts: dict[str, int]
+    counts: dict[str, float]
 
 
 def draft(months: list[str], *, seed: int) -> Draft:
@@ -73,7 +73,9 @@ def draft(months: list[str], *, seed: int) -> Draft:
     connection = connection_to_facts()
     # One ledger a month: the release that published it first closed it.
     figures = cells.compute(connection, lattice, periods, months=months, closed=[sealed.ledger(release) for release in earlier])
-    row = connection.sql("SELECT count(*), count(DISTINCT grp), count(DISTINCT patient) FROM window_facts").fetchall()[0]
+    row = connection.sql("SELECT count(*), count(DISTINCT grp), count(DISTINCT patient), count(DISTINCT member_id) FROM window_facts").fetchall()[0]
+    shares = connection.sql("SELECT max(total) / greatest(sum(total), 1) FROM (SELECT sum(amount_billed) AS total FROM window_facts GROUP BY grp)")
+    biggest = float(shares.fetchall()[0][0] or 0)
     fresh = connection.sql("SELECT count(DISTINCT grp) FROM window_facts ANTI JOIN raw_closed USING (month)").fetchall()[0][0]
     connection.close()
     told, masked = _said_before(earlier, lattice)
@@ -87,7 +89,7 @@ def draft(months: list[str], *, seed: int) -> Draft:
         raise GateClosed(f"Ce qui a déjà paru empêche de protéger cette publication : {error}") from None
     for release in earlier:
         _keep_values(frozen.opened(release), lattice, told, figures)
-    counts = {"lines": row[0], "groups": row[1], "patients": row[2], "fresh_groups": fresh}
+    counts = {"lines": row[0], "groups": row[1], "patients": row[2], "members": row[3], "fresh_groups": fresh, "biggest": biggest}
     return Draft(lattice, periods, figures, table, primary, done, counts)
 
 

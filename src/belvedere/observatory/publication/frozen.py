@@ -96,6 +96,12 @@ def opened(release: Release) -> Frozen:
     return _opened(release.label, release.file_name, release.digest, tuple(release.months), release.published_at, release.groups)
 
 
+def labelled(label: str) -> tuple[Release, Frozen] | None:
+    """A release that went out, withdrawn or not, and its look-up table."""
+    release = Release.objects.filter(label=label, state__in=(ReleaseState.PUBLISHED, ReleaseState.WITHDRAWN)).first()
+    return (release, opened(release)) if release else None
+
+
 def current() -> Frozen | None:
     """The latest published release; None before the gate first opened."""
     release = Release.objects.filter(state=ReleaseState.PUBLISHED).first()

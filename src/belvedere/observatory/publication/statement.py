@@ -15,7 +15,7 @@ from belvedere.engine.indicators.lattice import cubes as declared
 from belvedere.engine.secrecy.dossier import MASKED, PUBLISHED
 from belvedere.observatory.publication import frozen
 from belvedere.observatory.publication.computing import lattice_of_release
-from belvedere.observatory.publication.models import Release
+from belvedere.observatory.publication.models import Release, ReleaseState
 
 LABELS = {
     "territory": "territoire", "product": "produit", "period": "période", "age": "âge", "sex": "sexe", "payer": "régime", "mode": "mode",
@@ -49,14 +49,16 @@ def cubes() -> list[tuple[str, str]]:
 
 
 def publication_csv(release: Release) -> bytes:
-    """Every declared cell: codes, status (published or masked), measures when published."""
+    """Every declared cell: codes, status (published or masked), and measures once the gate has let it out: what is under
+    review carries its mask alone, which is all that the audit reads."""
     cells = frozen.opened(release).cells
-    measures = next(list(cell) for cell in cells.values() if cell is not None)
+    out_of_review = release.state in (ReleaseState.PUBLISHED, ReleaseState.WITHDRAWN)
+    measures = next(list(cell) for cell in cells.values() if cell is not None) if out_of_review else []
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([*DIMENSIONS, "status", *measures])
     for key, cell in cells.items():
-        writer.writerow([*key, *([MASKED, *[""] * len(measures)] if cell is None else [PUBLISHED, *cell.values()])])
+        writer.writerow([*key, *([MASKED, *[""] * len(measures)] if cell is None else [PUBLISHED, *(cell[name] for name in measures)])])
     return out.getvalue().encode()
 
 

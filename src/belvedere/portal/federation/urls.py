@@ -1,13 +1,15 @@
 from django.urls import path
 
-from belvedere.portal.federation import views
+from belvedere.portal.federation import coverage, gate, views
 
 app_name = "federation"
 urlpatterns = [
     path("marche/", views.market_page, name="market"),
-    path("publications/", views.releases, name="releases"),
+    path("couverture/", coverage.coverage, name="coverage"),
+    path("publications/", gate.releases, name="releases"),
+    path("publications/accord/", gate.standing, name="standing"),
     path("publications/<str:label>/secret/", views.secrecy, name="secrecy"),
     path("publications/<str:label>/publication.csv", views.publication_csv, name="publication-csv"),
     path("publications/<str:label>/specification.yaml", views.specification_yaml, name="specification"),
-    path("publications/<str:label>/valider/", views.approve, name="approve"),
+    path("publications/<str:label>/avis/", gate.decide, name="decide"),
 ]

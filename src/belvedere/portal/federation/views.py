@@ -1,17 +1,14 @@
-"""The market for those who may see it, and the gate for the federations."""
+"""The market for those who may see it, and what a statistician reads of its protection."""
 
-from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
-from django.views.decorators.http import require_POST, require_safe
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.http import require_safe
 
 from belvedere.engine.nomenclature.products import MODES, families
 from belvedere.engine.nomenclature.territories import FRANCE, departments, names
 from belvedere.engine.warehouse.engine import PAYERS
 from belvedere.observatory.accounts.permissions import Action, check
-from belvedere.observatory.members.models import Federation
-from belvedere.observatory.publication import actions, frozen, statement
+from belvedere.observatory.publication import frozen, statement
 from belvedere.observatory.publication.models import Release
 from belvedere.portal import charts, market, numbers
 from belvedere.portal.public.views import density_map
@@ -21,7 +18,6 @@ def _patients_and_amount(release: frozen.Frozen, **codes: str) -> tuple[market.V
     return release.measure("patients", **codes), release.measure("amount_amo", **codes)
 
 
-@login_required
 @require_safe
 def market_page(request: HttpRequest) -> HttpResponse:
     """The market of a territory and family, from the current release."""
@@ -67,24 +63,10 @@ def market_page(request: HttpRequest) -> HttpResponse:
     })  # fmt: skip
 
 
-@login_required
-@require_safe
-def releases(request: HttpRequest) -> HttpResponse:
-    """Releases, what the gate asks, who has approved."""
-    user = check(request.user, Action.APPROVE_RELEASE)
-    rows = []
-    for release in Release.objects.prefetch_related("approvals__federation"):
-        approved = {approval.federation_id: approval for approval in release.approvals.all()}
-        words = [(federation, approved.get(federation.pk)) for federation in Federation.objects.order_by("pk")]
-        rows.append((release, words, actions.gate_reasons(release), user.federation_id not in approved))
-    return render(request, "federation/releases.html", {"rows": rows})
-
-
-@login_required
 @require_safe
 def secrecy(request: HttpRequest, label: str) -> HttpResponse:
     """What a federation's statistician needs: the rules, what was tried, how to replay it."""
-    check(request.user, Action.APPROVE_RELEASE)
+    check(request.user, Action.SEE_REVIEW)
     release = get_object_or_404(Release, label=label)
     return render(request, "federation/secrecy.html", {
         "release": release, "attacks": statement.attacks(), "cubes": statement.cubes(), "before": release.basis,
@@ -92,19 +74,17 @@ def secrecy(request: HttpRequest, label: str) -> HttpResponse:
     })  # fmt: skip
 
 
-@login_required
 @require_safe
 def publication_csv(request: HttpRequest, label: str) -> HttpResponse:
     """Every cell of a release with its status, as the audit reads it."""
-    check(request.user, Action.APPROVE_RELEASE)
+    check(request.user, Action.SEE_REVIEW)
     return _file(statement.publication_csv(get_object_or_404(Release, label=label)), "text/csv; charset=utf-8", f"publication-{label}.csv")
 
 
-@login_required
 @require_safe
 def specification_yaml(request: HttpRequest, label: str) -> HttpResponse:
     """The declared lattice of a release, as the audit reads it."""
-    check(request.user, Action.APPROVE_RELEASE)
+    check(request.user, Action.SEE_REVIEW)
     return _file(
         statement.specification_yaml(get_object_or_404(Release, label=label)), "application/yaml; charset=utf-8", f"publication-{label}.yaml"
     )
@@ -112,18 +92,3 @@ def specification_yaml(request: HttpRequest, label: str) -> HttpResponse:
 
 def _file(content: bytes, kind: str, name: str) -> HttpResponse:
     return HttpResponse(content, content_type=kind, headers={"Content-Disposition": f'attachment; filename="{name}"'})
-
-
-@login_required
-@require_POST
-def approve(request: HttpRequest, label: str) -> HttpResponse:
-    """A federation's approval."""
-    user = check(request.user, Action.APPROVE_RELEASE)
-    release = get_object_or_404(Release, label=label)
-    assert user.federation is not None
-    try:
-        actions.approve(release=release, federation=user.federation, by=user)
-        messages.success(request, f"La publication {label} est validée par {user.federation}.")
-    except actions.GateClosed as reason:
-        messages.error(request, str(reason))
-    return redirect("federation:releases")

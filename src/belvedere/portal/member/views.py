@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from belvedere.observatory.collect.models import COUNTED, State
 from belvedere.observatory.environment import read
+from belvedere.observatory.journal import sealing
 from belvedere.observatory.members.own import OwnFacts
 from belvedere.observatory.publication import frozen
 from belvedere.portal import exports
@@ -21,7 +21,6 @@ def anchors(release: frozen.Frozen | None) -> tuple[str, ...]:
     return (release.until,) if release else ()
 
 
-@login_required
 @require_safe
 def position(request: HttpRequest) -> HttpResponse:
     """Where do I stand? Own figures at once, the market's from the current release."""
@@ -48,7 +47,6 @@ def position(request: HttpRequest) -> HttpResponse:
     })  # fmt: skip
 
 
-@login_required
 @require_safe
 def position_csv(request: HttpRequest, table: str) -> HttpResponse:
     """A table of the page as CSV."""
@@ -68,7 +66,6 @@ def _completeness(own: OwnFacts, months: Sequence[str]) -> list[tuple[str, list[
     return [(name, [(month, month in held) for month in months]) for name, held in sorted(own.months_by_member().items())]
 
 
-@login_required
 @require_safe
 def flows(request: HttpRequest) -> HttpResponse:
     """Flows of the group: what came, what is wrong, what is missing."""
@@ -85,7 +82,6 @@ def flows(request: HttpRequest) -> HttpResponse:
     })  # fmt: skip
 
 
-@login_required
 @require_safe
 def flow(request: HttpRequest, number: int) -> HttpResponse:
     """One receipt with its findings; another group's is not found."""
@@ -96,7 +92,6 @@ def flow(request: HttpRequest, number: int) -> HttpResponse:
     return render(request, "member/flow.html", {"flow": found, "group": own.group, "counts": sorted(found.counts.items()), "journal": found.journal})
 
 
-@login_required
 @require_safe
 def receipt(request: HttpRequest, number: int) -> HttpResponse:
     """The signed receipt as a file (JWS)."""
@@ -108,7 +103,18 @@ def receipt(request: HttpRequest, number: int) -> HttpResponse:
     return answer
 
 
-@login_required
+@require_safe
+def proof(request: HttpRequest, number: int) -> HttpResponse:
+    """The proof that the receipt stands in the journal, to verify offline."""
+    found = OwnFacts.of(request.user).flow(number)
+    content = sealing.proof(found.journal["position"]) if found and found.journal else None
+    if found is None or content is None:
+        raise Http404
+    return JsonResponse(
+        content, headers={"Content-Disposition": f'attachment; filename="preuve-{found.pk}.json"'}, json_dumps_params={"ensure_ascii": False}
+    )
+
+
 @require_safe
 def plug(request: HttpRequest) -> HttpResponse:
     """How to send flows, by each way."""

@@ -1,6 +1,5 @@
 """The operator's page: flows, silent members, the journal's state. No figure of anybody's activity."""
 
-from django.contrib.auth.decorators import login_required
 from django.db.models import Count, Max
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -14,7 +13,6 @@ from belvedere.observatory.members.models import Member
 from belvedere.observatory.publication.models import Release
 
 
-@login_required
 @require_safe
 def overview(request: HttpRequest) -> HttpResponse:
     """What runs, what waits, who is silent."""

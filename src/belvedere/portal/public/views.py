@@ -8,7 +8,8 @@ from django.views.decorators.http import require_safe
 
 from belvedere.engine.indicators import definitions
 from belvedere.engine.nomenclature.territories import departments
-from belvedere.observatory.publication import frozen
+from belvedere.observatory.publication import frozen, gate
+from belvedere.observatory.publication.models import Release, ReleaseState
 from belvedere.portal import exports, maps, market, numbers
 
 AROUND_FRANCE = (0.7, 0.9, 1.1, 1.4)  # class bounds, as multiples of the published national rate
@@ -37,11 +38,18 @@ def density_map(release: frozen.Frozen, product: str = "*") -> maps.Choropleth:
 @require_safe
 def overview(request: HttpRequest) -> HttpResponse:
     """The market for everybody: headline, map, families, regions."""
-    release = frozen.current()
+    asked = request.GET.get("v")
+    found = frozen.labelled(asked) if asked else None
+    if asked and found is None:
+        raise Http404
+    release, row = (found[1], found[0]) if found else (frozen.current(), None)
     if release is None:
         return render(request, "public/closed.html")
     return render(request, "public/overview.html", {
         "release": release,
+        "row": row,
+        "newest": frozen.current(),
+        "frozen_because": gate.frozen_because(),
         "last": release.until,
         "totals": market.totals(release),
         "families": market.by_family(release),
@@ -49,6 +57,13 @@ def overview(request: HttpRequest) -> HttpResponse:
         "departments": market.by_department(release),
         "map": density_map(release),
     })  # fmt: skip
+
+
+@require_safe
+def versions(request: HttpRequest) -> HttpResponse:
+    """Every release that went out, withdrawn ones with their reason: nothing is ever taken away in silence."""
+    out = Release.objects.filter(state__in=(ReleaseState.PUBLISHED, ReleaseState.WITHDRAWN))
+    return render(request, "public/versions.html", {"releases": out, "frozen_because": gate.frozen_because()})
 
 
 @require_safe

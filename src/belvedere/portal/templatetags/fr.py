@@ -1,5 +1,7 @@
 """Template filters for French figures."""
 
+import datetime as dt
+
 from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -40,3 +42,19 @@ def cellule(value: object, kind: str = "entier") -> SafeString | str:
     if kind == "decimal":
         return numbers.decimal(float(value))  # type: ignore[arg-type]
     return numbers.integer(int(value))  # type: ignore[call-overload]
+
+
+@register.filter
+def centiemes(value: int) -> str:
+    """A rate in hundredths of a per cent: 2000 is 20 %."""
+    return f"{value / 100:g}".replace(".", ",") + "\u00a0%"
+
+
+@register.filter
+def duree(value: dt.timedelta) -> str:
+    """A duration in the unit that one would say."""
+    seconds = value.total_seconds()
+    for size, name in ((86400, "j"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f}\u00a0{name}"
+    return f"{seconds:.0f}\u00a0s"

@@ -1,0 +1,121 @@
+"""Erase from the files what the queries leave out already: live files rewritten, the former versions destroyed at once.
+
+A file is written before the old one goes, and both change hands in one transaction: whatever dies, no line is lost and the
+next run starts again where this one stood.
+"""
+
+import datetime as dt
+import logging
+from collections.abc import Iterable
+
+import pyarrow.parquet as pq
+from django.db import transaction
+from django.db.models import Max, Min, Q
+from django.utils import timezone
+
+from belvedere.engine.warehouse import files
+from belvedere.engine.warehouse.objected import Objected
+from belvedere.observatory.collect import vault
+from belvedere.observatory.collect.models import DataFile
+from belvedere.observatory.environment import read
+from belvedere.observatory.journal.actions import record
+from belvedere.observatory.members.models import Member
+from belvedere.observatory.objections import register
+from belvedere.observatory.objections.models import Objection
+
+logger = logging.getLogger(__name__)
+GRACE_SECONDS = 60.0  # a query that opened its list of files just before still finds them
+
+
+def due(now: dt.datetime | None = None) -> bool:
+    """Whether files are to be looked at: an objection that is not purged yet, or files that came since it was."""
+    now = now or timezone.now()
+    last = DataFile.objects.aggregate(last=Max("pk"))["last"] or 0
+    waiting = Objection.objects.filter(Q(purged_at=None) | Q(checked_at__lt=now - _every(), checked_until__lt=last))
+    return waiting.exists()
+
+
+def _every() -> dt.timedelta:
+    return dt.timedelta(minutes=float(read("BELVEDERE_PURGE_MINUTES")))
+
+
+def run(grace: float = GRACE_SECONDS) -> dict[str, int]:
+    """One purge: every file that came since each objection was last checked. Returns files read, rewritten and destroyed, lines gone."""
+    objected, since = register.standing(), Objection.objects.aggregate(low=Min("checked_until"))["low"]
+    counts = {"read": 0, "rewritten": 0, "lines": 0, "destroyed": 0}
+    if since is None:
+        return counts
+    last = DataFile.objects.aggregate(last=Max("pk"))["last"] or 0
+    seen = list(Objection.objects.values_list("pk", flat=True))
+    settled = True
+    for row in DataFile.objects.filter(pk__gt=since, retired_at=None).order_by("pk").iterator():
+        counts["read"] += 1
+        gone = _rewrite(row, objected)
+        settled &= gone is not None
+        counts["rewritten"] += bool(gone)
+        counts["lines"] += gone or 0
+    left, counts["destroyed"] = _destroy_retired(grace)
+    if settled:
+        now = timezone.now()
+        with transaction.atomic():
+            Objection.objects.filter(pk__in=seen).update(checked_until=last, checked_at=now)
+            fresh = 0 if left else Objection.objects.filter(pk__in=seen, purged_at=None).update(purged_at=now)
+            if fresh or counts["rewritten"] or counts["destroyed"]:
+                record(by="purge", action="opposition.purgee", subject="faits", objections=fresh, **counts)
+    return counts
+
+
+def _rewrite(row: DataFile, objected: Objected) -> int | None:
+    """Take away what was objected to; lines gone, 0 when nothing had to, None when a worker changed the file meanwhile."""
+    path = vault.facts_path(row.name)
+    try:
+        table = pq.read_table(path)
+    except FileNotFoundError:
+        return None  # a flow replaced it just now: its successor is looked at next time
+    if not objected.touches(table):
+        return 0
+    kept = objected.without(table)
+    made = None
+    if len(kept):
+        stem = row.name.removesuffix(".parquet").partition("-p")[0]
+        name = f"{stem}-p{timezone.now():%Y%m%d%H%M%S%f}.parquet"
+        size = files.write(kept, vault.facts_path(name))
+        made = DataFile(
+            flow_id=row.flow_id, member_id=row.member_id, name=name, rows=len(kept), size=size, first_day=row.first_day, last_day=row.last_day,
+            low_number=row.low_number, high_number=row.high_number,
+        )  # fmt: skip
+    try:
+        with transaction.atomic():
+            Member.objects.select_for_update(of=("self",)).get(pk=row.member_id)
+            if not DataFile.objects.filter(pk=row.pk, retired_at=None).update(retired_at=timezone.now()):
+                raise _Changed
+            if made:
+                made.save()
+    except BaseException as error:
+        if made:
+            vault.facts_path(made.name).unlink(missing_ok=True)
+        if isinstance(error, _Changed):
+            return None
+        raise
+    return len(table) - len(kept) or 1
+
+
+class _Changed(Exception):
+    """The file was retired by a worker while it was read."""
+
+
+def _destroy_retired(grace: float) -> tuple[int, int]:
+    """(old versions that still lie on the disk, those destroyed now)."""
+    limit = timezone.now() - dt.timedelta(seconds=grace)
+    left = destroyed = 0
+    rows: Iterable[tuple[str, dt.datetime]] = DataFile.objects.exclude(retired_at=None).values_list("name", "retired_at")
+    for name, retired in rows:
+        path = vault.facts_path(name)
+        if not path.exists():
+            continue
+        if retired <= limit:
+            path.unlink(missing_ok=True)
+            destroyed += 1
+        else:
+            left += 1
+    return left, destroyed

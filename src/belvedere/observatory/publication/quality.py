@@ -1,0 +1,28 @@
+"""The quality report of a release under review: what came, how clean, what is missing. No figure of the market."""
+
+import datetime as dt
+from collections.abc import Sequence
+
+from belvedere.observatory.collect.models import COUNTED, Flow, State
+from belvedere.observatory.members.models import Member
+
+
+def report(months: Sequence[str]) -> dict[str, object]:
+    """Counts of entities and flows over the months of a release."""
+    first, last = (dt.date.fromisoformat(month + "-01") for month in (months[0], months[-1]))
+    flows = Flow.objects.filter(test=False, state__in=COUNTED, period_to__gte=first, period_from__lte=last)
+    held: dict[str, set[int]] = {month: set() for month in months}
+    for member, begins, ends in flows.values_list("member_id", "period_from", "period_to"):
+        for month in months:
+            if f"{begins:%Y-%m}" <= month <= f"{ends:%Y-%m}":
+                held[month].add(member)
+    present = set().union(*held.values())
+    return {
+        "entities": Member.objects.present(last).count(),
+        "entities_present": len(present),
+        "entities_complete": sum(all(member in held[month] for month in months[-12:]) for member in present),
+        "by_month": {month: len(members) for month, members in held.items()},
+        "flows": flows.count(),
+        "flows_clean": flows.filter(state=State.ACCEPTED).count(),
+        "flows_refused": Flow.objects.filter(test=False, state=State.REFUSED, received_at__date__gte=first).count(),
+    }

@@ -1,0 +1,210 @@
+"""From the public form to an account: declare, read and sign, plug the flow, enter."""
+
+import base64
+import io
+
+import qrcode
+import qrcode.image.svg
+from allauth.core.internal.httpkit import get_client_ip
+from django.contrib import messages
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.http import urlencode
+from django.views.decorators.http import require_http_methods, require_safe
+
+from belvedere.observatory.accounts import people
+from belvedere.observatory.environment import read
+from belvedere.observatory.members import actions, agreement, enrolment, invoicing
+from belvedere.observatory.members.models import Enrolment, FeeInvoice, SenderKey
+from belvedere.observatory.notices import actions as notices
+from belvedere.observatory.notices.models import Link, Purpose
+from belvedere.portal import limits
+from belvedere.portal.join import forms
+
+TRUSTED_SECONDS = 1800
+
+
+def _refused(request: HttpRequest, code: str) -> HttpResponse:
+    return render(request, "join/link_refused.html", {"code": code}, status=410 if code in ("used", "expired") else 404)
+
+
+@require_http_methods(["GET", "POST"])
+def enrol(request: HttpRequest) -> HttpResponse:
+    """The public form; rows of entities are checked without leaving the page."""
+    if request.method == "GET":
+        return render(request, "join/enrol.html", {"form": forms.EnrolmentForm(), "fee": _fee()})
+    form = forms.EnrolmentForm(request.POST, request.FILES)
+    valid = form.is_valid()
+    if not valid or "check" in request.POST:
+        if "check" in request.POST:
+            form.errors.clear()
+        shown = form.rows
+        return render(request, "join/enrol.html", {"form": form, "rows": shown, "fee": _fee()}, status=200 if "check" in request.POST else 422)
+    if form.cleaned_data["website"] or not limits.allowed(request, "join", 10, 3600):
+        return render(request, "join/too_many.html", status=429)
+    enrolment.declare(details=form.details(), entities=[row.kept() for row in form.rows])
+    return redirect("join:thanks")
+
+
+def _fee() -> object:
+    from django.utils import timezone
+
+    return agreement.fee_on(timezone.localdate())
+
+
+@require_safe
+def thanks(request: HttpRequest) -> HttpResponse:
+    """The same words whatever was found: who takes part is not told here."""
+    return render(request, "join/thanks.html")
+
+
+def _qr(enrolled: Enrolment) -> tuple[str, str]:
+    """(data address of the QR code, secret) of the signatory's authenticator."""
+    secret = enrolment.factor_secret(enrolled)
+    label = f"Belvédère:{enrolled.signatory_email}"
+    uri = f"otpauth://totp/{label}?{urlencode({'secret': secret, 'issuer': 'Belvédère'})}"
+    buffer = io.BytesIO()
+    qrcode.make(uri, image_factory=qrcode.image.svg.SvgPathImage).save(buffer)
+    return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode(), secret
+
+
+@require_http_methods(["GET", "POST"])
+def sign(request: HttpRequest, token: str) -> HttpResponse:
+    """The convention, the second proof, the signature."""
+    try:
+        link = notices.opened(Purpose.SIGN, token)
+    except notices.LinkRefused as refusal:
+        return _refused(request, refusal.code)
+    enrolled = Enrolment.objects.get(pk=link.subject)
+    form = forms.SignForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        if not _same_name(form.cleaned_data["typed"], enrolled.signatory):
+            form.add_error("typed", f"La convention porte le nom de {enrolled.signatory}.")
+        else:
+            try:
+                enrolment.check_factor(enrolled, form.cleaned_data["code"])
+                enrolment.sign(
+                    link=link, code=form.cleaned_data["code"], signatory=form.cleaned_data["typed"], consents=list(forms.CONSENTS.values()),
+                    address=get_client_ip(request) or "", agent=request.headers.get("User-Agent", ""),
+                )  # fmt: skip
+                _trust(request, enrolled)
+                return redirect(notices.make_link(Purpose.PLUG, enrolled.pk))
+            except enrolment.EnrolmentRefused as refusal:
+                form.add_error("code", str(refusal))
+            except notices.LinkRefused as refusal:
+                return _refused(request, refusal.code)
+    qr, secret = _qr(enrolled)
+    return render(
+        request,
+        "join/sign.html",
+        {"form": form, "enrolled": enrolled, "token": token, "qr": qr, "secret": secret},
+        status=422 if form.errors else 200,
+    )
+
+
+def _same_name(typed: str, written: str) -> bool:
+    return sorted(typed.casefold().replace("-", " ").split()) == sorted(written.casefold().replace("-", " ").split())
+
+
+@require_safe
+def text(request: HttpRequest, token: str) -> HttpResponse:
+    """What the signatory reads, byte for byte what is signed."""
+    try:
+        link = notices.opened(Purpose.SIGN, token)
+    except notices.LinkRefused as refusal:
+        return _refused(request, refusal.code)
+    return _pdf(agreement.text_path(Enrolment.objects.get(pk=link.subject)), "convention.pdf")
+
+
+def _pdf(path, name: str) -> FileResponse:
+    return FileResponse(path.open("rb"), content_type="application/pdf", filename=name)
+
+
+def _trust(request: HttpRequest, enrolled: Enrolment) -> None:
+    request.session["plug"] = enrolled.pk
+    request.session.set_expiry(TRUSTED_SECONDS)
+
+
+@require_http_methods(["GET", "POST"])
+def plug(request: HttpRequest, token: str) -> HttpResponse:
+    """After the signature: keys for the flow, the checklist, colleagues. Each visit proves the authenticator again."""
+    try:
+        link = notices.opened(Purpose.PLUG, token)
+    except notices.LinkRefused as refusal:
+        return _refused(request, refusal.code)
+    enrolled = Enrolment.objects.select_related("group").get(pk=link.subject)
+    if request.session.get("plug") != enrolled.pk:
+        return _ask_code(request, enrolled)
+    assert enrolled.group is not None
+    shown: dict[str, str] = {}
+    people_form = forms.PeopleForm(initial={"emails": "\n".join(enrolled.people)})
+    by = f"signataire:{enrolled.reference}"
+    if request.method == "POST":
+        if "key" in request.POST:
+            shown["token"] = actions.issue_sender_key(group=enrolled.group, label=enrolled.vendor or "Informatique interne", by=by)
+        elif "mailbox" in request.POST and (sender := _last_sender(enrolled)):
+            shown["mailbox"] = f"{actions.open_mailbox(sender=sender, by=by)}@{read('BELVEDERE_MAIL_DOMAIN')}"
+        else:
+            people_form = forms.PeopleForm(request.POST)
+            if people_form.is_valid():
+                enrolment.name_people(enrolment=enrolled, emails=people_form.cleaned_data["emails"])
+                messages.success(request, "C’est noté : ils recevront leur invitation au premier flux accepté.")
+                return redirect(request.path)
+    return render(request, "join/plug.html", {
+        "enrolled": enrolled, "senders": SenderKey.objects.filter(group=enrolled.group, revoked_at=None).order_by("pk"), "shown": shown, "people_form": people_form,
+        "invoice": FeeInvoice.objects.filter(group=enrolled.group).first(), "token": token, "base": request.build_absolute_uri("/").rstrip("/"),
+        "flows": enrolled.group.flows.order_by("-pk")[:5],
+    })  # fmt: skip
+
+
+def _last_sender(enrolled: Enrolment) -> SenderKey | None:
+    return SenderKey.objects.filter(group=enrolled.group, revoked_at=None).order_by("-pk").first()
+
+
+def _ask_code(request: HttpRequest, enrolled: Enrolment) -> HttpResponse:
+    form = forms.CodeForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            enrolment.check_factor(enrolled, form.cleaned_data["code"])
+        except enrolment.EnrolmentRefused as refusal:
+            form.add_error("code", str(refusal))
+        else:
+            _trust(request, enrolled)
+            return redirect(request.path)
+    return render(request, "join/code.html", {"form": form, "enrolled": enrolled}, status=422 if form.errors else 200)
+
+
+@require_safe
+def document(request: HttpRequest, token: str, name: str) -> HttpResponse:
+    """The signed convention or the invoice, to who proved its authenticator on the page."""
+    try:
+        link = notices.opened(Purpose.PLUG, token)
+    except notices.LinkRefused as refusal:
+        return _refused(request, refusal.code)
+    enrolled = Enrolment.objects.select_related("group").get(pk=link.subject)
+    if request.session.get("plug") != enrolled.pk:
+        raise Http404
+    if name == "convention":
+        return _pdf(agreement.signed_path(enrolled), f"convention-{enrolled.reference}-signee.pdf")
+    invoice = FeeInvoice.objects.filter(group=enrolled.group).first()
+    if name != "facture" or invoice is None:
+        raise Http404
+    return _pdf(invoicing.path(invoice), f"facture-{invoice.number}.pdf")
+
+
+@require_http_methods(["GET", "POST"])
+def invited(request: HttpRequest, token: str) -> HttpResponse:
+    """An invited person chooses a password, then signs in with its second factor."""
+    try:
+        link: Link = notices.opened(Purpose.INVITE, token)
+    except notices.LinkRefused as refusal:
+        return _refused(request, refusal.code)
+    form = forms.PasswordForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            people.accept(link=link, password=form.cleaned_data["password"])
+        except notices.LinkRefused as refusal:
+            return _refused(request, refusal.code)
+        messages.success(request, "Votre mot de passe est choisi. Connectez-vous.")
+        return redirect("account_login")
+    return render(request, "join/invited.html", {"form": form}, status=422 if form.errors else 200)

@@ -70,11 +70,16 @@ def accept(*, link: Link, password: str) -> User:
 
 
 @transaction.atomic
-def close(*, user: User, by: User) -> None:
-    """End an account: no sign-in any more, its sessions end with it. A member's administrator closes its group's only."""
-    if user.pk == by.pk:
-        raise AccountRefused("Vous ne pouvez pas fermer votre propre compte.")
+def end(*, user: User, by: str) -> None:
+    """End an account: no sign-in any more, and its sessions end with it."""
     user.is_active = False
     user.save(update_fields=["is_active"])
     Link.objects.filter(purpose=Purpose.INVITE, subject=user.pk, used_at=None).update(used_at=timezone.now())
-    record(by=by.actor, action="personne.fermee", subject=user.actor)
+    record(by=by, action="personne.fermee", subject=user.actor)
+
+
+def close(*, user: User, by: User) -> None:
+    """End somebody else's account."""
+    if user.pk == by.pk:
+        raise AccountRefused("Vous ne pouvez pas fermer votre propre compte.")
+    end(user=user, by=by.actor)

@@ -6,6 +6,7 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from belvedere.observatory import printing
 from belvedere.portal import numbers
 
 register = template.Library()
@@ -58,3 +59,9 @@ def duree(value: dt.timedelta) -> str:
         if seconds >= size:
             return f"{seconds / size:.0f}\u00a0{name}"
     return f"{seconds:.0f}\u00a0s"
+
+
+@register.filter
+def prix(cents: int) -> str:
+    """Euros to the cent: 233040 is 2 330,40 €."""
+    return printing.euros(cents)

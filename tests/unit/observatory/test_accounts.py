@@ -54,7 +54,13 @@ def test_an_account_that_does_not_exist_is_refused_in_the_same_words(operator):
     for email in ("op@test.fr", "nobody@test.fr"):
         cache.clear()
         answer = sign_in(Client(), email, "un faux mot de passe")
-        pages.append((answer.status_code, answer.content.decode().replace(email, "X").split("csrfmiddlewaretoken")[0], "Se connecter" in answer.content.decode()))
+        pages.append(
+            (
+                answer.status_code,
+                answer.content.decode().replace(email, "X").split("csrfmiddlewaretoken")[0],
+                "Se connecter" in answer.content.decode(),
+            )
+        )
         reset = Client().post("/compte/password/reset/", {"email": email})
         pages[-1] += (reset.status_code, reset.headers["Location"])
     assert pages[0] == pages[1]

@@ -69,7 +69,9 @@ def test_each_threshold_holds_and_tells_no_figure(federations, validators, field
         gate.decide(release=release, federation=federations[0], by=validators[0])
     assert said in str(refusal.value)
     assert str(value) not in str(refusal.value).replace(said, "")
-    assert gate.decide(release=release, federation=federations[0], by=validators[0], verdict=Verdict.NO, reason="Trop peu.").state == ReleaseState.DRAFT
+    assert (
+        gate.decide(release=release, federation=federations[0], by=validators[0], verdict=Verdict.NO, reason="Trop peu.").state == ReleaseState.DRAFT
+    )
 
 
 def test_thresholds_are_dated_and_a_day_that_came_is_not_rewritten(federations):

@@ -123,12 +123,13 @@ _day: dt.date | None = None
 
 
 def _daily() -> None:
-    """Once a day: remind signatories, bill the year that begins."""
+    """Once a day: remind signatories, bill the year that begins, let go of lines that are too old."""
     global _day
     today = timezone.localdate()
     if _day != today:
         enrolment.chase()
         invoicing.bill_all(today)
+        purge.expire(today)
         _day = today
 
 

@@ -14,6 +14,7 @@ from belvedere.engine.b2.keys import nir_key
 from belvedere.engine.privacy import pseudonyms
 from belvedere.observatory.collect import keyring
 from belvedere.observatory.journal.actions import record
+from belvedere.observatory.objections import register
 from belvedere.observatory.objections.models import Kind, Objection, Request
 
 LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
@@ -88,6 +89,7 @@ def object_to(identity: Identity) -> Request:
     if objection.until is not None:
         objection.until, objection.purged_at, objection.checked_until = None, None, 0
         objection.save(update_fields=["until", "purged_at", "checked_until"])
+    register.note(objection)
     request = Request.objects.create(reference=new_reference(), objection=objection, at=timezone.now())
     record(by=PUBLIC, action="opposition.recue", subject=f"opposition:{request.reference}", kind=str(identity.kind))
     return request
@@ -105,6 +107,7 @@ def withdraw(*, reference: str, identity: Identity, day: dt.date | None = None) 
     if objection.until is None:
         objection.until = day or timezone.localdate()
         objection.save(update_fields=["until"])
+        register.note(objection)
         record(by=PUBLIC, action="opposition.retiree", subject=f"opposition:{request.reference}", kind=str(identity.kind))
     request.refresh_from_db()
     return request

@@ -12,6 +12,7 @@ from django.apps import apps
 from django.db import models
 
 from belvedere.observatory.environment import data_dir, read
+from belvedere.observatory.objections import register
 from belvedere.observatory.objections.models import Objection, Request
 
 OWN = (Objection, Request)  # the list itself must know whom to leave out: it is the one place
@@ -44,7 +45,9 @@ def prove(request: Request) -> Found:
 def _files(root: Path) -> Iterator[Path]:
     """Files under a root, the live database's own apart: its tables are asked instead."""
     for path in sorted(root.rglob("*")) if root.is_dir() else ():
-        if path.is_file() and not path.name.startswith("belvedere.sqlite3") and path.parent.name != "keys":
+        if path.is_file() and path.parent.name != "keys" and path != register.path():
+            if path.name.startswith("belvedere.sqlite3") and path.parent == data_dir():
+                continue
             yield path
 
 

@@ -100,6 +100,17 @@ def _rewrite(row: DataFile, objected: Objected) -> int | None:
     return len(table) - len(kept) or 1
 
 
+def expire(day: dt.date, grace: float = GRACE_SECONDS) -> int:
+    """Retire the files whose care is older than the years that lines are kept; returns how many."""
+    limit = (day - dt.date(1970, 1, 1)).days - round(float(read("BELVEDERE_KEEP_YEARS")) * 365.25)
+    with transaction.atomic():
+        count = DataFile.objects.filter(retired_at=None, last_day__lt=limit).update(retired_at=timezone.now())
+        if count:
+            record(by="conservation", action="faits.expires", subject="faits", files=count)
+    _destroy_retired(grace)
+    return count
+
+
 class _Changed(Exception):
     """The file was retired by a worker while it was read."""
 

@@ -18,7 +18,7 @@ def report(months: Sequence[str]) -> dict[str, object]:
                 held[month].add(member)
     present = set().union(*held.values())
     return {
-        "entities": Member.objects.present(last).count(),
+        "entities": len(set(Member.objects.present().values_list("pk", flat=True)) | present),
         "entities_present": len(present),
         "entities_complete": sum(all(member in held[month] for month in months[-12:]) for member in present),
         "by_month": {month: len(members) for month, members in held.items()},

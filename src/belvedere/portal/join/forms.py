@@ -48,6 +48,7 @@ class EnrolmentForm(forms.Form):
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
         choices = [(str(item.pk), item.name) for item in Federation.objects.order_by("pk")]
         self.fields["federation"].choices = [("", "Choisissez"), *choices, (NONE, "Aucune de ces fédérations")]  # type: ignore[attr-defined]
+        self.fields["entities"].needed = self.fields["vendor"].needed = True  # type: ignore[attr-defined]  # unless a file, or an own software
         self.rows: list[entities.Row] = []
 
     def clean_siren(self) -> str:

@@ -23,7 +23,7 @@ MOST, SECONDS = 10, 3600
 @require_safe
 def rights(request: HttpRequest) -> HttpResponse:
     """What is collected, why, for how long, and what one may ask."""
-    return render(request, "patient/rights.html", {"operator": printing.operator(), "purge": read("BELVEDERE_PURGE_MINUTES")})
+    return render(request, "patient/rights.html", {"operator": printing.operator(), "years": read("BELVEDERE_KEEP_YEARS")})
 
 
 def _identity(form: Form, kind: str) -> actions.Identity:

@@ -101,14 +101,7 @@ def _mail(options: argparse.Namespace) -> int:
 
 
 def _sftp(options: argparse.Namespace) -> int:
-    import asyncssh
-
     text = options.key.read_text()
-    try:
-        asyncssh.import_authorized_keys(text)
-    except ValueError:
-        print("Ce fichier n’est pas une clé publique OpenSSH.", file=sys.stderr)
-        return EXIT_REFUSED
 
     def allow(sender: "SenderKey") -> str:
         from belvedere.observatory.members import actions
@@ -116,7 +109,11 @@ def _sftp(options: argparse.Namespace) -> int:
         actions.allow_sftp(sender=sender, public_key=text, by=BY)
         return f"{sender.client_id} peut déposer par SFTP."
 
-    return _for_sender(options, allow)
+    try:
+        return _for_sender(options, allow)
+    except ValueError:
+        print("Ce fichier n’est pas une clé publique OpenSSH.", file=sys.stderr)
+        return EXIT_REFUSED
 
 
 def _revoke(options: argparse.Namespace) -> int:

@@ -60,7 +60,7 @@ def prepare() -> None:
     (data_dir() / "static").mkdir(parents=True, exist_ok=True)
     (data_dir() / "mail").mkdir(exist_ok=True, mode=0o700)
     call_command("migrate", verbosity=0, interactive=False)
-    call_command("createcachetable")
+    call_command("createcachetable", verbosity=0)
     keyring.create_keys()
     stamping.create_keys()
     sealing.create_key()

@@ -88,6 +88,7 @@ MFA_WEBAUTHN_USER_VERIFICATION = "required"  # a passkey replaces the password o
 MFA_ADAPTER = "belvedere.observatory.accounts.adapter.FactorVault"
 MFA_TOTP_ISSUER = "Belvédère"
 MFA_TOTP_TOLERANCE = 1
+MFA_FORMS = {"add_webauthn": "belvedere.observatory.accounts.forms.AddKeyForm", "edit_webauthn": "belvedere.observatory.accounts.forms.EditKeyForm"}
 SOCIALACCOUNT_ADAPTER = "belvedere.observatory.accounts.adapter.ClosedSocialSignup"
 SOCIALACCOUNT_LOGIN_ON_GET = False
 SOCIALACCOUNT_STORE_TOKENS = False

@@ -107,8 +107,15 @@ def has_second_factor(user: object) -> bool:
     return Authenticator.objects.filter(user=user, type__in=(Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)).exists()
 
 
+def _known(request: HttpRequest) -> str:
+    """How the journal names who asks: a person who signed in, a sender of the API; "" for a visitor."""
+    if request.user.is_authenticated:
+        return request.user.actor
+    return getattr(getattr(request, "auth", None), "client_id", "")
+
+
 class Gatekeeper:
-    """Applies the table before any view runs, and tells the journal of refusals to people who signed in."""
+    """Applies the table before any view runs, and tells the journal of refusals to people who signed in and to senders."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -116,8 +123,8 @@ class Gatekeeper:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
         match = request.resolver_match
-        if response.status_code in (403, 404) and match and match.view_name and request.user.is_authenticated:
-            note(by=request.user.actor, action="acces.refuse", subject=match.view_name[:120], status=response.status_code)
+        if response.status_code in (403, 404) and match and match.view_name and (by := _known(request)):
+            note(by=by, action="acces.refuse", subject=match.view_name[:120], status=response.status_code)
         return response
 
     def process_view(self, request: HttpRequest, view: object, args: object, kwargs: object) -> HttpResponse | None:

@@ -14,6 +14,7 @@ from belvedere.observatory.collect import receipts, vault
 from belvedere.observatory.collect.models import Flow, State
 from belvedere.observatory.environment import read
 from belvedere.observatory.journal.actions import record
+from belvedere.observatory.members.actions import seen
 from belvedere.observatory.members.models import Group, Member, SenderKey
 
 RETRY_SECONDS = 20
@@ -83,6 +84,8 @@ def register(
     member: Member | None = None,
 ) -> Flow:  # fmt: skip
     """Queue sealed bytes that lie in the sealed folder."""
+    if sender:
+        seen(sender)
     if before := known(group, key, digest):
         if before.sealed_name != name:
             vault.sealed_path(name).unlink(missing_ok=True)

@@ -62,7 +62,10 @@ def open_mailbox(*, sender: SenderKey, by: str) -> str:
 
 @transaction.atomic
 def allow_sftp(*, sender: SenderKey, public_key: str, by: str) -> None:
-    """Let the holder of an SSH key deposit for this sender."""
+    """Let the holder of an SSH key deposit for this sender; ValueError when it is not an OpenSSH public key."""
+    import asyncssh  # half a second that no other caller should wait for
+
+    asyncssh.import_authorized_keys(public_key)
     sender.public_key = public_key.strip()
     sender.save(update_fields=["public_key"])
     record(by=by, action="cle.sftp", subject=f"groupe:{sender.group_id}", label=sender.label)

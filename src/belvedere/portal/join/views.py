@@ -144,6 +144,13 @@ def plug(request: HttpRequest, token: str) -> HttpResponse:
             shown["token"] = actions.issue_sender_key(group=enrolled.group, label=enrolled.vendor or "Informatique interne", by=by)
         elif "mailbox" in request.POST and (sender := _last_sender(enrolled)):
             shown["mailbox"] = f"{actions.open_mailbox(sender=sender, by=by)}@{read('BELVEDERE_MAIL_DOMAIN')}"
+        elif "sftp" in request.POST and (sender := _last_sender(enrolled)):
+            try:
+                actions.allow_sftp(sender=sender, public_key=request.POST.get("public_key", "")[:4000], by=by)
+                messages.success(request, f"{sender.client_id} peut déposer par SFTP.")
+            except ValueError:
+                messages.error(request, "Ce n’est pas une clé publique OpenSSH : une ligne qui commence par ssh-ed25519 ou ssh-rsa.")
+            return redirect(request.path)
         else:
             people_form = forms.PeopleForm(request.POST)
             if people_form.is_valid():

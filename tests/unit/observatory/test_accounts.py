@@ -1,6 +1,7 @@
 """Signing in: no enumeration, lock-out, second factor, recovery codes, sessions, an identity provider, the journal of it all."""
 
 import threading
+import warnings
 
 import pytest
 from allauth.mfa.models import Authenticator
@@ -127,7 +128,9 @@ def test_no_form_goes_without_its_token(operator, path):
 @pytest.fixture
 def provider():
     """A real OpenID Connect provider, run here."""
-    import oidc_provider_mock
+    with warnings.catch_warnings():  # what its own dependencies are told is not ours to mend
+        warnings.simplefilter("ignore")
+        import oidc_provider_mock
     from werkzeug.serving import make_server
 
     server = make_server("127.0.0.1", 0, oidc_provider_mock.app(), threaded=True)

@@ -107,7 +107,10 @@ def test_every_page_of_the_account_is_french_accessible_and_fits(page_for, demo,
     for path in paths:
         page.goto(f"{demo.url}/compte/{path}")
         text = page.locator("main").inner_text()
-        assert not any(word in text for word in ("Sign In", "Password", "Recovery Codes", "Security Keys", "Sessions:", "Third-Party", "Name")), (path, text)
+        assert not any(word in text for word in ("Sign In", "Password", "Recovery Codes", "Security Keys", "Sessions:", "Third-Party", "Name")), (
+            path,
+            text,
+        )
         assert Axe().run(page).response["violations"] == [], path
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
         if folder := os.environ.get("BELVEDERE_SCREENSHOTS"):

@@ -270,6 +270,12 @@ def test_the_story(house, page_of, tmp_path):
     for address, name in (("adhesions/", "adhesions"), ("verrou/", "verrou"), ("oppositions/", "oppositions")):
         operator.goto(f"{house.url}/exploitation/{address}")
         looked_at(operator, house, name)
+    for company in (house.providers(house.group)[0].group_name, house.providers(house.alone)[0].group_name):
+        operator.goto(f"{house.url}/exploitation/adhesions/")
+        operator.locator("tr", has_text=company).locator("a").click()
+        operator.click("text=Le groupe est vérifié")
+        operator.wait_for_load_state()
+    looked_at(operator, house, "adhesion")
 
     # A competitor tries thirty ways to the group's data.
     assert set(curious(house, rival, member, group, alone)) <= {403, 404}

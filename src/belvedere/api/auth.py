@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja.security import HttpBearer, SessionAuth
 
 from belvedere.api.schemas import Refusal
+from belvedere.observatory.accounts.factors import has_second_factor
 from belvedere.observatory.accounts.permissions import Action, can
 from belvedere.observatory.collect import keyring, receipts
 from belvedere.observatory.collect.reception import KEY_LENGTH
@@ -93,7 +94,7 @@ class MarketSession(SessionAuth):
     """A signed-in person who may see the market."""
 
     def authenticate(self, request: HttpRequest, key: str | None) -> object | None:
-        return request.user if can(request.user, Action.SEE_MARKET) else None
+        return request.user if can(request.user, Action.SEE_MARKET) and has_second_factor(request.user) else None
 
 
 def _client(request: HttpRequest) -> tuple[str, str]:

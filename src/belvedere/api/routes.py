@@ -27,6 +27,7 @@ api = NinjaAPI(title="Belvédère", version=__version__, description="Flux B2 ch
 api.add_router("/uploads", uploads)
 PIECE = 1024 * 1024
 PAGE = 100
+MOST_CELLS = 500
 # One call holds its body in the server's memory; larger files come by pieces (/uploads).
 MAX_CALL_BYTES = 256 * 1024 * 1024
 
@@ -131,9 +132,13 @@ def journal_heads(request: HttpRequest, before: int = 2**62) -> dict[str, Any]:
     return {"key": chain.public_text(sealing.public_key()), "heads": heads}
 
 
-@api.put("/webhook", tags=["flux"], response={200: WebhookOut, 400: Problem}, auth=Sender(), summary="Être rappelé quand un flux est traité")
+@api.put(
+    "/webhook", tags=["flux"], response={200: WebhookOut, 400: Problem, 403: Problem}, auth=Sender(), summary="Être rappelé quand un flux est traité"
+)
 def set_webhook(request: HttpRequest, body: WebhookIn) -> Status:
-    """Les messages suivent la norme Standard Webhooks ; le secret n’est montré qu’ici."""
+    """Les messages suivent la norme Standard Webhooks ; le secret n’est montré qu’ici. Une clé limitée à une entité n’y a pas droit."""
+    if caller(request).member_id:
+        raise Refusal("P403")
     try:
         secret = webhooks.register(group=caller(request).group, url=body.url, by=caller(request).client_id)
     except webhooks.BadAddress as error:
@@ -175,6 +180,8 @@ def sums(request: HttpRequest) -> Status:
     params = request.GET.dict()
     measure = params.pop("mesure", "amount_amo")
     zones, baskets = params.pop("zone", FRANCE).split(","), params.pop("produit", ALL).split(",")
+    if len(set(zones)) < len(zones) or len(set(baskets)) < len(baskets) or len(zones) * len(baskets) > MOST_CELLS:
+        return Status(400, Problem(code="Q400", message=f"Une somme prend {MOST_CELLS} cellules au plus, chacune une fois."))
     try:
         queries = [Query.from_params(params | {"zone": zone, "produit": product}) for zone in zones for product in baskets]
     except QueryError as error:

@@ -86,6 +86,10 @@ PROBLEMS = {
         "Relisez le guide « Brancher son logiciel par l’API ».",
     ),
     "P401": ("Jeton inconnu, expiré ou révoqué.", "Demandez un jeton à l’observatoire ou renouvelez l’accès OAuth2."),
+    "P403": (
+        "Cette clé est limitée à une entité : le rappel concerne tout le groupe.",
+        "Demandez à l’administrateur du groupe de régler le rappel avec une clé du groupe.",
+    ),
     "P404": ("Accusé inconnu.", "Vérifiez le numéro ; seuls les accusés de votre groupe sont visibles."),
     "P409": ("La position annoncée n’est pas celle du serveur.", "Demandez la position (HEAD) et reprenez là."),
     "P411": ("La longueur du corps n’est pas annoncée.", "Envoyez l’en-tête Content-Length, ou utilisez le dépôt par reprise."),

@@ -18,7 +18,10 @@ def register(commands: argparse._SubParsersAction) -> None:
     check.set_defaults(run=_check)
     back = tools.add_parser("restore", help="restaure dans un dossier des données neuf, puis rejoue les oppositions venues depuis")
     back.add_argument("folder", type=Path, metavar="SAUVEGARDE")
-    back.add_argument("--register", type=Path, default=None, metavar="REGISTRE", help="registre des oppositions à rejouer (objections.register)")
+    back.add_argument(
+        "--register", type=Path, default=None, metavar="REGISTRE", help="registre des oppositions à rejouer (défaut : BELVEDERE_REGISTER)"
+    )
+    back.add_argument("--no-register", action="store_true", help="restaure sans registre : les oppositions venues depuis la sauvegarde sont perdues")
     back.set_defaults(run=_restore)
     for tool in (make, check, back):
         tool.add_argument("--data", default=None, help="dossier des données")
@@ -61,13 +64,20 @@ def _restore(options: argparse.Namespace) -> int:
     from belvedere.observatory import backup
     from belvedere.observatory.objections import purge, register
 
+    known = options.register or register.path()
+    if not options.no_register and not known.exists():
+        print(
+            f"Le registre des oppositions {known} manque : donnez --register, ou --no-register si aucune opposition n’est venue depuis.",
+            file=sys.stderr,
+        )
+        return EXIT_REFUSED
     try:
         count = backup.give_back(options.folder)
     except backup.BackupRefused as refusal:
         print(refusal, file=sys.stderr)
         return EXIT_REFUSED
     prepare()
-    replayed = register.replay(options.register) if options.register else 0
+    replayed = 0 if options.no_register else register.replay(known)
     purge.run(grace=0)
     print(f"{count} fichiers restaurés, {replayed} oppositions rejouées et purgées. Remettez keys/ en place s’il manque.")
     return EXIT_OK

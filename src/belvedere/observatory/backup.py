@@ -21,6 +21,7 @@ DATABASE = "belvedere.sqlite3"
 MANIFEST = "manifeste.json"
 FOLDERS = ("releases", "agreements", "nomenclature")
 ATTEMPTS = 5
+SESSIONS = ("django_session", "usersessions_usersession", "cache")
 
 
 class BackupRefused(Exception):
@@ -63,6 +64,10 @@ def _snapshot(source: Path, target: Path) -> None:
     with closing(sqlite3.connect(source)) as live, closing(sqlite3.connect(target)) as copy:
         live.backup(copy)
         copy.execute("PRAGMA journal_mode=DELETE")  # one file, without a log beside it
+        for table in SESSIONS:  # who holds a copy must not enter by somebody's open session
+            copy.execute(f"DELETE FROM {table}")
+        copy.commit()
+        copy.execute("VACUUM")
     os.chmod(target, 0o600)
 
 

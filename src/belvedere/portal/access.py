@@ -7,13 +7,13 @@ people pass a second factor before anything that is not public or their own acco
 from collections.abc import Callable
 from enum import StrEnum
 
-from allauth.mfa.models import Authenticator
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
+from belvedere.observatory.accounts.factors import has_second_factor
 from belvedere.observatory.accounts.permissions import Action, can
 from belvedere.observatory.journal.actions import note
 
@@ -100,11 +100,6 @@ def rule_of(view_name: str) -> Rule | None:
     if view_name.startswith("api-"):
         return Open.API
     return RULES.get(view_name)
-
-
-def has_second_factor(user: object) -> bool:
-    """Whether a person set up a second factor; recovery codes alone are none."""
-    return Authenticator.objects.filter(user=user, type__in=(Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)).exists()
 
 
 def _known(request: HttpRequest) -> str:

@@ -64,6 +64,7 @@ def test_a_copy_comes_back_whole_and_later_objections_with_it(tmp_path):
     assert held(folder) > 0
     assert belvedere("backup", "restore", str(folder), data=live).returncode == 2, "a folder in use is not overwritten"
     shutil.copytree(live / "keys", fresh / "keys")
+    assert belvedere("backup", "restore", str(folder), data=fresh).returncode == 2, "without the register, objections would be forgotten"
     back = belvedere("backup", "restore", str(folder), "--register", str(live / "objections.register"), data=fresh)
     assert back.returncode == 0 and "1 oppositions rejouées" in back.stdout, back.stderr
     assert held(fresh) == 0 < held(folder)

@@ -21,6 +21,7 @@ from belvedere.observatory.members.models import Bearing, Enrolment, EnrolmentSt
 from belvedere.observatory.members.models.joining import ENROLMENT_TRANSITIONS
 from belvedere.observatory.notices import actions as notices
 from belvedere.observatory.notices.models import Link, Notice, Purpose
+from belvedere.observatory.publication import computing
 from tests.flows import sector
 from tests.members import send
 from tests.people import browsing, person
@@ -199,9 +200,10 @@ def test_the_account_opens_at_the_first_accepted_flow(outbox):
     assert client.get(address + "convention.pdf").status_code == 200 == client.get(address + "facture.pdf").status_code
     assert Client().get(address + "convention.pdf").status_code == 404
     assert User.objects.count() == 0
+    secret = factors.unseal(enrolled.factor)
     send([enrolled.group], sector(), [0], [0])
     enrolled.refresh_from_db()
-    assert enrolled.state == EnrolmentState.ACTIVE
+    assert (enrolled.state, enrolled.factor) == (EnrolmentState.ACTIVE, "")
     signatory = User.objects.get(email="anne@loire.fr")
     assert (signatory.role, signatory.whole_group) == (Role.MEMBER_ADMIN, True)
     assert {user.email for user in User.objects.filter(role=Role.MEMBER_READER)} == {"paul@loire.fr", "lea@loire.fr"}
@@ -215,7 +217,7 @@ def test_the_account_opens_at_the_first_accepted_flow(outbox):
         .headers["Location"]
         .startswith("/compte/2fa/authenticate/")
     )
-    code = factors.code(factors.unseal(enrolled.factor))
+    code = factors.code(secret)
     assert browser.post("/compte/2fa/authenticate/", {"code": code}).status_code == 302
     assert browser.get("/ma-position/").status_code == 200
 
@@ -351,6 +353,51 @@ def test_messages_go_out_by_a_real_server_and_wait_when_it_is_down(outbox, setti
         controller.stop()
     assert "To: anne@loire.fr" in received[0] and Link.objects.filter(purpose=Purpose.SIGN, used_at=None).count() == 1
     assert "token" not in str(Notice.objects.values().get())
+
+
+def test_who_enrolled_itself_weighs_on_no_publication_until_it_is_verified(outbox):
+    enrolled = signed(outbox)
+    send([enrolled.group], sector(), [0], [0])
+    count = lambda: computing.connection_to_facts().sql("SELECT count(*) FROM facts").fetchall()[0][0]  # noqa: E731
+    assert count() == 0
+    operator = person(Role.OPERATOR)
+    browsing(operator).post(f"/exploitation/adhesions/{enrolled.reference}/suite/", {"act": "verify"})
+    assert count() > 0
+
+
+def test_an_ended_membership_sends_and_enters_no_more(outbox):
+    enrolled = signed(outbox)
+    token = issue_sender_key(group=enrolled.group, label="x", by="test")
+    send([enrolled.group], sector(), [0], [0])
+    browsing(person(Role.OPERATOR)).post(f"/exploitation/adhesions/{enrolled.reference}/suite/", {"act": "end", "reason": "Fusion."})
+    enrolled.refresh_from_db()
+    assert enrolled.state == EnrolmentState.ENDED and sender_of(token) is None
+    assert not Member.objects.present().filter(group=enrolled.group).exists()
+    assert not User.objects.filter(group=enrolled.group, is_active=True).exists()
+
+
+@pytest.mark.parametrize("name", ["A\x0cReply-To : x@y.fr", "A\nCliquez", "Gagnez sur http://x.fr", "A\u2028B", "<b>A</b>"])
+def test_nothing_that_a_stranger_types_writes_our_messages(outbox, name):
+    assert Client().post("/adherer/", form(name=name)).status_code == 422
+    assert Client().post("/adherer/", form(signatory=name)).status_code == 422
+
+
+def test_a_mailbox_is_not_flooded(outbox):
+    statuses = [Client().post("/adherer/", form(siren=siren)).status_code for siren in ("732829320", "443061841", "552100554", "542065479")]
+    assert statuses == [302, 302, 302, 429]
+
+
+def test_links_never_reach_the_log(outbox, caplog):
+    declared()
+    notices.deliver_due()
+    address = link_in(outbox[-1].body)
+    Client().get(address)
+    Client().post(address, {"code": "0"})
+    from belvedere.observatory.logs import WithoutLinks
+
+    told = [record for record in caplog.records if "convention" in str(record.args) + record.getMessage()]
+    assert told and all(WithoutLinks().filter(record) for record in told)
+    assert all(address.strip("/").split("/")[-1] not in record.getMessage() for record in told)
 
 
 def test_one_siren_enrols_once_even_at_the_same_time(outbox):

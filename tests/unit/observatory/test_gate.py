@@ -7,13 +7,24 @@ from django.utils import timezone
 
 from belvedere.observatory.accounts.models import Role
 from belvedere.observatory.journal.models import Entry
-from belvedere.observatory.members.models import Member
+from belvedere.observatory.members.actions import enrol_group
+from belvedere.observatory.members.models import Federation, Group, Member
 from belvedere.observatory.publication import computing, frozen, gate, statement
 from belvedere.observatory.publication.actions import MONTHLY, compute_release
 from belvedere.observatory.publication.models import RELEASE_TRANSITIONS, Approval, Release, ReleaseState, StandingApproval, Thresholds, Verdict
 from tests.flows import sector
 from tests.members import send
 from tests.people import browsing, person
+
+
+@pytest.fixture(autouse=True)
+def sector_of_twelve(request, db):
+    """Enough providers take part for the thresholds, unless the test brings its own."""
+    if "groups" in request.fixturenames:
+        return
+    for rank in range(12):
+        fields = {"name": f"E{rank}", "siren": f"{rank:09d}", "finess": rank + 1, "department": "75", "norm": "FR"}
+        enrol_group(name=f"G{rank}", federation=None, members=[fields], by="test")
 
 
 def a_release(label="2025-03", **changed) -> Release:
@@ -74,16 +85,28 @@ def test_each_threshold_holds_and_tells_no_figure(federations, validators, field
     )
 
 
-def test_thresholds_are_dated_and_a_day_that_came_is_not_rewritten(federations):
+def test_thresholds_are_dated_and_bind_nothing_that_waits_today(federations):
     operator = person(Role.OPERATOR)
     values = {"members": 3, "groups": 3, "lines": 10, "patients": 11, "biggest": 0.9}
     today = timezone.localdate()
-    gate.set_thresholds(by=operator, valid_from=today, **values)
+    for day in (today, today - dt.timedelta(days=30)):
+        with pytest.raises(gate.GateClosed):
+            gate.set_thresholds(by=operator, valid_from=day, **values)
     gate.set_thresholds(by=operator, valid_from=today + dt.timedelta(days=30), **values | {"groups": 40})
-    assert gate.thresholds().groups == 3 and gate.thresholds(today + dt.timedelta(days=31)).groups == 40
-    with pytest.raises(gate.GateClosed):
-        gate.set_thresholds(by=operator, valid_from=today, **values)
-    assert Thresholds.objects.count() == 2
+    assert gate.thresholds().groups == 10 and gate.thresholds(today + dt.timedelta(days=31)).groups == 40
+    assert Thresholds.objects.count() == 1
+
+
+def test_what_is_frozen_is_not_published_and_two_federations_are_not_three(federations, validators):
+    release = a_release()
+    Group.objects.update(verified_at=None)
+    with pytest.raises(gate.GateClosed, match="gelée"):
+        gate.decide(release=release, federation=federations[0], by=validators[0])
+    Group.objects.update(verified_at=timezone.now())
+    validators[2].delete()
+    Federation.objects.filter(pk=federations[2].pk).delete()
+    with pytest.raises(gate.GateClosed, match="3 fédérations"):
+        gate.decide(release=release, federation=federations[0], by=validators[0])
 
 
 def test_a_standing_approval_speaks_for_its_series_until_it_is_withdrawn(federations, validators):

@@ -43,6 +43,22 @@ def test_the_database_refuses_to_change_what_is_written(transactional_db, data_f
         with pytest.raises(DatabaseError, match="ne se modifie pas"), transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(statement)
     assert Entry.objects.count() == 300
+    replace = "INSERT OR REPLACE INTO" if connection.vendor == "sqlite" else "TRUNCATE TABLE"
+    rest = f"SELECT * FROM {table}" if connection.vendor == "sqlite" else ""
+    with pytest.raises(DatabaseError, match="ne se modifie pas"), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(f"{replace} {table} {rest}")
+
+
+def test_nothing_is_signed_over_a_journal_that_was_rewritten(transactional_db, data_folder):
+    fill(3)
+    sealing.seal()
+    guards.lift(connection)
+    Entry.objects.filter(pk=3).update(digest="0" * 64)
+    guards.install(connection)
+    fill(1)
+    assert broken_at() == 3
+    with pytest.raises(sealing.Rewritten):
+        sealing.seal()
 
 
 def test_heads_are_due_by_number_or_by_age(db, data_folder):

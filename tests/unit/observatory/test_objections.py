@@ -94,6 +94,22 @@ def test_files_stay_whole_when_a_worker_replaces_one_during_the_purge(groups, to
     assert Objection.objects.get().purged_at and rows_of(token) == 0
 
 
+def test_an_objection_made_again_during_a_purge_is_not_marked_as_done(groups, told, monkeypatch):
+    _, typed, _ = told
+    request = actions.object_to(actions.patient(**typed))
+    purge.run(grace=0)
+    actions.withdraw(reference=request.reference, identity=actions.patient(**typed))
+    true_destroy = purge._destroy_retired
+
+    def objects_meanwhile(grace):
+        actions.object_to(actions.patient(**typed))
+        return true_destroy(grace)
+
+    monkeypatch.setattr(purge, "_destroy_retired", objects_meanwhile)
+    purge.run(grace=0)
+    assert Objection.objects.get().purged_at is None and purge.due()
+
+
 def test_a_withdrawal_lets_new_care_in_and_brings_nothing_back(groups, told):
     first, typed, token = told
     request = actions.object_to(actions.patient(**typed))

@@ -61,7 +61,7 @@ def lines(entries: Iterable[Mapping[str, object]], heads: Iterable[SignedHead], 
 def verify(text: Iterable[str], known: Iterable[SignedHead] = (), key: Ed25519PublicKey | None = None) -> Verdict:
     """Check an export line by line; `known` are heads seen earlier, `key` the key that the reader trusts."""
     try:
-        return _verify(iter(text), {head.size: head for head in known}, key)
+        return _verify(iter(text), list(known), key)
     except _Broken as broken:
         return broken.verdict
 
@@ -83,7 +83,7 @@ def _head(content: object, number: int) -> SignedHead:
         raise _Broken(number, "la tête signée n’est pas lisible") from None
 
 
-def _verify(text: Iterator[str], known: dict[int, SignedHead], trusted: Ed25519PublicKey | None) -> Verdict:
+def _verify(text: Iterator[str], known: list[SignedHead], trusted: Ed25519PublicKey | None) -> Verdict:
     header = _parsed(next(text, ""), 0)
     if header.get("format") != FORMAT:
         raise _Broken(0, f"ce n’est pas un journal exporté ({FORMAT})")
@@ -106,7 +106,7 @@ def _verify(text: Iterator[str], known: dict[int, SignedHead], trusted: Ed25519P
                 raise _Broken(tree.size + 1, f"le journal scellé compte {final.size} entrées, celle-ci est de trop")
             last = _entry(item["entry"], tree.size + 1, last)
             tree.add(merkle.leaf_hash(bytes.fromhex(last)))
-            if (earlier := known.get(tree.size)) and earlier.root != tree.root.hex():
+            if any(earlier.size == tree.size and earlier.root != tree.root.hex() for earlier in known):
                 raise _Broken(tree.size, f"le journal a été réécrit : la tête connue de {tree.size} entrées en signe d’autres")
         elif "head" in item:
             head = _head(item["head"], covered + 1)
@@ -124,9 +124,9 @@ def _verify(text: Iterator[str], known: dict[int, SignedHead], trusted: Ed25519P
     _covers(final, tree, last, key, covered)
     if not ended:
         raise _Broken(tree.size, "la fin du journal manque")
-    if any(head.size > final.size for head in known.values()):
-        raise _Broken(final.size + 1, f"une tête connue compte {max(known)} entrées : le journal a été raccourci")
-    if any(not head.verified(key) for head in known.values()):
+    if any(head.size > final.size for head in known):
+        raise _Broken(final.size + 1, f"une tête connue compte {max(head.size for head in known)} entrées : le journal a été raccourci")
+    if any(not head.verified(key) for head in known):
         raise _Broken(0, "une tête connue n’est pas signée par ce journal")
     return Verdict(entries=tree.size, heads=heads, stamped=stamped)
 

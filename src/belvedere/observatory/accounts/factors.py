@@ -12,6 +12,11 @@ from belvedere.observatory.accounts.models import User
 PERIOD, TOLERANCE = 30, 1
 
 
+def has_second_factor(user: object) -> bool:
+    """Whether a person set up a second factor; recovery codes alone are none."""
+    return Authenticator.objects.filter(user=user, type__in=(Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)).exists()
+
+
 def new_secret() -> str:
     """A fresh secret, base32."""
     return generate_totp_secret()

@@ -71,10 +71,12 @@ def receive(
     )  # fmt: skip
 
 
-def known(group: Group, key: str | None, digest: str = "") -> Flow | None:
-    """The flow that an idempotency key already stands for; KeyReused if its content was another."""
+def known(group: Group, key: str | None, digest: str = "", sender: SenderKey | None = None) -> Flow | None:
+    """The flow that an idempotency key already stands for; KeyReused if its content was another, or another's whom this sender may not read."""
     found = Flow.objects.filter(group=group, idempotency_key=key).first() if key else None
     if found and digest and found.sealed_hash and found.sealed_hash != digest:
+        raise KeyReused
+    if found and sender and sender.member_id and found.sender_id != sender.pk:
         raise KeyReused
     return found
 
@@ -86,7 +88,7 @@ def register(
     """Queue sealed bytes that lie in the sealed folder."""
     if sender:
         seen(sender)
-    if before := known(group, key, digest):
+    if before := known(group, key, digest, sender):
         if before.sealed_name != name:
             vault.sealed_path(name).unlink(missing_ok=True)
         return before
@@ -99,7 +101,7 @@ def register(
             record(by=f"groupe:{group.pk}", action="flux.recu", subject=f"flux:{flow.pk}", channel=channel, size=size, sha256=digest)
     except IntegrityError:
         vault.sealed_path(name).unlink(missing_ok=True)  # the same key arrived at the same moment
-        if before := known(group, key, digest):
+        if before := known(group, key, digest, sender):
             return before
         raise
     return flow

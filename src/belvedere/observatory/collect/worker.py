@@ -126,11 +126,14 @@ def _daily() -> None:
     """Once a day: remind signatories, bill the year that begins, let go of lines that are too old."""
     global _day
     today = timezone.localdate()
-    if _day != today:
-        enrolment.chase()
-        invoicing.bill_all(today)
-        purge.expire(today)
-        _day = today
+    if _day == today:
+        return
+    _day = today
+    for chore in (enrolment.chase, lambda: invoicing.bill_all(today), lambda: purge.expire(today)):
+        try:
+            chore()
+        except Exception as error:  # each has its own fault; tomorrow tries again
+            logger.error("tâche du jour : %s", type(error).__name__)
 
 
 def _repeat(chore: Callable[[], object], stop: Callable[[], bool]) -> None:

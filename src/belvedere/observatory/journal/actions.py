@@ -10,7 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from belvedere.engine.evidence import chain
-from belvedere.observatory.journal.models import Entry, Head
+from belvedere.observatory.journal.models import Entry, Head, TreeHead
 
 
 @dataclass(frozen=True)
@@ -94,5 +94,8 @@ def broken_at(since: int = 0) -> int | None:
         if (entry.pk, entry.previous, entry.content, entry.digest) != (number, previous, content, chain.chained(previous, number, content)):
             return number
         previous = entry.digest
+    for size, last in TreeHead.objects.filter(size__gt=since).values_list("size", "last").iterator():
+        if Entry.objects.filter(pk=size).values_list("digest", flat=True).first() != last:
+            return size
     head = Head.objects.filter(pk=1).first()
     return None if head is None or (head.digest, head.size) == (previous, number) else number + 1

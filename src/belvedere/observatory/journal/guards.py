@@ -9,6 +9,7 @@ STAMP_ONLY = (
     "OLD.token = '' AND NEW.size = OLD.size AND NEW.root = OLD.root AND NEW.last = OLD.last AND NEW.at = OLD.at AND NEW.signature = OLD.signature"
 )
 TABLES = {"journal_entry": "", "journal_treehead": STAMP_ONLY, "journal_node": ""}
+KEYS = {"journal_entry": "id", "journal_treehead": "size", "journal_node": "id"}
 
 
 def _sqlite(table: str, allowed: str) -> list[str]:
@@ -16,6 +17,9 @@ def _sqlite(table: str, allowed: str) -> list[str]:
     return [
         f"CREATE TRIGGER IF NOT EXISTS {table}_no_update BEFORE UPDATE ON {table} {when}BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END",
         f"CREATE TRIGGER IF NOT EXISTS {table}_no_delete BEFORE DELETE ON {table} BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END",
+        # INSERT OR REPLACE deletes without firing the trigger above
+        f"CREATE TRIGGER IF NOT EXISTS {table}_no_insert BEFORE INSERT ON {table} "
+        f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {KEYS[table]} = NEW.{KEYS[table]}) BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END",
     ]
 
 
@@ -26,6 +30,7 @@ def _postgresql(table: str, allowed: str) -> list[str]:
         f"$$ BEGIN RAISE EXCEPTION '{REFUSAL}' USING ERRCODE = 'integrity_constraint_violation'; END $$",
         f"CREATE OR REPLACE TRIGGER {table}_no_update BEFORE UPDATE ON {table} FOR EACH ROW {when}EXECUTE FUNCTION journal_is_kept()",
         f"CREATE OR REPLACE TRIGGER {table}_no_delete BEFORE DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION journal_is_kept()",
+        f"CREATE OR REPLACE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION journal_is_kept()",
     ]
 
 
@@ -42,6 +47,6 @@ def lift(connection: BaseDatabaseWrapper) -> None:
     """Take the triggers away: for a migration of these tables, and for tests that play the attacker."""
     with connection.cursor() as cursor:
         for table in TABLES:
-            for kind in ("update", "delete"):
+            for kind in ("update", "delete", "insert", "truncate"):
                 target = f" ON {table}" if connection.vendor == "postgresql" else ""
                 cursor.execute(f"DROP TRIGGER IF EXISTS {table}_no_{kind}{target}")

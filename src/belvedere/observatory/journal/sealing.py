@@ -24,6 +24,10 @@ logger = logging.getLogger(__name__)
 ENTRIES, SECONDS = 1000, 60.0
 
 
+class Rewritten(Exception):
+    """The journal no longer agrees with a head that was signed: the observatory refuses to sign over it."""
+
+
 def create_key() -> None:
     """Make the key that signs heads, if it is missing (Ed25519)."""
     if not (keys_dir() / "journal.key").exists():
@@ -85,6 +89,8 @@ def seal() -> TreeHead | None:
         last = TreeHead.objects.order_by("-size").first()
         if end is None or end.size == 0 or (last and last.size == end.size):
             return last
+        if last and Entry.objects.filter(pk=last.size).values_list("digest", flat=True).first() != last.last:
+            raise Rewritten(f"entry {last.size} is not the one that the last head signed: nothing more is signed over it")
         _keep_subtrees(last.size if last else 0, end.size)
         root = merkle.subtree(0, end.size, _leaves, _kept).hex()
         key = _key(keys_dir())

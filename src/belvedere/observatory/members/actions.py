@@ -15,12 +15,20 @@ ROTATION_DAYS = 14
 
 
 @transaction.atomic
-def enrol_group(*, name: str, federation: Federation | None, members: list[dict], by: str, siren: str = "") -> Group:
-    """Create a group and its members (dicts of `Member` fields)."""
-    group = Group.objects.create(name=name, federation=federation, siren=siren)
+def enrol_group(*, name: str, federation: Federation | None, members: list[dict], by: str, siren: str = "", verified: bool = True) -> Group:
+    """Create a group and its members (dicts of `Member` fields). One that enrolled itself is not verified: it reads its own figures,
+    and weighs on no publication until somebody made sure that it exists."""
+    group = Group.objects.create(name=name, federation=federation, siren=siren, verified_at=timezone.now() if verified else None)
     Member.objects.bulk_create([Member(group=group, **fields) for fields in members])
     record(by=by, action="groupe.inscrit", subject=f"groupe:{group.pk}", members=len(members))
     return group
+
+
+@transaction.atomic
+def verify_group(*, group: Group, by: str) -> None:
+    """Say that a group is who it says (register, known contact): from the next publication on it counts."""
+    if Group.objects.filter(pk=group.pk, verified_at=None).update(verified_at=timezone.now()):
+        record(by=by, action="groupe.verifie", subject=f"groupe:{group.pk}")
 
 
 def token_hash(token: str) -> str:

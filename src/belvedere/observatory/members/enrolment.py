@@ -8,14 +8,15 @@ import secrets
 from collections.abc import Mapping, Sequence
 
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
 from belvedere.observatory.accounts import factors, people
 from belvedere.observatory.accounts.models import Role, User
 from belvedere.observatory.journal.actions import record
 from belvedere.observatory.members import agreement, invoicing
-from belvedere.observatory.members.actions import enrol_group
-from belvedere.observatory.members.models import Enrolment, EnrolmentState, Group, Member
+from belvedere.observatory.members.actions import enrol_group, revoke
+from belvedere.observatory.members.models import Enrolment, EnrolmentState, Group, Member, SenderKey
 from belvedere.observatory.members.models.joining import ENROLMENT_TRANSITIONS, OVER
 from belvedere.observatory.notices import actions as notices
 from belvedere.observatory.notices.models import Link, Purpose
@@ -93,7 +94,8 @@ def remind(*, enrolment: Enrolment, by: str) -> None:
     kind, purpose = ("relance-signature", Purpose.SIGN) if enrolment.state == EnrolmentState.INVITED else ("relance-flux", Purpose.PLUG)
     if enrolment.state not in (EnrolmentState.INVITED, EnrolmentState.SIGNED):
         raise EnrolmentRefused("Cette adhésion n’attend rien de son signataire.")
-    Enrolment.objects.filter(pk=enrolment.pk).update(reminders=enrolment.reminders + 1, reminded_at=timezone.now())
+    fresh = {"factor": "", "factor_tries": 0} if enrolment.state == EnrolmentState.INVITED else {"factor_tries": 0}
+    Enrolment.objects.filter(pk=enrolment.pk).update(reminders=enrolment.reminders + 1, reminded_at=timezone.now(), **fresh)
     record(by=by, action="adhesion.relancee", subject=f"adhesion:{enrolment.reference}")
     _post_link(kind, enrolment, purpose, by)
 
@@ -115,9 +117,27 @@ def chase(now: dt.datetime | None = None) -> int:
 
 @transaction.atomic
 def cancel(*, enrolment: Enrolment, by: str, reason: str) -> None:
-    """End an enrolment that leads nowhere; its link opens nothing any more."""
+    """End an enrolment that leads nowhere; its link opens nothing any more, its keys neither, its entities leave."""
+    _leave(enrolment, by)
     Link.objects.filter(purpose__in=(Purpose.SIGN, Purpose.PLUG), subject=enrolment.pk, used_at=None).update(used_at=timezone.now())
     move(enrolment, EnrolmentState.CANCELLED, by=by, reason=reason)
+
+
+@transaction.atomic
+def end(*, enrolment: Enrolment, by: str, reason: str) -> None:
+    """End a membership: keys revoked, entities gone from today, accounts closed; what was published stays."""
+    _leave(enrolment, by)
+    move(enrolment, EnrolmentState.ENDED, by=by, reason=reason)
+
+
+def _leave(enrolment: Enrolment, by: str) -> None:
+    if enrolment.group is None:
+        return
+    for sender in SenderKey.objects.filter(group=enrolment.group, revoked_at=None):
+        revoke(sender=sender, by=by)
+    Member.objects.filter(group=enrolment.group, left_on=None).update(left_on=timezone.localdate())
+    for user in User.objects.filter(group=enrolment.group, is_active=True):
+        people.end(user=user, by=by)
 
 
 def factor_secret(enrolment: Enrolment) -> str:
@@ -133,7 +153,7 @@ def check_factor(enrolment: Enrolment, code: str) -> None:
     if enrolment.factor_tries >= MOST_TRIES:
         raise EnrolmentRefused("Trop de codes faux : demandez un nouveau lien à l’observatoire.")
     if not factors.matches(factor_secret(enrolment), code):
-        Enrolment.objects.filter(pk=enrolment.pk).update(factor_tries=enrolment.factor_tries + 1)
+        Enrolment.objects.filter(pk=enrolment.pk).update(factor_tries=F("factor_tries") + 1)
         raise EnrolmentRefused("Ce code n’est pas celui du moment. Vérifiez l’heure de votre téléphone et retapez les six chiffres affichés.")
 
 
@@ -153,7 +173,7 @@ def sign(*, link: Link, code: str, signatory: str, consents: Sequence[str], addr
     notices.use(link)
     agreement.keep(agreement.signed_path(enrolment).name, agreement.sign(text, evidence, name=enrolment.signatory))
     group = enrol_group(
-        name=_free_name(enrolment), federation=enrolment.federation, by=f"signataire:{enrolment.reference}", siren=enrolment.siren,
+        name=_free_name(enrolment), federation=enrolment.federation, by=f"signataire:{enrolment.reference}", siren=enrolment.siren, verified=False,
         members=[_member(row, now.date()) for row in enrolment.entities],
     )  # fmt: skip
     enrolment.group, enrolment.signed_at, enrolment.evidence = group, now, evidence
@@ -193,6 +213,9 @@ def first_flow(group: Group) -> User | None:
     if not User.objects.filter(email__iexact=enrolment.signatory_email).exists():
         opened = people.invite(by="reception", email=enrolment.signatory_email, role=Role.MEMBER_ADMIN, group=group, whole_group=True)
         factors.give(opened, factor_secret(enrolment))
+    else:
+        record(by="reception", action="adhesion.sans_administrateur", subject=f"adhesion:{enrolment.reference}")
+    Enrolment.objects.filter(pk=enrolment.pk).update(factor="")  # it is the account's now
     for email in enrolment.people:
         if not User.objects.filter(email__iexact=email).exists():
             people.invite(by="reception", email=email, role=Role.MEMBER_READER, group=group, whole_group=True)

@@ -68,7 +68,8 @@ def _row(rank: int, cells: dict[str, str]) -> Row:
     digits = {name: "".join(cells.get(name, "").split()).upper() for name in ("siren", "siret", "finess")}
     digits["finess"] = digits["finess"].zfill(9) if digits["finess"] else ""
     digits["siren"] = digits["siren"] or digits["siret"][:9]
-    return Row(rank, name=cells.get("nom", "")[:120], department=department_of(digits["finess"]), **digits)
+    name = "".join(sign if sign.isprintable() else " " for sign in cells.get("nom", ""))[:120].strip()
+    return Row(rank, name=name, department=department_of(digits["finess"]), **digits)
 
 
 def check(rows: Sequence[Row]) -> list[Row]:

@@ -1,6 +1,7 @@
 """The yearly fee of groups that pay for themselves: a Factur-X invoice each year, its due date, its payment."""
 
 import datetime as dt
+import logging
 from pathlib import Path
 
 from django.db import transaction
@@ -13,6 +14,8 @@ from belvedere.observatory.journal.actions import record
 from belvedere.observatory.members import agreement
 from belvedere.observatory.members.models import Bearing, Enrolment, EnrolmentState, Federation, Fee, FeeInvoice, Group
 from belvedere.observatory.notices import actions as notices
+
+logger = logging.getLogger(__name__)
 
 
 class FeeRefused(Exception):
@@ -67,8 +70,11 @@ def bill_all(day: dt.date, by: str = "cotisations") -> int:
     """Bill every active group whose year begins; returns how many invoices were made."""
     made = 0
     for group in Group.objects.filter(enrolment__state__in=(EnrolmentState.SIGNED, EnrolmentState.ACTIVE)):
-        with transaction.atomic():
-            made += bill_if_due(group=group, day=day, by=by) is not None
+        try:
+            with transaction.atomic():
+                made += bill_if_due(group=group, day=day, by=by) is not None
+        except Exception as error:  # one group that cannot be billed must not keep the others from it
+            logger.error("groupe %s non facturé : %s", group.pk, type(error).__name__)
     return made
 
 

@@ -82,8 +82,9 @@ def deliver_due(limit: int = 20) -> int:
             continue  # another worker has it
         try:
             _message(notice).send()
-        except OSError as error:  # refused connections, SMTP errors, timeouts
-            Notice.objects.filter(pk=notice.pk).update(status=type(error).__name__)
+        except Exception as error:  # refused connections, timeouts, a header that mail refuses: one message must not hold the others
+            given_up = {"sent_at": timezone.now()} if notice.tries + 1 >= len(RETRY_MINUTES) else {}
+            Notice.objects.filter(pk=notice.pk).update(status=f"abandonné : {type(error).__name__}" if given_up else type(error).__name__, **given_up)
             logger.error("message %s non envoyé : %s", notice.pk, type(error).__name__)
             continue
         Notice.objects.filter(pk=notice.pk).update(sent_at=timezone.now(), status="envoyé")
@@ -95,4 +96,4 @@ def _message(notice: Notice) -> EmailMessage:
     link = read("BELVEDERE_PUBLIC_URL") + make_link(notice.purpose, notice.subject) if notice.purpose and notice.subject else ""
     text = render_to_string(f"notices/{notice.kind}.txt", {**notice.details, "link": link, "public": read("BELVEDERE_PUBLIC_URL")})
     subject, _, body = text.partition("\n")
-    return EmailMessage(subject.strip(), body.strip() + "\n", settings.DEFAULT_FROM_EMAIL, [notice.to])
+    return EmailMessage(" ".join(subject.split()), body.strip() + "\n", settings.DEFAULT_FROM_EMAIL, [notice.to])

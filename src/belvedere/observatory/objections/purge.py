@@ -10,13 +10,13 @@ from collections.abc import Iterable
 
 import pyarrow.parquet as pq
 from django.db import transaction
-from django.db.models import Max, Min, Q
+from django.db.models import Max, Q
 from django.utils import timezone
 
 from belvedere.engine.warehouse import files
 from belvedere.engine.warehouse.objected import Objected
 from belvedere.observatory.collect import vault
-from belvedere.observatory.collect.models import DataFile
+from belvedere.observatory.collect.models import DataFile, Flow
 from belvedere.observatory.environment import read
 from belvedere.observatory.journal.actions import record
 from belvedere.observatory.members.models import Member
@@ -24,6 +24,7 @@ from belvedere.observatory.objections import register
 from belvedere.observatory.objections.models import Objection
 
 logger = logging.getLogger(__name__)
+LOOKBACK = 500  # files of transactions that were under way when the last number was read
 GRACE_SECONDS = 60.0  # a query that opened its list of files just before still finds them
 
 
@@ -41,25 +42,31 @@ def _every() -> dt.timedelta:
 
 def run(grace: float = GRACE_SECONDS) -> dict[str, int]:
     """One purge: every file that came since each objection was last checked. Returns files read, rewritten and destroyed, lines gone."""
-    objected, since = register.standing(), Objection.objects.aggregate(low=Min("checked_until"))["low"]
+    # What is marked at the end is what stood before the list was read, and has not changed since.
+    seen = list(Objection.objects.values_list("pk", "until", "checked_until"))
+    objected, since = register.standing(), min((checked for _, _, checked in seen), default=None)
     counts = {"read": 0, "rewritten": 0, "lines": 0, "destroyed": 0}
     if since is None:
         return counts
     last = DataFile.objects.aggregate(last=Max("pk"))["last"] or 0
-    seen = list(Objection.objects.values_list("pk", flat=True))
     settled = True
-    for row in DataFile.objects.filter(pk__gt=since, retired_at=None).order_by("pk").iterator():
+    for row in DataFile.objects.filter(pk__gt=max(since - LOOKBACK, 0), retired_at=None).order_by("pk").iterator():
         counts["read"] += 1
         gone = _rewrite(row, objected)
         settled &= gone is not None
         counts["rewritten"] += bool(gone)
         counts["lines"] += gone or 0
     left, counts["destroyed"] = _destroy_retired(grace)
+    if any(checked == 0 for _, _, checked in seen):
+        counts["destroyed"] += _destroy_kept_sealed()
     if settled:
         now = timezone.now()
         with transaction.atomic():
-            Objection.objects.filter(pk__in=seen).update(checked_until=last, checked_at=now)
-            fresh = 0 if left else Objection.objects.filter(pk__in=seen, purged_at=None).update(purged_at=now)
+            fresh = 0
+            for pk, until, checked in seen:
+                row = Objection.objects.filter(pk=pk, until=until, checked_until=checked)
+                fresh += 0 if left else row.filter(purged_at=None).update(purged_at=now)
+                row.update(checked_until=last, checked_at=now)
             if fresh or counts["rewritten"] or counts["destroyed"]:
                 record(by="purge", action="opposition.purgee", subject="faits", objections=fresh, **counts)
     return counts
@@ -109,6 +116,17 @@ def expire(day: dt.date, grace: float = GRACE_SECONDS) -> int:
             record(by="conservation", action="faits.expires", subject="faits", files=count)
     _destroy_retired(grace)
     return count
+
+
+def _destroy_kept_sealed() -> int:
+    """Sealed flows that were kept after their treatment hold the person too: they go with the first purge that follows."""
+    gone = 0
+    for name in Flow.objects.exclude(settled_at=None).values_list("sealed_name", flat=True).iterator():
+        path = vault.sealed_path(name)
+        if path.exists():
+            path.unlink(missing_ok=True)
+            gone += 1
+    return gone
 
 
 class _Changed(Exception):

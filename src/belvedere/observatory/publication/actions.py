@@ -33,7 +33,7 @@ def compute_release(*, label: str, months: list[str], by: str, seed: int, series
         release = Release.objects.create(
             label=label, months=months, periods=draft.periods, created_at=timezone.now(), file_name=name, digest=digest, lines=counts["lines"],
             groups=counts["groups"], patients=counts["patients"], fresh_groups=counts["fresh_groups"], released_cells=int((~done.mask).sum()),
-            masked_cells=int(done.mask.sum()), leaks=list(done.leaks), basis=[earlier.label for earlier in computing.published()],
+            masked_cells=int(done.mask.sum()), leaks=list(done.leaks), basis=draft.basis,
             sealed=seals, report=_report(draft) | {"quality": quality.report(months)}, members=counts["members"], biggest=counts["biggest"],
             series=series,
         )  # fmt: skip

@@ -41,9 +41,15 @@ def published() -> list[Release]:
 
 
 def connection_to_facts():
-    """DuckDB over the live facts, less those of persons who objected."""
+    """DuckDB over the live facts of verified groups, less those of persons who objected: who could invent groups could thin the
+    rules that count them (attack A24)."""
     return engine.connect(
-        [facts_path(name) for name in DataFile.objects.filter(retired_at=None).order_by("pk").values_list("name", flat=True)],
+        [
+            facts_path(name)
+            for name in DataFile.objects.filter(retired_at=None, member__group__verified_at__isnull=False)
+            .order_by("pk")
+            .values_list("name", flat=True)
+        ],
         groups=dict(Member.objects.values_list("pk", "group_id")),
         objected=register.standing(),
         materialise=True,
@@ -61,6 +67,7 @@ class Draft:
     sensitive: np.ndarray
     protection: Protection
     counts: dict[str, float]
+    basis: list[str]
 
 
 def draft(months: list[str], *, seed: int) -> Draft:
@@ -90,7 +97,7 @@ def draft(months: list[str], *, seed: int) -> Draft:
     for release in earlier:
         _keep_values(frozen.opened(release), lattice, told, figures)
     counts = {"lines": row[0], "groups": row[1], "patients": row[2], "members": row[3], "fresh_groups": fresh, "biggest": biggest}
-    return Draft(lattice, periods, figures, table, primary, done, counts)
+    return Draft(lattice, periods, figures, table, primary, done, counts, [release.label for release in earlier])
 
 
 def _table(lattice: Lattice, figures: cells.CellTable, told: np.ndarray) -> Table:

@@ -17,6 +17,8 @@ from belvedere.observatory.publication import computing
 from belvedere.observatory.publication.computing import GateClosed
 from belvedere.observatory.publication.models import RELEASE_TRANSITIONS, Approval, Release, ReleaseState, StandingApproval, Thresholds, Verdict
 
+FEDERATIONS = 3
+
 
 def thresholds(day: dt.date | None = None) -> Thresholds:
     """What a release must reunite on a day: the last dated row, else the settings."""
@@ -32,10 +34,10 @@ def thresholds(day: dt.date | None = None) -> Thresholds:
 
 @transaction.atomic
 def set_thresholds(*, by: User, **fields: object) -> Thresholds:
-    """Fix what releases must reunite from a date on; a date that has come may not be rewritten."""
+    """Fix what releases must reunite from a date to come on: nobody lowers the bar for what waits before it today."""
     check(by, Action.MANAGE_GATE)
-    if fields["valid_from"] <= timezone.localdate() and Thresholds.objects.filter(valid_from=fields["valid_from"]).exists():  # type: ignore[operator]
-        raise GateClosed("Des seuils sont déjà en vigueur depuis ce jour : donnez une date à venir.")
+    if fields["valid_from"] <= timezone.localdate():  # type: ignore[operator]
+        raise GateClosed("Donnez une date à venir : les seuils en vigueur ne se récrivent pas.")
     made, _ = Thresholds.objects.update_or_create(valid_from=fields.pop("valid_from"), defaults=fields)
     record(by=by.actor, action="seuils.fixes", subject=f"seuils:{made.valid_from}", **fields)
     return made
@@ -66,17 +68,26 @@ def reasons(release: Release) -> list[str]:
         found.append("Une autre publication est parue depuis : celle-ci doit être recalculée à sa suite.")
     if release.fresh_groups < computing.parameters().holdings:
         found.append(f"Les mois nouveaux réunissent {release.fresh_groups} groupes, il en faut {computing.parameters().holdings}.")
+    found += [f"Publication gelée : {why}." for why in absent()]
+    if Federation.objects.count() < FEDERATIONS:
+        found.append(f"Le verrou veut {FEDERATIONS} fédérations : {Federation.objects.count()} inscrites.")
     return found + shortfalls(release)
 
 
-def frozen_because() -> list[str]:
-    """Why nothing newer may go out now: the providers that take part no longer reach the thresholds. The last release stays."""
-    floor, present = thresholds(), Member.objects.present()
+def absent() -> list[str]:
+    """The thresholds that the providers who take part today do not reach, whatever a release holds."""
+    floor, present = thresholds(), Member.objects.present().filter(group__verified_at__isnull=False)
     found = []
     if present.count() < floor.members:
         found.append(f"moins de {floor.members} entités prennent part à l’observatoire")
     if Group.objects.filter(members__in=present).distinct().count() < floor.groups:
         found.append(f"moins de {floor.groups} groupes prennent part à l’observatoire")
+    return found
+
+
+def frozen_because() -> list[str]:
+    """Why nothing newer may go out now. The last release stays."""
+    found = absent()
     last, published = Release.objects.order_by("-pk").first(), Release.objects.filter(state=ReleaseState.PUBLISHED).first()
     if not found and last and published and last.pk > published.pk and last.state == ReleaseState.DRAFT and shortfalls(last):
         found.append(f"la publication {last.label} n’atteint pas les seuils")
@@ -95,6 +106,7 @@ def decide(
     *, release: Release, federation: Federation, by: User | None, verdict: Verdict = Verdict.YES, reason: str = "", standing: bool = False
 ) -> Release:
     """A federation's word; the last yes of all publishes the release. GateClosed when the release is not open to words."""
+    list(Federation.objects.select_for_update(of=("self",)).order_by("pk"))  # one decision at a time: two releases must not go out unlinked
     release = Release.objects.select_for_update(of=("self",)).get(pk=release.pk)
     if release.state != ReleaseState.DRAFT:
         raise GateClosed("Cette publication n’attend plus d’avis.")

@@ -10,7 +10,7 @@ from belvedere.observatory.members.models import Member
 def report(months: Sequence[str]) -> dict[str, object]:
     """Counts of entities and flows over the months of a release."""
     first, last = (dt.date.fromisoformat(month + "-01") for month in (months[0], months[-1]))
-    flows = Flow.objects.filter(test=False, state__in=COUNTED, period_to__gte=first, period_from__lte=last)
+    flows = Flow.objects.filter(test=False, group__verified_at__isnull=False, state__in=COUNTED, period_to__gte=first, period_from__lte=last)
     held: dict[str, set[int]] = {month: set() for month in months}
     for member, begins, ends in flows.values_list("member_id", "period_from", "period_to"):
         for month in months:
@@ -18,7 +18,7 @@ def report(months: Sequence[str]) -> dict[str, object]:
                 held[month].add(member)
     present = set().union(*held.values())
     return {
-        "entities": len(set(Member.objects.present().values_list("pk", flat=True)) | present),
+        "entities": len(set(Member.objects.present().filter(group__verified_at__isnull=False).values_list("pk", flat=True)) | present),
         "entities_present": len(present),
         "entities_complete": sum(all(member in held[month] for month in months[-12:]) for member in present),
         "by_month": {month: len(members) for month, members in held.items()},

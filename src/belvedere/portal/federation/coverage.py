@@ -25,5 +25,5 @@ def coverage(request: HttpRequest) -> HttpResponse:
     return render(request, "federation/coverage.html", {
         "federation": user.federation, "rows": rows, "sending": sum(bool(row.last and row.last >= limit.replace(day=1)) for row in rows),
         "groups": len({row.group_id for row in rows}), "limit": limit.replace(day=1),
-        "enrolments": states.exclude(state=EnrolmentState.ACTIVE)[:100],
+        "enrolments": states.filter(state=EnrolmentState.SIGNED)[:100],
     })  # fmt: skip

@@ -4,6 +4,7 @@ import re
 
 from django import forms
 from django.contrib.auth.password_validation import validate_password
+from django.core.validators import RegexValidator
 
 from belvedere.observatory.members import entities
 from belvedere.observatory.members.models import Federation
@@ -12,8 +13,15 @@ from belvedere.observatory.members.models.joining import OWN_IT, VENDOR
 NONE = "aucune"
 
 
+# What is typed here goes into messages and documents: no control character, no address that a stranger would have us send.
+_PLAIN = RegexValidator(r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029<>]*$", "Sur une seule ligne, sans caractère spécial.")
+_NO_LINK = RegexValidator(r"://|www\.|@", "Pas d’adresse ici.", inverse_match=True)
+
+
 def _field(label: str, maximum: int, complete: str = "off", **more: object) -> forms.CharField:
-    return forms.CharField(label=label, max_length=maximum, widget=forms.TextInput(attrs={"autocomplete": complete}), **more)  # type: ignore[arg-type]
+    return forms.CharField(
+        label=label, max_length=maximum, widget=forms.TextInput(attrs={"autocomplete": complete}), validators=[_PLAIN, _NO_LINK], **more
+    )  # type: ignore[arg-type]
 
 
 class EnrolmentForm(forms.Form):

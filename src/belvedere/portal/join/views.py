@@ -40,7 +40,8 @@ def enrol(request: HttpRequest) -> HttpResponse:
             form.errors.clear()
         shown = form.rows
         return render(request, "join/enrol.html", {"form": form, "rows": shown, "fee": _fee()}, status=200 if "check" in request.POST else 422)
-    if form.cleaned_data["website"] or not limits.allowed(request, "join", 10, 3600):
+    mailbox = form.cleaned_data["signatory_email"].lower()
+    if form.cleaned_data["website"] or not (limits.allowed(request, "join", 10, 3600) and limits.granted(f"join-to:{mailbox}", 3, 86_400)):
         return render(request, "join/too_many.html", status=429)
     enrolment.declare(details=form.details(), entities=[row.kept() for row in form.rows])
     return redirect("join:thanks")

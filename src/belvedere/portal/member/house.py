@@ -142,11 +142,12 @@ def senders(request: HttpRequest) -> HttpResponse:
         return _page(request, user, InviteForm(user=user), shown=token)
     sender = get_object_or_404(SenderKey, pk=int(number) if number.isdecimal() else 0, group=user.group, revoked_at=None)
     if act == "rotate":
-        request.session["shown_once"] = actions.rotate(sender=sender, by=user.actor)
-        messages.success(
-            request, f"{sender.client_id} marche encore {actions.ROTATION_DAYS} jours : le temps de changer le jeton dans votre logiciel."
-        )
-    elif act == "revoke":
+        if sender.expires_at:
+            raise Http404
+        token = actions.rotate(sender=sender, by=user.actor)
+        messages.success(request, f"{sender.client_id} marche encore {actions.ROTATION_DAYS} jours : le temps de changer le jeton.")
+        return _page(request, user, InviteForm(user=user), shown=token)
+    if act == "revoke":
         actions.revoke(sender=sender, by=user.actor)
         messages.success(request, f"{sender.client_id} est révoqué, par toutes les voies.")
     return redirect("member:house")

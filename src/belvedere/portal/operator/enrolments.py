@@ -12,6 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 from belvedere.observatory.accounts.permissions import Action, check
 from belvedere.observatory.collect.models import COUNTED, Flow
 from belvedere.observatory.members import enrolment
+from belvedere.observatory.members.actions import verify_group
 from belvedere.observatory.members.models import Enrolment, EnrolmentState, Federation, Member
 
 MONTHS = 12
@@ -22,7 +23,7 @@ def listing(request: HttpRequest) -> HttpResponse:
     """Every enrolment, coverage by federation, months received."""
     check(request.user, Action.MANAGE_ENROLMENTS)
     chosen = request.GET.get("etat", "")
-    rows = Enrolment.objects.select_related("federation")
+    rows = Enrolment.objects.select_related("federation", "group")
     counts = dict(rows.values_list("state").annotate(Count("pk")).order_by())
     present = Member.objects.present()
     coverage = [
@@ -80,6 +81,12 @@ def act(request: HttpRequest, reference: str) -> HttpResponse:
         elif request.POST.get("act") == "remind":
             enrolment.remind(enrolment=found, by=user.actor)
             messages.success(request, "Relance envoyée ; le lien précédent n’ouvre plus rien.")
+        elif request.POST.get("act") == "verify" and found.group:
+            verify_group(group=found.group, by=user.actor)
+            messages.success(request, "Groupe vérifié : il comptera dès la prochaine publication.")
+        elif request.POST.get("act") == "end":
+            enrolment.end(enrolment=found, by=user.actor, reason=request.POST.get("reason", "")[:200] or "sans motif")
+            messages.success(request, "Adhésion terminée : clés révoquées, entités sorties, comptes fermés.")
         elif request.POST.get("act") == "cancel":
             enrolment.cancel(enrolment=found, by=user.actor, reason=request.POST.get("reason", "")[:200] or "sans motif")
             messages.success(request, "Adhésion sans suite.")

@@ -25,6 +25,7 @@ class Group(models.Model):
     name = models.CharField("nom", max_length=120, unique=True)
     siren = models.CharField("SIREN du siège", max_length=9, blank=True)
     federation = models.ForeignKey(Federation, models.PROTECT, null=True, blank=True, verbose_name="fédération")
+    verified_at = models.DateTimeField("vérifié le", null=True, blank=True)
     refusal = models.CharField(
         "refus", max_length=8, blank=True, choices=[("whole", "flux entier"), ("invoice", "par facture")],
         help_text="Ce que refuse une erreur dans une facture ; vide : réglage général.",

@@ -1,5 +1,6 @@
 """Signing in: no enumeration, lock-out, second factor, recovery codes, sessions, an identity provider, the journal of it all."""
 
+import re
 import threading
 import warnings
 
@@ -103,6 +104,21 @@ def test_sessions_and_devices_are_listed_and_ended(operator):
     assert page.count("Essai/1.0") == 2 and UserSession.objects.count() == 2
     first.post("/compte/sessions/")
     assert first.get("/exploitation/").status_code == 200 and second.get("/exploitation/").status_code == 302
+
+
+def test_sessions_opened_before_the_first_factor_end_with_it(transactional_db, data_folder):
+    cache.clear()
+    newcomer = people.open_account(email="n@test.fr", role=Role.AUDITOR, by="test", password=PASSWORD)
+    first, second = Client(), Client()
+    for client in (first, second):
+        assert sign_in(client, "n@test.fr").status_code == 302
+        assert client.get("/journal/").headers["Location"] == "/compte/2fa/"
+    first.post("/compte/reauthenticate/", {"password": PASSWORD})
+    secret = re.search(r'value="([A-Z2-7]{32})"', first.get("/compte/2fa/totp/activate/").content.decode())[1]
+    first.post("/compte/2fa/totp/activate/", {"code": factors.code(secret)})
+    assert factors.has_second_factor(newcomer)
+    assert first.get("/journal/").status_code == 200
+    assert second.get("/journal/").headers["Location"].startswith("/compte/login/")
 
 
 def test_addresses_are_one_account_whatever_their_case(operator):

@@ -5,7 +5,9 @@ import hashlib
 
 from allauth.account import signals as account
 from allauth.mfa import signals as factors
+from allauth.mfa.models import Authenticator
 from allauth.socialaccount import signals as social
+from allauth.usersessions.models import UserSession
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.dispatch import Signal
 from django.http import HttpRequest
@@ -26,10 +28,19 @@ SIGNALS: tuple[tuple[Signal, str], ...] = (
 )
 
 
+def _end_weaker_sessions(sender: object, request: HttpRequest, user: object, authenticator: Authenticator, **_: object) -> None:
+    """Sessions opened before a first second factor passed none: they end when it is set."""
+    held = Authenticator.objects.filter(user=user).exclude(type=Authenticator.Type.RECOVERY_CODES)
+    if authenticator.type != Authenticator.Type.RECOVERY_CODES and held.count() == 1:
+        for session in UserSession.objects.filter(user=user).exclude(session_key=request.session.session_key):
+            session.end()
+
+
 def connect() -> None:
     """Listen, once."""
     for signal, action in SIGNALS:
         signal.connect(_listener(action), dispatch_uid=f"journal-{action}", weak=False)
+    factors.authenticator_added.connect(_end_weaker_sessions, dispatch_uid="weaker-sessions", weak=False)
     user_login_failed.connect(_failed, dispatch_uid="journal-compte.refuse", weak=False)
 
 

@@ -88,10 +88,11 @@ def _federation(options: argparse.Namespace) -> int:
     from django.utils import timezone
 
     from belvedere.observatory.members import invoicing
-    from belvedere.observatory.members.models import Federation
+    from belvedere.observatory.members.actions import name_federation
 
-    federation, made = Federation.objects.get_or_create(name=options.name)
-    if not made:
+    try:
+        federation = name_federation(name=options.name, by=BY)
+    except ValueError:
         print("Cette fédération est déjà inscrite.", file=sys.stderr)
         return EXIT_REFUSED
     invoicing.set_bearing(federation=federation, day=timezone.localdate(), bears=True, by=BY)

@@ -73,6 +73,7 @@ RULES: dict[str, Rule] = {
     "operator:enrolment-act": Action.MANAGE_ENROLMENTS,
     "operator:fees": Action.MANAGE_FEES,
     "operator:bearing": Action.MANAGE_FEES,
+    "operator:federation": Action.MANAGE_FEES,
     "operator:pay": Action.MANAGE_FEES,
     "operator:invoice": Action.MANAGE_FEES,
     "operator:gate": Action.MANAGE_GATE,

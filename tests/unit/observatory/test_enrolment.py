@@ -17,7 +17,7 @@ from belvedere.observatory.accounts import factors, people
 from belvedere.observatory.accounts.models import Role, User
 from belvedere.observatory.members import agreement, enrolment, entities, invoicing
 from belvedere.observatory.members.actions import issue_sender_key, rotate, sender_of
-from belvedere.observatory.members.models import Bearing, Enrolment, EnrolmentState, Fee, FeeInvoice, Group, Member, SenderKey
+from belvedere.observatory.members.models import Bearing, Enrolment, EnrolmentState, Federation, Fee, FeeInvoice, Group, Member, SenderKey
 from belvedere.observatory.members.models.joining import ENROLMENT_TRANSITIONS
 from belvedere.observatory.notices import actions as notices
 from belvedere.observatory.notices.models import Link, Notice, Purpose
@@ -363,6 +363,18 @@ def test_who_enrolled_itself_weighs_on_no_publication_until_it_is_verified(outbo
     operator = person(Role.OPERATOR)
     browsing(operator).post(f"/exploitation/adhesions/{enrolled.reference}/suite/", {"act": "verify"})
     assert count() > 0
+
+
+def test_the_operator_enrols_and_renames_federations(outbox, federations):
+    client = browsing(person(Role.OPERATOR))
+    for form_sent, names in (
+        ({"name": "Quatrième"}, ["FédéPSAD", "UNPDM", "UPSADI", "Quatrième"]),
+        ({"name": "UNPDM"}, ["FédéPSAD", "UNPDM", "UPSADI", "Quatrième"]),
+        ({"name": "FédéPSAD nouvelle", "federation": federations[0].pk}, ["FédéPSAD nouvelle", "UNPDM", "UPSADI", "Quatrième"]),
+    ):
+        assert client.post("/exploitation/cotisation/federations/", form_sent).status_code == 302
+        assert [item.name for item in Federation.objects.order_by("pk")] == names
+    assert client.get("/exploitation/cotisation/").status_code == 200
 
 
 def test_an_ended_membership_sends_and_enters_no_more(outbox):

@@ -25,6 +25,20 @@ def enrol_group(*, name: str, federation: Federation | None, members: list[dict]
 
 
 @transaction.atomic
+def name_federation(*, name: str, by: str, federation: Federation | None = None) -> Federation:
+    """Enrol a federation, or give one its new name; ValueError when the name is empty or taken. Each one enrolled has its word at the gate."""
+    name = " ".join(name.split())[:40]
+    if not name or Federation.objects.filter(name=name).exists():
+        raise ValueError("a federation has a name of its own")
+    before = federation.name if federation else ""
+    named = federation or Federation()
+    named.name = name
+    named.save()
+    record(by=by, action="federation.nommee", subject=f"federation:{named.pk}", name=name, before=before)
+    return named
+
+
+@transaction.atomic
 def verify_group(*, group: Group, by: str) -> None:
     """Say that a group is who it says (register, known contact): from the next publication on it counts."""
     if Group.objects.filter(pk=group.pk, verified_at=None).update(verified_at=timezone.now()):

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from belvedere.observatory.accounts.permissions import Action, check
 from belvedere.observatory.members import agreement, invoicing
+from belvedere.observatory.members.actions import name_federation
 from belvedere.observatory.members.models import Bearing, Federation, Fee, FeeInvoice
 
 
@@ -53,6 +54,22 @@ def bearing(request: HttpRequest, number: int) -> HttpResponse:
     federation = get_object_or_404(Federation, pk=number)
     invoicing.set_bearing(federation=federation, day=timezone.localdate(), bears=request.POST.get("bears") == "1", by=user)
     messages.success(request, f"Prise en charge de {federation} mise à jour.")
+    return redirect("operator:fees")
+
+
+@require_POST
+def federation(request: HttpRequest) -> HttpResponse:
+    """Enrol a federation, or rename one."""
+    user = check(request.user, Action.MANAGE_FEES)
+    number = request.POST.get("federation", "")
+    known = get_object_or_404(Federation, pk=int(number)) if number.isdecimal() else None
+    try:
+        named = name_federation(name=request.POST.get("name", ""), by=user.actor, federation=known)
+        messages.success(
+            request, f"{named} : {'nom changé' if known else 'fédération inscrite ; ses valideurs auront leur avis sur chaque publication'}."
+        )
+    except ValueError:
+        messages.error(request, "Donnez un nom qui ne soit pas déjà pris.")
     return redirect("operator:fees")
 
 

@@ -10,6 +10,7 @@ urlpatterns = [
     path("adhesions/<str:reference>/suite/", enrolments.act, name="enrolment-act"),
     path("cotisation/", money.fees, name="fees"),
     path("cotisation/prise-en-charge/<int:number>/", money.bearing, name="bearing"),
+    path("cotisation/federations/", money.federation, name="federation"),
     path("cotisation/factures/<str:number>/payer/", money.pay, name="pay"),
     path("cotisation/factures/<str:number>.pdf", money.document, name="invoice"),
     path("verrou/", gate.thresholds, name="gate"),

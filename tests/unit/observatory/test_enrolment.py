@@ -420,3 +420,56 @@ def test_one_siren_enrols_once_even_at_the_same_time(outbox):
 
     with pytest.raises(IntegrityError), transaction.atomic():
         twin.save()
+
+
+def test_the_operator_is_told_when_another_enrolment_stands_in_the_way(outbox):
+    signed(outbox)
+    held = declared()
+    client = browsing(person(Role.OPERATOR))
+    answer = client.post(f"/exploitation/adhesions/{held.reference}/suite/", {"act": "send"}, follow=True)
+    assert "classez-la ou terminez-la" in answer.content.decode()
+    held.refresh_from_db()
+    assert held.state == EnrolmentState.HELD
+
+
+def test_of_two_that_claim_the_same_entity_the_first_to_sign_has_it(outbox):
+    first, second = declared(), declared(siren="443061841", signatory_email="b@b.fr")
+    assert {first.state, second.state} == {EnrolmentState.INVITED}
+    notices.deliver_due()
+    pages = {}
+    for enrolled in (first, second):
+        address = link_in(next(m.body for m in outbox if enrolled.reference in m.body))
+        client = Client()
+        client.get(address)
+        enrolled.refresh_from_db()
+        proof = {"typed": "Anne Le Goff", "code": factors.code(factors.unseal(enrolled.factor)), "read": "on", "legal": "on", "electronic": "on"}
+        pages[enrolled.pk] = client.post(address, proof)
+    assert pages[first.pk].status_code == 302 and pages[second.pk].status_code == 422
+    assert "inscrite par ailleurs" in pages[second.pk].content.decode()
+    second.refresh_from_db()
+    assert second.state == EnrolmentState.INVITED and Group.objects.count() == 1
+
+
+def test_nobody_signs_without_the_second_proof(outbox):
+    enrolled = declared()
+    notices.deliver_due()
+    link = notices.opened(Purpose.SIGN, link_in(outbox[-1].body).strip("/").split("/")[-1])
+    with pytest.raises(enrolment.EnrolmentRefused):
+        enrolment.sign(link=link, code="", signatory="Anne Le Goff", consents=[], address="", agent="")
+    enrolled.refresh_from_db()
+    assert (enrolled.state, enrolled.factor_tries) == (EnrolmentState.INVITED, 1)
+
+
+def test_a_gesture_of_the_operator_does_not_undo_a_signature_made_meanwhile(outbox):
+    stale = declared()
+    notices.deliver_due()
+    address = link_in(outbox[-1].body)
+    client = Client()
+    client.get(address)
+    fresh = Enrolment.objects.get(pk=stale.pk)
+    client.post(
+        address, {"typed": "Anne Le Goff", "code": factors.code(factors.unseal(fresh.factor)), "read": "on", "legal": "on", "electronic": "on"}
+    )
+    enrolment.remind(enrolment=stale, by="test")
+    fresh.refresh_from_db()
+    assert (fresh.state, fresh.group is not None, fresh.reminders) == (EnrolmentState.SIGNED, True, 1)

@@ -46,6 +46,23 @@ def move(enrolment: Enrolment, state: EnrolmentState, *, by: str, **detail: obje
     record(by=by, action=f"adhesion.{state}", subject=f"adhesion:{enrolment.reference}", **detail)
 
 
+def _locked(enrolment: Enrolment) -> Enrolment:
+    """The enrolment as it stands, held until the transaction ends: a signature and an operator's gesture never overwrite each other."""
+    return Enrolment.objects.select_for_update(of=("self",)).get(pk=enrolment.pk)
+
+
+def _taken(enrolment: Enrolment) -> bool:
+    """Whether its SIREN, or one of its entities, takes part already."""
+    entities = Member.objects.filter(finess__in=[int(row["finess"]) for row in enrolment.entities])
+    groups = Group.objects.filter(siren=enrolment.siren)
+    return entities.exists() or groups.exists() or Member.objects.filter(siren=enrolment.siren).exists()
+
+
+def _other(enrolment: Enrolment) -> Enrolment | None:
+    """Another enrolment of the same SIREN that is under way or active."""
+    return Enrolment.objects.filter(siren=enrolment.siren).exclude(pk=enrolment.pk).exclude(state__in=(*OVER, EnrolmentState.HELD)).first()
+
+
 @transaction.atomic
 def declare(*, details: Mapping[str, object], entities: Sequence[Mapping[str, str]]) -> Enrolment:
     """Keep what the public form says and send the signatory its link; an enrolment that meets another one is held for the operator,
@@ -58,15 +75,14 @@ def declare(*, details: Mapping[str, object], entities: Sequence[Mapping[str, st
         entities=list(entities),
         **details,
     )
-    known = Enrolment.objects.filter(siren=enrolment.siren).exclude(state__in=(*OVER, EnrolmentState.HELD)).first()
-    taken = Member.objects.filter(finess__in=[int(row["finess"]) for row in entities]).exists()
-    enrolled = Group.objects.filter(siren=enrolment.siren).exists() or Member.objects.filter(siren=enrolment.siren).exists()
-    if known or taken or enrolled:
+    known = _other(enrolment)
+    if known or _taken(enrolment):
         enrolment.held_for = "Ce SIREN, ou une de ces entités, prend déjà part à l’observatoire."
     enrolment.save()
     record(by=PUBLIC, action="adhesion.declaree", subject=f"adhesion:{enrolment.reference}", entities=len(entities), held=bool(enrolment.held_for))
     if not enrolment.held_for:
         send_agreement(enrolment=enrolment, by=PUBLIC)
+        enrolment.refresh_from_db()
     elif known:
         notices.post("adhesion-deja-la", to=known.signatory_email, by=PUBLIC, name=known.name, reference=known.reference)
     return enrolment
@@ -74,7 +90,10 @@ def declare(*, details: Mapping[str, object], entities: Sequence[Mapping[str, st
 
 @transaction.atomic
 def send_agreement(*, enrolment: Enrolment, by: str) -> None:
-    """Set the convention and send the signatory its link."""
+    """Set the convention and send the signatory its link; EnrolmentRefused while another one stands in its way."""
+    enrolment = _locked(enrolment)
+    if _other(enrolment) or _taken(enrolment):
+        raise EnrolmentRefused("Une autre adhésion porte ce SIREN ou l’une de ces entités : classez-la ou terminez-la d’abord.")
     enrolment.text_hash = agreement.write_text(enrolment, timezone.localdate())
     enrolment.held_for = ""
     move(enrolment, EnrolmentState.INVITED, by=by, text=enrolment.text_hash, version=enrolment.text_version)
@@ -91,11 +110,12 @@ def _post_link(kind: str, enrolment: Enrolment, purpose: Purpose, by: str) -> No
 @transaction.atomic
 def remind(*, enrolment: Enrolment, by: str) -> None:
     """Send the link again: the former one opens nothing any more."""
+    enrolment = _locked(enrolment)
     kind, purpose = ("relance-signature", Purpose.SIGN) if enrolment.state == EnrolmentState.INVITED else ("relance-flux", Purpose.PLUG)
     if enrolment.state not in (EnrolmentState.INVITED, EnrolmentState.SIGNED):
         raise EnrolmentRefused("Cette adhésion n’attend rien de son signataire.")
     fresh = {"factor": "", "factor_tries": 0} if enrolment.state == EnrolmentState.INVITED else {"factor_tries": 0}
-    Enrolment.objects.filter(pk=enrolment.pk).update(reminders=enrolment.reminders + 1, reminded_at=timezone.now(), **fresh)
+    Enrolment.objects.filter(pk=enrolment.pk).update(reminders=F("reminders") + 1, reminded_at=timezone.now(), **fresh)
     record(by=by, action="adhesion.relancee", subject=f"adhesion:{enrolment.reference}")
     _post_link(kind, enrolment, purpose, by)
 
@@ -118,6 +138,7 @@ def chase(now: dt.datetime | None = None) -> int:
 @transaction.atomic
 def cancel(*, enrolment: Enrolment, by: str, reason: str) -> None:
     """End an enrolment that leads nowhere; its link opens nothing any more, its keys neither, its entities leave."""
+    enrolment = _locked(enrolment)
     _leave(enrolment, by)
     Link.objects.filter(purpose__in=(Purpose.SIGN, Purpose.PLUG), subject=enrolment.pk, used_at=None).update(used_at=timezone.now())
     move(enrolment, EnrolmentState.CANCELLED, by=by, reason=reason)
@@ -126,6 +147,7 @@ def cancel(*, enrolment: Enrolment, by: str, reason: str) -> None:
 @transaction.atomic
 def end(*, enrolment: Enrolment, by: str, reason: str) -> None:
     """End a membership: keys revoked, entities gone from today, accounts closed; what was published stays."""
+    enrolment = _locked(enrolment)
     _leave(enrolment, by)
     move(enrolment, EnrolmentState.ENDED, by=by, reason=reason)
 
@@ -149,7 +171,8 @@ def factor_secret(enrolment: Enrolment) -> str:
 
 
 def check_factor(enrolment: Enrolment, code: str) -> None:
-    """Prove control of the authenticator; EnrolmentRefused when the code is wrong, or was too often."""
+    """Prove control of the authenticator; EnrolmentRefused when the code is wrong, or was too often. Outside any transaction of the
+    caller: a wrong code counts whatever becomes of the rest."""
     if enrolment.factor_tries >= MOST_TRIES:
         raise EnrolmentRefused("Trop de codes faux : demandez un nouveau lien à l’observatoire.")
     if not factors.matches(factor_secret(enrolment), code):
@@ -157,10 +180,18 @@ def check_factor(enrolment: Enrolment, code: str) -> None:
         raise EnrolmentRefused("Ce code n’est pas celui du moment. Vérifiez l’heure de votre téléphone et retapez les six chiffres affichés.")
 
 
-@transaction.atomic
 def sign(*, link: Link, code: str, signatory: str, consents: Sequence[str], address: str, agent: str) -> Enrolment:
-    """Sign the convention: evidence, seal, time-stamp, then the group, its members, the invoice and the way to plug the flow."""
+    """Sign the convention with both proofs, the link and the code; EnrolmentRefused or LinkRefused without them."""
+    check_factor(Enrolment.objects.get(pk=link.subject), code)
+    return _sign(link, signatory, consents, address, agent)
+
+
+@transaction.atomic
+def _sign(link: Link, signatory: str, consents: Sequence[str], address: str, agent: str) -> Enrolment:
+    """Evidence, seal, time-stamp, then the group, its members, the invoice and the way to plug the flow."""
     enrolment = Enrolment.objects.select_for_update(of=("self",)).get(pk=link.subject)
+    if _taken(enrolment):
+        raise EnrolmentRefused("Une de ces entités vient d’être inscrite par ailleurs : écrivez à l’observatoire, rien n’est signé.")
     text = agreement.text_path(enrolment).read_bytes()
     now = timezone.now()
     evidence = {
@@ -174,11 +205,11 @@ def sign(*, link: Link, code: str, signatory: str, consents: Sequence[str], addr
     agreement.keep(agreement.signed_path(enrolment).name, agreement.sign(text, evidence, name=enrolment.signatory))
     group = enrol_group(
         name=_free_name(enrolment), federation=enrolment.federation, by=f"signataire:{enrolment.reference}", siren=enrolment.siren, verified=False,
-        members=[_member(row, now.date()) for row in enrolment.entities],
+        members=[_member(row, timezone.localdate(now)) for row in enrolment.entities],
     )  # fmt: skip
     enrolment.group, enrolment.signed_at, enrolment.evidence = group, now, evidence
     move(enrolment, EnrolmentState.SIGNED, by=f"signataire:{enrolment.reference}", text=enrolment.text_hash)
-    invoicing.bill_if_due(group=group, day=timezone.localdate(), by="adhésion")
+    invoicing.bill_if_due(group=group, day=timezone.localdate(now), by="adhésion")
     _post_link("bienvenue", enrolment, Purpose.PLUG, f"signataire:{enrolment.reference}")
     return enrolment
 

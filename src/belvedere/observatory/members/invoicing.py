@@ -5,6 +5,7 @@ import logging
 from pathlib import Path
 
 from django.db import transaction
+from django.utils import timezone
 from facturx import generate_cii_xml, generate_from_binary
 
 from belvedere.observatory import printing
@@ -40,7 +41,7 @@ def bill_if_due(*, group: Group, day: dt.date, by: str) -> FeeInvoice | None:
     fee = agreement.fee_on(day)
     if enrolment is None or enrolment.signed_at is None or fee is None or fee.amount == 0 or agreement.borne(group.federation, day):
         return None
-    start = enrolment.signed_at.date()
+    start = timezone.localdate(enrolment.signed_at)
     first = next(_years_on(start, count) for count in range(200) if _years_on(start, count + 1) > day)
     if FeeInvoice.objects.filter(group=group, period_from=first).exists():
         return None

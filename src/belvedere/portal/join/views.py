@@ -83,7 +83,6 @@ def sign(request: HttpRequest, token: str) -> HttpResponse:
             form.add_error("typed", f"La convention porte le nom de {enrolled.signatory}.")
         else:
             try:
-                enrolment.check_factor(enrolled, form.cleaned_data["code"])
                 enrolment.sign(
                     link=link, code=form.cleaned_data["code"], signatory=form.cleaned_data["typed"], consents=list(forms.CONSENTS.values()),
                     address=get_client_ip(request) or "", agent=request.headers.get("User-Agent", ""),

@@ -17,8 +17,9 @@ from belvedere.observatory.accounts.factors import has_second_factor
 from belvedere.observatory.accounts.permissions import Action, can
 from belvedere.observatory.collect import keyring, receipts
 from belvedere.observatory.collect.reception import KEY_LENGTH
-from belvedere.observatory.members.actions import seen, sender_by_id, sender_of, token_hash
+from belvedere.observatory.members.actions import seen, sender_by_id, sender_of
 from belvedere.observatory.members.models import SenderKey
+from belvedere.observatory.tokens import digest
 
 
 class Caller(StrEnum):
@@ -121,7 +122,7 @@ def issue_token(request: HttpRequest) -> HttpResponse:
         return answer(400, {"error": "unsupported_grant_type", "error_description": "grant_type=client_credentials est attendu."})
     client, secret = _client(request)
     sender = sender_by_id(client)
-    if sender is None or not hmac.compare_digest(sender.token_hash, token_hash(secret)):
+    if sender is None or not hmac.compare_digest(sender.token_hash, digest(secret)):
         refused = answer(401, {"error": "invalid_client", "error_description": "Émetteur inconnu, révoqué, ou secret faux."})
         refused["WWW-Authenticate"] = 'Basic realm="belvedere"'
         return refused

@@ -87,7 +87,7 @@ def _federation(options: argparse.Namespace) -> int:
     _start(options)
     from django.utils import timezone
 
-    from belvedere.observatory.members import invoicing
+    from belvedere.observatory.members import fees
     from belvedere.observatory.members.actions import name_federation
 
     try:
@@ -95,6 +95,6 @@ def _federation(options: argparse.Namespace) -> int:
     except ValueError:
         print("Cette fédération est déjà inscrite.", file=sys.stderr)
         return EXIT_REFUSED
-    invoicing.set_bearing(federation=federation, day=timezone.localdate(), bears=True, by=BY)
+    fees.set_bearing(federation=federation, day=timezone.localdate(), bears=True, by=BY)
     print(f"{federation} est inscrite et prend en charge la cotisation de ses membres.")
     return EXIT_OK

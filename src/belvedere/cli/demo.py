@@ -174,12 +174,12 @@ def build(options: argparse.Namespace, tell: Callable[[str, float], None], start
 
 def _enrol(sector) -> tuple[dict, str]:
     from belvedere.engine.sector.providers import FEDERATIONS
-    from belvedere.observatory.members import actions, invoicing
+    from belvedere.observatory.members import actions, fees
     from belvedere.observatory.members.models import Federation
 
     federations = {name: Federation.objects.create(name=name) for name in FEDERATIONS}
     for federation in federations.values():
-        invoicing.set_bearing(federation=federation, day=dt.date.today(), bears=True, by="démonstration")
+        fees.set_bearing(federation=federation, day=dt.date.today(), bears=True, by="démonstration")
     groups, token = {}, ""
     for number in sorted({p.group for p in sector.providers}):
         own = [p for p in sector.providers if p.group == number]

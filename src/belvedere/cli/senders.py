@@ -65,6 +65,7 @@ def _add(options: argparse.Namespace) -> int:
     _start(options)
     from belvedere.observatory.members import actions
     from belvedere.observatory.members.models import Group, Member, SenderKey
+    from belvedere.observatory.tokens import digest
 
     group = Group.objects.filter(name=options.group).first()
     if group is None and options.group.isdecimal():
@@ -73,7 +74,7 @@ def _add(options: argparse.Namespace) -> int:
     if group is None:
         return _unknown("Groupe")
     token = actions.issue_sender_key(group=group, label=options.label, by=BY)
-    sender = SenderKey.objects.get(token_hash=actions.token_hash(token))
+    sender = SenderKey.objects.get(token_hash=digest(token))
     print(f"{sender.client_id}\n{token}")
     return EXIT_OK
 

@@ -23,10 +23,15 @@ def day(date: dt.date) -> str:
     return f"{date.day if date.day > 1 else '1er'} {MONTHS[date.month - 1]} {date.year}"
 
 
+def integer(number: int) -> str:
+    """1 942, with the narrow no-break space of French typography."""
+    return f"{number:,}".replace(",", "\u202f")
+
+
 def euros(cents: int) -> str:
     """1 942,00 €, with the spaces of French typography."""
     whole, rest = divmod(cents, 100)
-    return f"{whole:,}".replace(",", "\u202f") + f",{rest:02d}\u00a0€"
+    return f"{integer(whole)},{rest:02d}\u00a0€"
 
 
 def operator() -> dict[str, str]:

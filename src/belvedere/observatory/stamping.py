@@ -7,6 +7,7 @@ import hashlib
 from asn1crypto import keys as asn1_keys
 from asn1crypto import pem as asn1_pem
 from asn1crypto import x509 as asn1_x509
+from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from pyhanko.sign.timestamps import DummyTimeStamper, TimeStamper
@@ -38,7 +39,7 @@ def _create(name: str, purpose: str | None, *, days: int) -> None:
     else:
         root = serialization.load_pem_private_key(strict(folder / f"{AUTHORITY}.key"), password=None)
         assert isinstance(root, rsa.RSAPrivateKey)
-        issuer = issue(NAMES[AUTHORITY], root, authority=True).subject
+        issuer = x509.load_pem_x509_certificate((folder / f"{AUTHORITY}.crt").read_bytes()).subject
         certificate = issue(NAMES[name], key, issuer=(issuer, root), purpose=purpose, days=days)
     write_secret(folder / f"{name}.key", pem(key))
     (folder / f"{name}.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))

@@ -141,6 +141,6 @@ class Gatekeeper:
             if not can(request.user, rule):
                 raise PermissionDenied("Votre compte ne donne pas accès à cette page.")
             if name in READ_AND_TOLD and request.method == "GET":
-                of = {"of": [str(value) for value in kwargs.values()]} if kwargs else {}  # type: ignore[attr-defined]
+                of = {"of": [str(value) for value in kwargs.values()]} if kwargs else {}
                 note(by=request.user.actor, action="acces.lu", subject=name, **of)
         return None

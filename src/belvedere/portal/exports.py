@@ -1,10 +1,11 @@
-"""Tables to take home: CSV for Excel (BOM, semicolon, decimal comma) and open CSV (RFC 4180)."""
+"""What is taken home: CSV for Excel (BOM, semicolon, decimal comma), open CSV (RFC 4180), kept PDFs."""
 
 import csv
 import io
 from collections.abc import Sequence
+from pathlib import Path
 
-from django.http import HttpResponse
+from django.http import FileResponse, HttpResponse
 
 Cell = str | int | float | None
 
@@ -28,3 +29,8 @@ def csv_response(name: str, header: Sequence[str], rows: Sequence[Sequence[Cell]
     response = HttpResponse(content, content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{name}{"_excel" if excel else ""}.csv"'
     return response
+
+
+def pdf(path: Path, name: str) -> FileResponse:
+    """A kept document, opened in the page under a name."""
+    return FileResponse(path.open("rb"), content_type="application/pdf", filename=name)

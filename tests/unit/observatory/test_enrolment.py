@@ -13,9 +13,10 @@ from django.test import Client
 from django.utils import timezone
 from facturx import get_xml_from_pdf
 
+from belvedere.observatory import pdfseal
 from belvedere.observatory.accounts import factors, people
 from belvedere.observatory.accounts.models import Role, User
-from belvedere.observatory.members import agreement, enrolment, entities, invoicing
+from belvedere.observatory.members import agreement, enrolment, entities, fees, invoicing
 from belvedere.observatory.members.actions import issue_sender_key, rotate, sender_of
 from belvedere.observatory.members.models import Bearing, Enrolment, EnrolmentState, Federation, Fee, FeeInvoice, Group, Member, SenderKey
 from belvedere.observatory.members.models.joining import ENROLMENT_TRANSITIONS
@@ -112,10 +113,10 @@ def test_the_answer_is_the_same_for_a_provider_that_takes_part_already(outbox):
 def test_the_signed_convention_verifies_and_carries_its_evidence(outbox):
     enrolled = signed(outbox)
     document = agreement.signed_path(enrolled).read_bytes()
-    status = agreement.status(document)
+    status = pdfseal.status(document)
     assert status.intact and status.valid and status.trusted and status.bottom_line
     assert status.timestamp_validity.valid and status.timestamp_validity.trusted
-    evidence = agreement.evidence_of(document)
+    evidence = pdfseal.evidence_of(document)
     assert evidence["text_sha256"] == enrolled.text_hash and evidence["typed_name"] == "Le Goff Anne"
     assert len(evidence["consents"]) == 3 and evidence["address"] == "127.0.0.1"
     import hashlib
@@ -124,7 +125,7 @@ def test_the_signed_convention_verifies_and_carries_its_evidence(outbox):
     assert agreement.text_path(enrolled).read_bytes() == document[: agreement.text_path(enrolled).stat().st_size]
     spoilt = bytearray(document)
     spoilt[900] ^= 1
-    assert not agreement.status(bytes(spoilt)).bottom_line
+    assert not pdfseal.status(bytes(spoilt)).bottom_line
     assert agreement.signed_path(enrolled).stat().st_mode & 0o077 == 0
     assert enrolled.group.members.get().joined_on == timezone.localdate()
 
@@ -175,16 +176,16 @@ def test_an_independent_is_billed_and_a_federation_s_member_is_not(outbox, feder
     assert name == "factur-x.xml" and b"2330.40" in xml and invoice.number.encode() in xml
     signed(outbox, federation=federations[0], siren="443061841", entities=of_provider(1), signatory_email="b@b.fr")
     assert FeeInvoice.objects.count() == 1
-    invoicing.set_bearing(federation=federations[0], day=timezone.localdate(), bears=False, by="test")
+    fees.set_bearing(federation=federations[0], day=timezone.localdate(), bears=False, by="test")
     assert invoicing.bill_all(timezone.localdate()) == 1 and invoicing.bill_all(timezone.localdate()) == 0
     assert [row.number[5:] for row in FeeInvoice.objects.order_by("number")] == ["00001", "00002"]
     assert invoicing.bill_all(timezone.localdate() + dt.timedelta(days=366)) == 2
     operator = person(Role.OPERATOR)
     invoicing.pay(invoice=invoice, day=timezone.localdate(), reference="VIR 12", by=operator)
-    with pytest.raises(invoicing.FeeRefused):
+    with pytest.raises(fees.FeeRefused):
         invoicing.pay(invoice=invoice, day=timezone.localdate(), reference="VIR 12", by=operator)
-    with pytest.raises(invoicing.FeeRefused):
-        invoicing.set_fee(valid_from=timezone.localdate(), amount=1, vat=0, days=1, today=timezone.localdate(), by=operator)
+    with pytest.raises(fees.FeeRefused):
+        fees.set_fee(valid_from=timezone.localdate(), amount=1, vat=0, days=1, today=timezone.localdate(), by=operator)
 
 
 def test_the_account_opens_at_the_first_accepted_flow(outbox):

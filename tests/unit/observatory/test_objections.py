@@ -199,12 +199,12 @@ def test_one_address_may_not_try_for_ever(db, data_folder):
 
 
 def test_the_proof_pdf_is_sealed_and_names_nobody(db, data_folder):
-    from belvedere.observatory.members import agreement
+    from belvedere.observatory import pdfseal
 
     cache.clear()
     request = actions.object_to(actions.patient(f"1500775001001{nir_key('1500775001001'):02d}", "07/03/1950", "1"))
     document = Client().get(f"/patients/preuve/{request.reference}.pdf").content
-    status = agreement.status(document)
+    status = pdfseal.status(document)
     assert status.intact and status.valid and status.trusted
     assert Client().get("/patients/preuve/O-AAAA-AAAA.pdf").status_code == 404
 

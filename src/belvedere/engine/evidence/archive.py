@@ -8,6 +8,7 @@ is needed to verify it; who also holds heads seen earlier passes them, and a jou
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -76,9 +77,9 @@ def _parsed(line: str, number: int) -> dict:
     return found
 
 
-def _head(content: object, number: int) -> SignedHead:
+def _head(content: Any, number: int) -> SignedHead:
     try:
-        return SignedHead(**content)  # type: ignore[arg-type]
+        return SignedHead(**content)
     except TypeError:
         raise _Broken(number, "la tête signée n’est pas lisible") from None
 

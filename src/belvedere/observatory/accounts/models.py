@@ -64,6 +64,11 @@ class User(AbstractUser):
             ),
         )
 
+    def seen_entities(self) -> models.QuerySet[Member]:
+        """The entities of its group that a member's person may see: the one rule for its pages and for what it may give."""
+        own = Member.objects.filter(group=self.group) if self.group_id else Member.objects.none()
+        return own if self.whole_group else own.filter(people=self)
+
     @property
     def actor(self) -> str:
         """How the journal names the person: a number, which says nothing once the account is gone."""

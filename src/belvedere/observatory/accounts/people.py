@@ -41,7 +41,7 @@ def open_account(
 def invite(*, by: User | str, **fields: object) -> User:
     """Open an account without password and send its person a link to choose one."""
     actor = by if isinstance(by, str) else by.actor
-    user = open_account(by=actor, **fields)  # type: ignore[arg-type]
+    user = open_account(by=actor, **fields)
     notices.post("invitation", to=user.email, purpose=Purpose.INVITE, subject=user.pk, by=actor)
     return user
 
@@ -51,7 +51,7 @@ def invite_colleague(*, by: User, email: str, role: Role, whole_group: bool, ent
     """A member's administrator invites its own people, to what it sees itself at most."""
     if role not in OF_MEMBERS:
         raise AccountRefused("Un administrateur invite des lecteurs et des administrateurs de son groupe.")
-    if not by.whole_group and (whole_group or set(entities) - set(by.entities.all())):
+    if (whole_group and not by.whole_group) or set(entities) - set(by.seen_entities()):
         raise AccountRefused("Vous ne pouvez donner que les entités que vous voyez vous-même.")
     if not whole_group and not entities:
         raise AccountRefused("Choisissez tout le groupe, ou au moins une entité.")

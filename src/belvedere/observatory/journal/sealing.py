@@ -106,7 +106,7 @@ def stamp(stamper: TimeStamper | None = None, limit: int = 20) -> int:
     for head in TreeHead.objects.filter(token="").order_by("-size")[:limit] if stamper else ():
         try:
             token = stamping.token(stamper, head.signature.encode())
-        except Exception as error:  # of any client library: the next turn asks again
+        except (OSError, ValueError) as error:  # no answer, or one that is no time-stamp: the next turn asks again
             logger.error("horodatage en attente : %s", type(error).__name__)
             break
         done += TreeHead.objects.filter(pk=head.pk, token="").update(token=token)

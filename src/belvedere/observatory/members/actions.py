@@ -1,7 +1,6 @@
 """Enrol groups and members, issue sender keys: the only writers of this app."""
 
 import datetime as dt
-import hashlib
 import secrets
 
 from django.db import transaction
@@ -10,6 +9,7 @@ from django.utils import timezone
 
 from belvedere.observatory.journal.actions import record
 from belvedere.observatory.members.models import Federation, Group, Member, SenderKey
+from belvedere.observatory.tokens import digest
 
 ROTATION_DAYS = 14
 
@@ -45,9 +45,10 @@ def verify_group(*, group: Group, by: str) -> None:
         record(by=by, action="groupe.verifie", subject=f"groupe:{group.pk}")
 
 
-def token_hash(token: str) -> str:
-    """What is kept of a sender's token."""
-    return hashlib.sha256(token.encode()).hexdigest()
+def _draw(*, group: Group, label: str, member: Member | None) -> tuple[SenderKey, str]:
+    """A new sender key and its token."""
+    token = "bvd_" + secrets.token_urlsafe(32)
+    return SenderKey.objects.create(group=group, member=member, label=label, token_hash=digest(token)), token
 
 
 @transaction.atomic
@@ -55,8 +56,7 @@ def issue_sender_key(*, group: Group, label: str, by: str, member: Member | None
     """Create a sender key, for the whole group or one member, and return its token, shown once."""
     if member is not None and member.group_id != group.pk:
         raise ValueError("the member is another group's")
-    token = "bvd_" + secrets.token_urlsafe(32)
-    SenderKey.objects.create(group=group, member=member, label=label, token_hash=token_hash(token))
+    _, token = _draw(group=group, label=label, member=member)
     record(by=by, action="cle.emise", subject=f"groupe:{group.pk}", label=label, member=member.pk if member else None)
     return token
 
@@ -64,8 +64,7 @@ def issue_sender_key(*, group: Group, label: str, by: str, member: Member | None
 @transaction.atomic
 def rotate(*, sender: SenderKey, by: str) -> str:
     """A new token in place of one that goes on working for a while, so that no flow is lost in between."""
-    token = "bvd_" + secrets.token_urlsafe(32)
-    fresh = SenderKey.objects.create(group=sender.group, member=sender.member, label=sender.label, token_hash=token_hash(token))
+    fresh, token = _draw(group=sender.group, label=sender.label, member=sender.member)
     sender.replaced_by, sender.expires_at = fresh, timezone.now() + dt.timedelta(days=ROTATION_DAYS)
     sender.save(update_fields=["replaced_by", "expires_at"])
     record(by=by, action="cle.renouvelee", subject=f"groupe:{sender.group_id}", label=sender.label)
@@ -76,7 +75,7 @@ def rotate(*, sender: SenderKey, by: str) -> str:
 def open_mailbox(*, sender: SenderKey, by: str) -> str:
     """Give a sender its own deposit address and return the part before the @, shown once: who knows it may deposit."""
     name = "depot-" + secrets.token_hex(16)
-    sender.mail_hash = token_hash(name)
+    sender.mail_hash = digest(name)
     sender.save(update_fields=["mail_hash"])
     record(by=by, action="cle.adresse", subject=f"groupe:{sender.group_id}", label=sender.label)
     return name
@@ -115,7 +114,7 @@ def seen(sender: SenderKey) -> None:
 
 def sender_of(token: str) -> SenderKey | None:
     """The live sender key of a token."""
-    return _live().filter(token_hash=token_hash(token)).first()
+    return _live().filter(token_hash=digest(token)).first()
 
 
 def sender_by_id(client_id: str) -> SenderKey | None:
@@ -126,4 +125,4 @@ def sender_by_id(client_id: str) -> SenderKey | None:
 
 def sender_by_mailbox(name: str) -> SenderKey | None:
     """The live sender key of a deposit address."""
-    return _live().filter(mail_hash=token_hash(name.lower())).exclude(mail_hash="").first()
+    return _live().filter(mail_hash=digest(name.lower())).exclude(mail_hash="").first()

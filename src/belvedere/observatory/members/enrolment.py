@@ -4,24 +4,23 @@ Whether a SIREN takes part already is never told to who types it: the answer is 
 """
 
 import datetime as dt
-import secrets
 from collections.abc import Mapping, Sequence
 
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
+from belvedere.observatory import pdfseal, tokens
 from belvedere.observatory.accounts import factors, people
 from belvedere.observatory.accounts.models import Role, User
 from belvedere.observatory.journal.actions import record
-from belvedere.observatory.members import agreement, invoicing
+from belvedere.observatory.members import agreement, documents, invoicing
 from belvedere.observatory.members.actions import enrol_group, revoke
 from belvedere.observatory.members.models import Enrolment, EnrolmentState, Group, Member, SenderKey
 from belvedere.observatory.members.models.joining import ENROLMENT_TRANSITIONS, OVER
 from belvedere.observatory.notices import actions as notices
 from belvedere.observatory.notices.models import Link, Purpose
 
-LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # no 0/O, no 1/I: references are read on the telephone
 MOST_TRIES = 10
 REMIND_AFTER = (3, 10)  # days without signature
 GIVE_UP_AFTER = 45
@@ -30,11 +29,6 @@ PUBLIC = "public"
 
 class EnrolmentRefused(Exception):
     """Why an enrolment does not move, in French."""
-
-
-def new_reference() -> str:
-    """A reference that says nothing: A- and eight letters."""
-    return "A-" + "".join(secrets.choice(LETTERS) for _ in range(8))
 
 
 def move(enrolment: Enrolment, state: EnrolmentState, *, by: str, **detail: object) -> None:
@@ -68,7 +62,7 @@ def declare(*, details: Mapping[str, object], entities: Sequence[Mapping[str, st
     """Keep what the public form says and send the signatory its link; an enrolment that meets another one is held for the operator,
     and the one on record is told."""
     enrolment = Enrolment(
-        reference=new_reference(),
+        reference=tokens.reference("A", 8),
         state=EnrolmentState.HELD,
         created_at=timezone.now(),
         text_version=agreement.VERSION,
@@ -202,7 +196,8 @@ def _sign(link: Link, signatory: str, consents: Sequence[str], address: str, age
         "at": now.isoformat(),
     }  # fmt: skip
     notices.use(link)
-    agreement.keep(agreement.signed_path(enrolment).name, agreement.sign(text, evidence, name=enrolment.signatory))
+    sealed = pdfseal.seal(text, evidence, name=enrolment.signatory, reason="Convention d’adhésion")
+    documents.keep(agreement.signed_path(enrolment).name, sealed)
     group = enrol_group(
         name=_free_name(enrolment), federation=enrolment.federation, by=f"signataire:{enrolment.reference}", siren=enrolment.siren, verified=False,
         members=[_member(row, timezone.localdate(now)) for row in enrolment.entities],

@@ -12,20 +12,17 @@ from belvedere.observatory import printing
 from belvedere.observatory.accounts.models import User
 from belvedere.observatory.accounts.permissions import Action, check
 from belvedere.observatory.journal.actions import record
-from belvedere.observatory.members import agreement
-from belvedere.observatory.members.models import Bearing, Enrolment, EnrolmentState, Federation, Fee, FeeInvoice, Group
+from belvedere.observatory.members import documents
+from belvedere.observatory.members.fees import FeeRefused, borne, fee_on
+from belvedere.observatory.members.models import Enrolment, EnrolmentState, FeeInvoice, Group
 from belvedere.observatory.notices import actions as notices
 
 logger = logging.getLogger(__name__)
 
 
-class FeeRefused(Exception):
-    """Why a fee, a bearing or a payment cannot be noted so, in French."""
-
-
 def path(invoice: FeeInvoice) -> Path:
     """The invoice's document."""
-    return agreement.folder() / f"facture-{invoice.number}.pdf"
+    return documents.folder() / f"facture-{invoice.number}.pdf"
 
 
 def _years_on(day: dt.date, count: int) -> dt.date:
@@ -38,8 +35,8 @@ def _years_on(day: dt.date, count: int) -> dt.date:
 def bill_if_due(*, group: Group, day: dt.date, by: str) -> FeeInvoice | None:
     """The invoice of the year that a day falls in, if the group pays for itself and it was not made yet; inside a transaction."""
     enrolment: Enrolment | None = getattr(group, "enrolment", None)
-    fee = agreement.fee_on(day)
-    if enrolment is None or enrolment.signed_at is None or fee is None or fee.amount == 0 or agreement.borne(group.federation, day):
+    fee = fee_on(day)
+    if enrolment is None or enrolment.signed_at is None or fee is None or fee.amount == 0 or borne(group.federation, day):
         return None
     start = timezone.localdate(enrolment.signed_at)
     first = next(_years_on(start, count) for count in range(200) if _years_on(start, count + 1) > day)
@@ -52,7 +49,7 @@ def bill_if_due(*, group: Group, day: dt.date, by: str) -> FeeInvoice | None:
         period_to=_years_on(first, 1) - dt.timedelta(days=1), issued_on=day, due_on=day + dt.timedelta(days=fee.days), amount=fee.amount, tax=fee.tax,
         vat=fee.vat,
     )  # fmt: skip
-    invoice.digest = agreement.keep(path(invoice).name, document(invoice, enrolment))
+    invoice.digest = documents.keep(path(invoice).name, document(invoice, enrolment))
     invoice.save()
     record(by=by, action="facture.emise", subject=f"facture:{invoice.number}", group=group.pk, total=invoice.total)
     notices.post(
@@ -88,7 +85,7 @@ def document(invoice: FeeInvoice, enrolment: Enrolment) -> bytes:
         "from": printing.day(invoice.period_from), "to": printing.day(invoice.period_to), "amount": printing.euros(invoice.amount),
         "tax": printing.euros(invoice.tax), "total": printing.euros(invoice.total), "rate": f"{invoice.vat / 100:g} %".replace(".", ","),
     }  # fmt: skip
-    pdf = printing.render(agreement.PACKAGE, "facture.typ", data, archive=True)
+    pdf = printing.render(documents.TEXTS, "facture.typ", data, archive=True)
     return generate_from_binary(pdf, _xml(invoice, enrolment, operator), flavor="factur-x", level="en16931", lang="fr")
 
 
@@ -122,34 +119,3 @@ def pay(*, invoice: FeeInvoice, day: dt.date, reference: str, by: User) -> None:
     if not FeeInvoice.objects.filter(pk=invoice.pk, paid_on=None).update(paid_on=day, payment=reference.strip()):
         raise FeeRefused("Cette facture est déjà payée.")
     record(by=by.actor, action="facture.payee", subject=f"facture:{invoice.number}", day=day.isoformat())
-
-
-@transaction.atomic
-def set_fee(*, valid_from: dt.date, amount: int, vat: int, days: int, today: dt.date, by: User) -> Fee:
-    """Fix the fee from a date to come on; amounts that were in force are never rewritten."""
-    check(by, Action.MANAGE_FEES)
-    if valid_from <= today:
-        raise FeeRefused("Donnez une date à venir : une cotisation en vigueur ne se récrit pas.")
-    fee, _ = Fee.objects.update_or_create(valid_from=valid_from, defaults={"amount": amount, "vat": vat, "days": days})
-    record(by=by.actor, action="cotisation.fixee", subject=f"cotisation:{valid_from}", amount=amount, vat=vat, days=days)
-    return fee
-
-
-@transaction.atomic
-def set_bearing(*, federation: Federation, day: dt.date, bears: bool, by: User | str) -> None:
-    """Say from which day a federation bears, or no longer bears, the fee of its members."""
-    if isinstance(by, User):
-        check(by, Action.MANAGE_FEES)
-    current = Bearing.objects.filter(federation=federation, valid_until=None).first()
-    if bears and current is None:
-        Bearing.objects.create(federation=federation, valid_from=day)
-    elif not bears and current is not None:
-        current.valid_until = max(day, current.valid_from)
-        current.save(update_fields=["valid_until"])
-    record(
-        by=by if isinstance(by, str) else by.actor,
-        action="prise_en_charge.fixee",
-        subject=f"federation:{federation.pk}",
-        bears=bears,
-        day=day.isoformat(),
-    )

@@ -14,9 +14,10 @@ from belvedere.engine.indicators import own as figures
 from belvedere.engine.warehouse import engine
 from belvedere.observatory.accounts.models import User
 from belvedere.observatory.accounts.permissions import Action, check
+from belvedere.observatory.collect.coverage import months_by
 from belvedere.observatory.collect.models import DataFile, Flow
 from belvedere.observatory.collect.vault import facts_path
-from belvedere.observatory.members.models import Group, Member, SenderKey
+from belvedere.observatory.members.models import Group, SenderKey
 from belvedere.observatory.objections import register
 
 
@@ -36,8 +37,7 @@ class OwnFacts:
         person: User = check(user, Action.SEE_OWN)
         group = person.group
         assert group is not None  # the database constraint of a member's person
-        seen = Member.objects.filter(group=group) if person.whole_group else person.entities.filter(group=group)
-        entities = tuple(seen.order_by("pk").values_list("pk", flat=True))
+        entities = tuple(person.seen_entities().order_by("pk").values_list("pk", flat=True))
         rows = list(DataFile.objects.filter(member__in=entities, retired_at=None).order_by("pk").values_list("pk", "name"))
         last = rows[-1][0] if rows else 0
         version = (last, len(rows), *register.version())
@@ -68,15 +68,7 @@ class OwnFacts:
 
     def months_by_member(self) -> Mapping[str, set[str]]:
         """Months for which each entity sent accepted lines."""
-        found: dict[str, set[str]] = {}
-        rows = self._flows().filter(files__retired_at=None, files__isnull=False, period_from__isnull=False)
-        for name, first, last in rows.values_list("member__name", "period_from", "period_to"):
-            months = found.setdefault(name, set())
-            rank = first.year * 12 + first.month - 1
-            while rank <= last.year * 12 + last.month - 1:
-                months.add(f"{rank // 12}-{rank % 12 + 1:02d}")
-                rank += 1
-        return found
+        return months_by("member__name", self._flows().filter(files__retired_at=None, files__isnull=False, period_from__isnull=False))
 
 
 @lru_cache(maxsize=256)

@@ -1,7 +1,6 @@
 """Write messages in the transaction of what they tell, send them after it; make and open the personal links they carry."""
 
 import datetime as dt
-import hashlib
 import logging
 import secrets
 
@@ -15,6 +14,7 @@ from django.utils import timezone
 from belvedere.observatory.environment import read
 from belvedere.observatory.journal.actions import record
 from belvedere.observatory.notices.models import Link, Notice, Purpose
+from belvedere.observatory.tokens import digest
 
 logger = logging.getLogger(__name__)
 DAYS = {Purpose.SIGN: 14, Purpose.PLUG: 180, Purpose.INVITE: 7}
@@ -37,10 +37,6 @@ def post(kind: str, *, to: str, by: str, purpose: str = "", subject: int | None 
     return made
 
 
-def _hash(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()
-
-
 @transaction.atomic
 def make_link(purpose: str, subject: int) -> str:
     """A fresh link (path) for a purpose; those sent before for the same thing open nothing any more, but for the page that
@@ -49,13 +45,13 @@ def make_link(purpose: str, subject: int) -> str:
     if purpose != Purpose.PLUG:
         Link.objects.filter(purpose=purpose, subject=subject, used_at=None).update(used_at=now)
     expires = now + dt.timedelta(days=DAYS[Purpose(purpose)])
-    Link.objects.create(purpose=purpose, subject=subject, token_hash=_hash(token), created_at=now, expires_at=expires)
+    Link.objects.create(purpose=purpose, subject=subject, token_hash=digest(token), created_at=now, expires_at=expires)
     return reverse(PAGES[Purpose(purpose)], args=[token])
 
 
 def opened(purpose: str, token: str) -> Link:
     """The live link of a token; LinkRefused otherwise."""
-    link = Link.objects.filter(purpose=purpose, token_hash=_hash(token)).first()
+    link = Link.objects.filter(purpose=purpose, token_hash=digest(token)).first()
     if link is None:
         raise LinkRefused("unknown")
     if link.used_at:

@@ -3,7 +3,6 @@ person is in the data, for nothing here looks."""
 
 import datetime as dt
 import re
-import secrets
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,12 +11,12 @@ from django.utils import timezone
 
 from belvedere.engine.b2.keys import nir_key
 from belvedere.engine.privacy import pseudonyms
+from belvedere.observatory import tokens
 from belvedere.observatory.collect import keyring
 from belvedere.observatory.journal.actions import record
 from belvedere.observatory.objections import register
 from belvedere.observatory.objections.models import Kind, Objection, Request
 
-LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 PUBLIC = "public"
 
 
@@ -77,11 +76,6 @@ def prescriber(number: str) -> Identity:
     return Identity(Kind.PRESCRIBER, number=int(digits))
 
 
-def new_reference() -> str:
-    """A reference that says nothing of the person."""
-    return "O-" + "-".join("".join(secrets.choice(LETTERS) for _ in range(4)) for _ in range(2))
-
-
 @transaction.atomic
 def object_to(identity: Identity) -> Request:
     """Leave a person out from now on; the same answer whether or not it is known, and whether or not it objected before."""
@@ -90,7 +84,7 @@ def object_to(identity: Identity) -> Request:
         objection.until, objection.purged_at, objection.checked_until = None, None, 0
         objection.save(update_fields=["until", "purged_at", "checked_until"])
     register.note(objection)
-    request = Request.objects.create(reference=new_reference(), objection=objection, at=timezone.now())
+    request = Request.objects.create(reference=tokens.reference("O", 4, 4), objection=objection, at=timezone.now())
     record(by=PUBLIC, action="opposition.recue", subject=f"opposition:{request.reference}", kind=str(identity.kind))
     return request
 

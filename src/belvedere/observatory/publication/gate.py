@@ -13,6 +13,7 @@ from belvedere.observatory.accounts.models import User
 from belvedere.observatory.accounts.permissions import Action, check
 from belvedere.observatory.journal.actions import record
 from belvedere.observatory.members.models import Federation, Group, Member
+from belvedere.observatory.printing import integer
 from belvedere.observatory.publication import computing
 from belvedere.observatory.publication.computing import GateClosed
 from belvedere.observatory.publication.models import RELEASE_TRANSITIONS, Approval, Release, ReleaseState, StandingApproval, Thresholds, Verdict
@@ -33,12 +34,12 @@ def thresholds(day: dt.date | None = None) -> Thresholds:
 
 
 @transaction.atomic
-def set_thresholds(*, by: User, **fields: object) -> Thresholds:
+def set_thresholds(*, by: User, valid_from: dt.date, **fields: float) -> Thresholds:
     """Fix what releases must reunite from a date to come on: nobody lowers the bar for what waits before it today."""
     check(by, Action.MANAGE_GATE)
-    if fields["valid_from"] <= timezone.localdate():  # type: ignore[operator]
+    if valid_from <= timezone.localdate():
         raise GateClosed("Donnez une date à venir : les seuils en vigueur ne se récrivent pas.")
-    made, _ = Thresholds.objects.update_or_create(valid_from=fields.pop("valid_from"), defaults=fields)
+    made, _ = Thresholds.objects.update_or_create(valid_from=valid_from, defaults=fields)
     record(by=by.actor, action="seuils.fixes", subject=f"seuils:{made.valid_from}", **fields)
     return made
 
@@ -52,7 +53,7 @@ def shortfalls(release: Release) -> list[str]:
         (release.lines, floor.lines, "{} lignes au moins sont nécessaires"), (release.patients, floor.patients, "{} patients au moins sont nécessaires"),
     ):  # fmt: skip
         if value < least:
-            found.append("Seuil non atteint : " + words.format(f"{least:,}".replace(",", "\u202f")) + ".")
+            found.append("Seuil non atteint : " + words.format(integer(least)) + ".")
     if release.biggest > floor.biggest:
         found.append("Seuil dépassé : un groupe pèse trop dans l’ensemble.")
     return found

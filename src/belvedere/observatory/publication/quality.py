@@ -3,19 +3,19 @@
 import datetime as dt
 from collections.abc import Sequence
 
-from belvedere.observatory.collect.models import COUNTED, Flow, State
+from belvedere.observatory.collect.coverage import counted, months_by
+from belvedere.observatory.collect.models import Flow, State
 from belvedere.observatory.members.models import Member
 
 
 def report(months: Sequence[str]) -> dict[str, object]:
     """Counts of entities and flows over the months of a release."""
     first, last = (dt.date.fromisoformat(month + "-01") for month in (months[0], months[-1]))
-    flows = Flow.objects.filter(test=False, group__verified_at__isnull=False, state__in=COUNTED, period_to__gte=first, period_from__lte=last)
+    flows = counted().filter(group__verified_at__isnull=False, period_to__gte=first, period_from__lte=last)
     held: dict[str, set[int]] = {month: set() for month in months}
-    for member, begins, ends in flows.values_list("member_id", "period_from", "period_to"):
-        for month in months:
-            if f"{begins:%Y-%m}" <= month <= f"{ends:%Y-%m}":
-                held[month].add(member)
+    for member, covered in months_by("member_id", flows).items():
+        for month in covered & held.keys():
+            held[month].add(member)
     present = set().union(*held.values())
     return {
         "entities": len(set(Member.objects.present().filter(group__verified_at__isnull=False).values_list("pk", flat=True)) | present),

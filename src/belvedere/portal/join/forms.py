@@ -21,7 +21,7 @@ _NO_LINK = RegexValidator(r"://|www\.|@", "Pas d’adresse ici.", inverse_match=
 def _field(label: str, maximum: int, complete: str = "off", **more: object) -> forms.CharField:
     return forms.CharField(
         label=label, max_length=maximum, widget=forms.TextInput(attrs={"autocomplete": complete}), validators=[_PLAIN, _NO_LINK], **more
-    )  # type: ignore[arg-type]
+    )
 
 
 class EnrolmentForm(forms.Form):
@@ -53,10 +53,10 @@ class EnrolmentForm(forms.Form):
     website = forms.CharField(required=False, widget=forms.HiddenInput)  # what fills it is no person
 
     def __init__(self, *args: object, **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        super().__init__(*args, **kwargs)
         choices = [(str(item.pk), item.name) for item in Federation.objects.order_by("pk")]
-        self.fields["federation"].choices = [("", "Choisissez"), *choices, (NONE, "Aucune de ces fédérations")]  # type: ignore[attr-defined]
-        self.fields["entities"].needed = self.fields["vendor"].needed = True  # type: ignore[attr-defined]  # unless a file, or an own software
+        self.fields["federation"].choices = [("", "Choisissez"), *choices, (NONE, "Aucune de ces fédérations")]
+        self.fields["entities"].needed = self.fields["vendor"].needed = True  # unless a file, or an own software
         self.rows: list[entities.Row] = []
 
     def clean_siren(self) -> str:

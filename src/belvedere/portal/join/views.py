@@ -2,30 +2,48 @@
 
 import base64
 import io
+from collections.abc import Callable
+from functools import wraps
 
 import qrcode
 import qrcode.image.svg
 from allauth.core.internal.httpkit import get_client_ip
 from django.contrib import messages
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.utils.http import urlencode
 from django.views.decorators.http import require_http_methods, require_safe
 
 from belvedere.observatory.accounts import people
 from belvedere.observatory.environment import read
 from belvedere.observatory.members import actions, agreement, enrolment, invoicing
-from belvedere.observatory.members.models import Enrolment, FeeInvoice, SenderKey
+from belvedere.observatory.members.fees import fee_on
+from belvedere.observatory.members.models import Enrolment, Fee, FeeInvoice, SenderKey
 from belvedere.observatory.notices import actions as notices
 from belvedere.observatory.notices.models import Link, Purpose
 from belvedere.portal import limits
+from belvedere.portal.exports import pdf
 from belvedere.portal.join import forms
 
 TRUSTED_SECONDS = 1800
 
 
-def _refused(request: HttpRequest, code: str) -> HttpResponse:
-    return render(request, "join/link_refused.html", {"code": code}, status=410 if code in ("used", "expired") else 404)
+def through(purpose: Purpose) -> Callable:
+    """A view behind a personal link: it is given the live link; a link that is unknown, expired or used, even meanwhile, gets its page."""
+
+    def wrapped(view: Callable) -> Callable:
+        @wraps(view)
+        def guarded(request: HttpRequest, token: str, **given: str) -> HttpResponse:
+            try:
+                return view(request, notices.opened(purpose, token), token=token, **given)
+            except notices.LinkRefused as refusal:
+                status = 404 if refusal.code == "unknown" else 410
+                return render(request, "join/link_refused.html", {"code": refusal.code}, status=status)
+
+        return guarded
+
+    return wrapped
 
 
 @require_http_methods(["GET", "POST"])
@@ -34,12 +52,11 @@ def enrol(request: HttpRequest) -> HttpResponse:
     if request.method == "GET":
         return render(request, "join/enrol.html", {"form": forms.EnrolmentForm(), "fee": _fee()})
     form = forms.EnrolmentForm(request.POST, request.FILES)
-    valid = form.is_valid()
-    if not valid or "check" in request.POST:
-        if "check" in request.POST:
-            form.errors.clear()
-        shown = form.rows
-        return render(request, "join/enrol.html", {"form": form, "rows": shown, "fee": _fee()}, status=200 if "check" in request.POST else 422)
+    checking, valid = "check" in request.POST, form.is_valid()
+    if checking:
+        form.errors.clear()  # the rows alone were asked about
+    if checking or not valid:
+        return render(request, "join/enrol.html", {"form": form, "rows": form.rows, "fee": _fee()}, status=200 if checking else 422)
     mailbox = form.cleaned_data["signatory_email"].lower()
     if form.cleaned_data["website"] or not (limits.allowed(request, "join", 10, 3600) and limits.granted(f"join-to:{mailbox}", 3, 86_400)):
         return render(request, "join/too_many.html", status=429)
@@ -47,10 +64,8 @@ def enrol(request: HttpRequest) -> HttpResponse:
     return redirect("join:thanks")
 
 
-def _fee() -> object:
-    from django.utils import timezone
-
-    return agreement.fee_on(timezone.localdate())
+def _fee() -> Fee | None:
+    return fee_on(timezone.localdate())
 
 
 @require_safe
@@ -70,12 +85,9 @@ def _qr(enrolled: Enrolment) -> tuple[str, str]:
 
 
 @require_http_methods(["GET", "POST"])
-def sign(request: HttpRequest, token: str) -> HttpResponse:
+@through(Purpose.SIGN)
+def sign(request: HttpRequest, link: Link, token: str) -> HttpResponse:
     """The convention, the second proof, the signature."""
-    try:
-        link = notices.opened(Purpose.SIGN, token)
-    except notices.LinkRefused as refusal:
-        return _refused(request, refusal.code)
     enrolled = Enrolment.objects.get(pk=link.subject)
     form = forms.SignForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
@@ -91,8 +103,6 @@ def sign(request: HttpRequest, token: str) -> HttpResponse:
                 return redirect(notices.make_link(Purpose.PLUG, enrolled.pk))
             except enrolment.EnrolmentRefused as refusal:
                 form.add_error("code", str(refusal))
-            except notices.LinkRefused as refusal:
-                return _refused(request, refusal.code)
     qr, secret = _qr(enrolled)
     return render(
         request,
@@ -107,17 +117,10 @@ def _same_name(typed: str, written: str) -> bool:
 
 
 @require_safe
-def text(request: HttpRequest, token: str) -> HttpResponse:
+@through(Purpose.SIGN)
+def text(request: HttpRequest, link: Link, token: str) -> HttpResponse:
     """What the signatory reads, byte for byte what is signed."""
-    try:
-        link = notices.opened(Purpose.SIGN, token)
-    except notices.LinkRefused as refusal:
-        return _refused(request, refusal.code)
-    return _pdf(agreement.text_path(Enrolment.objects.get(pk=link.subject)), "convention.pdf")
-
-
-def _pdf(path, name: str) -> FileResponse:
-    return FileResponse(path.open("rb"), content_type="application/pdf", filename=name)
+    return pdf(agreement.text_path(Enrolment.objects.get(pk=link.subject)), "convention.pdf")
 
 
 def _trust(request: HttpRequest, enrolled: Enrolment) -> None:
@@ -126,12 +129,9 @@ def _trust(request: HttpRequest, enrolled: Enrolment) -> None:
 
 
 @require_http_methods(["GET", "POST"])
-def plug(request: HttpRequest, token: str) -> HttpResponse:
+@through(Purpose.PLUG)
+def plug(request: HttpRequest, link: Link, token: str) -> HttpResponse:
     """After the signature: keys for the flow, the checklist, colleagues. Each visit proves the authenticator again."""
-    try:
-        link = notices.opened(Purpose.PLUG, token)
-    except notices.LinkRefused as refusal:
-        return _refused(request, refusal.code)
     enrolled = Enrolment.objects.select_related("group").get(pk=link.subject)
     if request.session.get("plug") != enrolled.pk:
         return _ask_code(request, enrolled)
@@ -182,36 +182,27 @@ def _ask_code(request: HttpRequest, enrolled: Enrolment) -> HttpResponse:
 
 
 @require_safe
-def document(request: HttpRequest, token: str, name: str) -> HttpResponse:
+@through(Purpose.PLUG)
+def document(request: HttpRequest, link: Link, token: str, name: str) -> HttpResponse:
     """The signed convention or the invoice, to who proved its authenticator on the page."""
-    try:
-        link = notices.opened(Purpose.PLUG, token)
-    except notices.LinkRefused as refusal:
-        return _refused(request, refusal.code)
     enrolled = Enrolment.objects.select_related("group").get(pk=link.subject)
     if request.session.get("plug") != enrolled.pk:
         raise Http404
     if name == "convention":
-        return _pdf(agreement.signed_path(enrolled), f"convention-{enrolled.reference}-signee.pdf")
+        return pdf(agreement.signed_path(enrolled), f"convention-{enrolled.reference}-signee.pdf")
     invoice = FeeInvoice.objects.filter(group=enrolled.group).first()
     if name != "facture" or invoice is None:
         raise Http404
-    return _pdf(invoicing.path(invoice), f"facture-{invoice.number}.pdf")
+    return pdf(invoicing.path(invoice), f"facture-{invoice.number}.pdf")
 
 
 @require_http_methods(["GET", "POST"])
-def invited(request: HttpRequest, token: str) -> HttpResponse:
+@through(Purpose.INVITE)
+def invited(request: HttpRequest, link: Link, token: str) -> HttpResponse:
     """An invited person chooses a password, then signs in with its second factor."""
-    try:
-        link: Link = notices.opened(Purpose.INVITE, token)
-    except notices.LinkRefused as refusal:
-        return _refused(request, refusal.code)
     form = forms.PasswordForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        try:
-            people.accept(link=link, password=form.cleaned_data["password"])
-        except notices.LinkRefused as refusal:
-            return _refused(request, refusal.code)
+        people.accept(link=link, password=form.cleaned_data["password"])
         messages.success(request, "Votre mot de passe est choisi. Connectez-vous.")
         return redirect("account_login")
     return render(request, "join/invited.html", {"form": form}, status=422 if form.errors else 200)

@@ -15,6 +15,7 @@ from belvedere.observatory.accounts.permissions import Action, check, check_whol
 from belvedere.observatory.members import actions, agreement, enrolment, entities, invoicing
 from belvedere.observatory.members.models import FeeInvoice, Member, SenderKey
 from belvedere.observatory.members.own import OwnFacts
+from belvedere.portal.exports import pdf
 
 
 class InviteForm(forms.Form):
@@ -26,9 +27,8 @@ class InviteForm(forms.Form):
     entities = forms.ModelMultipleChoiceField(label="ou seulement ces entités", queryset=Member.objects.none(), required=False)
 
     def __init__(self, *args: object, user: User, **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
-        seen = Member.objects.filter(group=user.group) if user.whole_group else user.entities.all()
-        self.fields["entities"].queryset = seen  # type: ignore[attr-defined]
+        super().__init__(*args, **kwargs)
+        self.fields["entities"].queryset = user.seen_entities()
         if not user.whole_group:
             del self.fields["whole_group"]
 
@@ -38,7 +38,7 @@ def _people(user: User) -> list[User]:
     group = list(User.objects.filter(group=user.group, role__in=OF_MEMBERS).prefetch_related("entities").order_by("-is_active", "email"))
     if user.whole_group:
         return group
-    own = set(user.entities.all())
+    own = set(user.seen_entities())
     return [person for person in group if person.pk == user.pk or (not person.whole_group and set(person.entities.all()) <= own)]
 
 
@@ -63,9 +63,8 @@ def house(request: HttpRequest) -> HttpResponse:
 def _page(request: HttpRequest, user: User, form: InviteForm, *, shown: str = "", status: int = 200) -> HttpResponse:
     """The house; `shown` is a token that this answer alone carries."""
     today = timezone.localdate()
-    seen = Member.objects.filter(group=user.group) if user.whole_group else user.entities.all()
     return render(request, "member/house.html", {
-        "form": form, "people": _people(user), "entities": [(member, member.left_on is None or member.left_on > today) for member in seen],
+        "form": form, "people": _people(user), "entities": [(member, member.left_on is None or member.left_on > today) for member in user.seen_entities()],
         "senders": OwnFacts.of(user).senders(), "group": user.group, "whole": user.whole_group, "agreement": getattr(user.group, "enrolment", None),
         "invoices": [(invoice, invoice.late(today)) for invoice in FeeInvoice.objects.filter(group=user.group)] if user.whole_group else [], "shown": shown,
     }, status=status)  # fmt: skip
@@ -158,7 +157,7 @@ def invoice(request: HttpRequest, number: str) -> FileResponse:
     """One of the group's invoices."""
     user = check_whole_group(request.user, Action.SEE_INVOICES)
     found = get_object_or_404(FeeInvoice, number=number, group=user.group)
-    return FileResponse(invoicing.path(found).open("rb"), content_type="application/pdf", filename=f"facture-{found.number}.pdf")
+    return pdf(invoicing.path(found), f"facture-{found.number}.pdf")
 
 
 @require_safe
@@ -168,6 +167,4 @@ def signed_agreement(request: HttpRequest) -> FileResponse:
     enrolled = getattr(user.group, "enrolment", None)
     if enrolled is None or not agreement.signed_path(enrolled).exists():
         raise Http404
-    return FileResponse(
-        agreement.signed_path(enrolled).open("rb"), content_type="application/pdf", filename=f"convention-{enrolled.reference}-signee.pdf"
-    )
+    return pdf(agreement.signed_path(enrolled), f"convention-{enrolled.reference}-signee.pdf")

@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from belvedere.observatory.accounts.permissions import Action, check
-from belvedere.observatory.collect.models import COUNTED, Flow
+from belvedere.observatory.collect.coverage import counted, months_by
 from belvedere.observatory.members import enrolment
 from belvedere.observatory.members.actions import verify_group
 from belvedere.observatory.members.models import Enrolment, EnrolmentState, Federation, Member
@@ -35,7 +35,7 @@ def listing(request: HttpRequest) -> HttpResponse:
         for federation in [*Federation.objects.order_by("pk"), None]
     ]
     months = _months()
-    grid = _received(months)
+    grid = months_by("member_id", counted().filter(period_to__gte=dt.date.fromisoformat(months[0] + "-01")))
     members = present.select_related("group").annotate(last=Max("flows__period_to")).order_by("last", "name")
     return render(request, "operator/enrolments.html", {
         "rows": rows.filter(state=chosen)[:200] if chosen in EnrolmentState.values else rows[:200],
@@ -43,16 +43,6 @@ def listing(request: HttpRequest) -> HttpResponse:
         "coverage": coverage, "silent": [member for member in members if member.last is None or f"{member.last:%Y-%m}" < months[-2]][:100], "months": months,
         "grid": [(member, [month in grid.get(member.pk, ()) for month in months]) for member in members[:200]],
     })  # fmt: skip
-
-
-def _received(months: list[str]) -> dict[int, set[str]]:
-    """Months for which each member's lines count, by member."""
-    first = dt.date.fromisoformat(months[0] + "-01")
-    held: dict[int, set[str]] = {}
-    rows = Flow.objects.filter(state__in=COUNTED, test=False, period_to__gte=first).values_list("member_id", "period_from", "period_to").distinct()
-    for member, begins, ends in rows:
-        held.setdefault(member, set()).update(month for month in months if f"{begins:%Y-%m}" <= month <= f"{ends:%Y-%m}")
-    return held
 
 
 def _months() -> list[str]:

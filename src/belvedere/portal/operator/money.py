@@ -10,9 +10,11 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from belvedere.observatory.accounts.permissions import Action, check
-from belvedere.observatory.members import agreement, invoicing
+from belvedere.observatory.members import fees as fee_rules
+from belvedere.observatory.members import invoicing
 from belvedere.observatory.members.actions import name_federation
 from belvedere.observatory.members.models import Bearing, Federation, Fee, FeeInvoice
+from belvedere.portal.exports import pdf
 
 
 class FeeForm(forms.Form):
@@ -33,16 +35,16 @@ def fees(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
         try:
-            invoicing.set_fee(
+            fee_rules.set_fee(
                 valid_from=data["valid_from"], amount=int(data["amount"] * 100), vat=int(data["vat"] * 100), days=data["days"], today=today, by=user
             )
             messages.success(request, f"Cotisation fixée à partir du {data['valid_from']:%d/%m/%Y}.")
             return redirect("operator:fees")
-        except invoicing.FeeRefused as refusal:
+        except fee_rules.FeeRefused as refusal:
             form.add_error("valid_from", str(refusal))
     return render(request, "operator/fees.html", {
-        "form": form, "fees": Fee.objects.all(), "current": agreement.fee_on(today), "today": today,
-        "bearings": [(federation, agreement.borne(federation, today), Bearing.objects.filter(federation=federation)) for federation in Federation.objects.order_by("pk")],
+        "form": form, "fees": Fee.objects.all(), "current": fee_rules.fee_on(today), "today": today,
+        "bearings": [(federation, fee_rules.borne(federation, today), Bearing.objects.filter(federation=federation)) for federation in Federation.objects.order_by("pk")],
         "invoices": [(invoice, invoice.late(today)) for invoice in FeeInvoice.objects.select_related("group")[:200]],
     }, status=422 if form.errors else 200)  # fmt: skip
 
@@ -52,7 +54,7 @@ def bearing(request: HttpRequest, number: int) -> HttpResponse:
     """A federation begins or ceases to bear the fee."""
     user = check(request.user, Action.MANAGE_FEES)
     federation = get_object_or_404(Federation, pk=number)
-    invoicing.set_bearing(federation=federation, day=timezone.localdate(), bears=request.POST.get("bears") == "1", by=user)
+    fee_rules.set_bearing(federation=federation, day=timezone.localdate(), bears=request.POST.get("bears") == "1", by=user)
     messages.success(request, f"Prise en charge de {federation} mise à jour.")
     return redirect("operator:fees")
 
@@ -82,8 +84,8 @@ def pay(request: HttpRequest, number: str) -> HttpResponse:
         day = dt.date.fromisoformat(request.POST.get("day") or timezone.localdate().isoformat())
         invoicing.pay(invoice=invoice, day=day, reference=request.POST.get("reference", "")[:80], by=user)
         messages.success(request, f"Facture {invoice.number} payée.")
-    except (invoicing.FeeRefused, ValueError) as refusal:
-        messages.error(request, str(refusal) if isinstance(refusal, invoicing.FeeRefused) else "Cette date n’existe pas.")
+    except (fee_rules.FeeRefused, ValueError) as refusal:
+        messages.error(request, str(refusal) if isinstance(refusal, fee_rules.FeeRefused) else "Cette date n’existe pas.")
     return redirect("operator:fees")
 
 
@@ -92,4 +94,4 @@ def document(request: HttpRequest, number: str) -> FileResponse:
     """An invoice's document."""
     check(request.user, Action.MANAGE_FEES)
     invoice = get_object_or_404(FeeInvoice, number=number)
-    return FileResponse(invoicing.path(invoice).open("rb"), content_type="application/pdf", filename=f"facture-{invoice.number}.pdf")
+    return pdf(invoicing.path(invoice), f"facture-{invoice.number}.pdf")

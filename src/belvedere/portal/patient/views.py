@@ -9,9 +9,8 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_http_methods, require_safe
 
-from belvedere.observatory import printing
+from belvedere.observatory import pdfseal, printing
 from belvedere.observatory.environment import read
-from belvedere.observatory.members import agreement
 from belvedere.observatory.objections import actions
 from belvedere.observatory.objections.models import Kind, Request
 from belvedere.portal import limits
@@ -90,8 +89,8 @@ def proof(request: HttpRequest, reference: str) -> HttpResponse:
         "prescriber": found.objection.kind == Kind.PRESCRIBER, "withdrawn": printing.day(timezone.localtime(found.withdrawn_at).date()) if found.withdrawn_at else "",
         "purge": read("BELVEDERE_PURGE_MINUTES"),
     }  # fmt: skip
-    text = printing.render(agreement.PACKAGE, "opposition.typ", data)
-    document = agreement.sign(text, {"reference": found.reference, "at": found.at.isoformat()}, name="Observatoire")
+    text = printing.render("belvedere.observatory.objections.texts", "opposition.typ", data)
+    document = pdfseal.seal(text, {"reference": found.reference, "at": found.at.isoformat()}, name="Observatoire", reason="Opposition enregistrée")
     return HttpResponse(
         document, content_type="application/pdf", headers={"Content-Disposition": f'inline; filename="opposition-{found.reference}.pdf"'}
     )

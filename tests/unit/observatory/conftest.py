@@ -1,8 +1,12 @@
 """A group that may send, and another that may not see it."""
 
-import pytest
+import datetime as dt
 
-from belvedere.observatory.members.models import Federation
+import pytest
+from django.core import mail
+from django.core.cache import cache
+
+from belvedere.observatory.members.models import Bearing, Federation, Fee
 from tests.flows import sector
 from tests.members import enrolled
 
@@ -16,3 +20,12 @@ def federations(db):
 def groups(federations, data_folder):
     """The sector's groups and their members."""
     return enrolled(sector(), federations[:1])
+
+
+@pytest.fixture
+def outbox(db, data_folder, federations):
+    cache.clear()
+    Fee.objects.update_or_create(valid_from="2020-10-01", defaults={"amount": 194200, "vat": 2000, "days": 30})
+    for federation in federations:
+        Bearing.objects.create(federation=federation, valid_from=dt.date(2020, 10, 1))
+    return mail.outbox

@@ -1,80 +1,27 @@
-"""The way in: the form and its rows, the link, the second proof, the signature, the invoice, the account that opens by itself."""
+"""The way in: the form and its rows, the link, the second proof, the signature, the account that opens by itself."""
 
 import datetime as dt
 import re
-import socket
 
 import pytest
-from aiosmtpd.controller import Controller
-from django.core import mail
-from django.core.cache import cache
 from django.db import transaction
 from django.test import Client
 from django.utils import timezone
-from facturx import get_xml_from_pdf
 
 from belvedere.observatory import pdfseal
-from belvedere.observatory.accounts import factors, people
+from belvedere.observatory.accounts import factors
 from belvedere.observatory.accounts.models import Role, User
-from belvedere.observatory.members import agreement, enrolment, entities, fees, invoicing
-from belvedere.observatory.members.actions import issue_sender_key, rotate, sender_of
-from belvedere.observatory.members.models import Bearing, Enrolment, EnrolmentState, Federation, Fee, FeeInvoice, Group, Member, SenderKey
+from belvedere.observatory.members import agreement, enrolment, entities
+from belvedere.observatory.members.actions import issue_sender_key, sender_of
+from belvedere.observatory.members.models import Enrolment, EnrolmentState, Group, Member
 from belvedere.observatory.members.models.joining import ENROLMENT_TRANSITIONS
 from belvedere.observatory.notices import actions as notices
 from belvedere.observatory.notices.models import Link, Notice, Purpose
 from belvedere.observatory.publication import computing
+from tests.enrolment import SIREN, TABLE, declared, delivered, form, link_in, of_provider, signed
 from tests.flows import sector
 from tests.members import send
 from tests.people import browsing, person
-
-SIREN = "732829320"
-TABLE = "siren;siret;finess;nom\n732829320;73282932000074;{0};Loire Sud\n732829320;;{1};Loire Nord"
-
-
-def of_provider(rank: int) -> str:
-    provider = sector().providers[rank]
-    return f"{provider.siren};;{provider.finess:09d};{provider.name}"
-
-
-def form(federation=None, **changed) -> dict[str, str]:
-    """A form that a provider could send."""
-    given = {
-        "is_group": "0", "name": "Loire Santé", "siren": SIREN, "address": "12 rue des Lilas", "postcode": "44000", "city": "Nantes", "phone": "",
-        "federation": str(federation.pk) if federation else "aucune", "transmission": "vendor", "vendor": "Logiciel X", "signatory": "Anne Le Goff",
-        "signatory_title": "présidente", "signatory_email": "anne@loire.fr", "legal": "on", "entities": of_provider(0),
-    }  # fmt: skip
-    return given | changed
-
-
-def link_in(message: str) -> str:
-    return re.search(r"https?://[^/\s]+(/\S+)", message)[1]
-
-
-@pytest.fixture
-def outbox(db, data_folder, federations):
-    cache.clear()
-    Fee.objects.update_or_create(valid_from="2020-10-01", defaults={"amount": 194200, "vat": 2000, "days": 30})
-    for federation in federations:
-        Bearing.objects.create(federation=federation, valid_from=dt.date(2020, 10, 1))
-    return mail.outbox
-
-
-def declared(**changed) -> Enrolment:
-    answer = Client().post("/adherer/", form(**changed))
-    assert (answer.status_code, answer.headers["Location"]) == (302, "/adherer/merci/")
-    return Enrolment.objects.latest("pk")
-
-
-def signed(outbox, **changed) -> Enrolment:
-    enrolled = declared(**changed)
-    notices.deliver_due()
-    client, address = Client(), link_in(outbox[-1].body)
-    client.get(address)
-    enrolled.refresh_from_db()
-    proof = {"typed": "Le Goff Anne", "code": factors.code(factors.unseal(enrolled.factor)), "read": "on", "legal": "on", "electronic": "on"}
-    assert client.post(address, proof).status_code == 302
-    enrolled.refresh_from_db()
-    return enrolled
 
 
 def test_a_refused_form_keeps_what_was_typed_and_sends_nothing(outbox):
@@ -167,30 +114,9 @@ def test_a_wrong_code_or_name_signs_nothing(outbox):
     assert enrolled.state == EnrolmentState.INVITED and Group.objects.count() == 0
 
 
-def test_an_independent_is_billed_and_a_federation_s_member_is_not(outbox, federations):
-    alone = signed(outbox)
-    invoice = FeeInvoice.objects.get()
-    assert (invoice.group, invoice.amount, invoice.tax, invoice.total) == (alone.group, 194200, 38840, 233040)
-    assert invoice.due_on == invoice.issued_on + dt.timedelta(days=30)
-    name, xml = get_xml_from_pdf(invoicing.path(invoice).read_bytes(), check_xsd=True)
-    assert name == "factur-x.xml" and b"2330.40" in xml and invoice.number.encode() in xml
-    signed(outbox, federation=federations[0], siren="443061841", entities=of_provider(1), signatory_email="b@b.fr")
-    assert FeeInvoice.objects.count() == 1
-    fees.set_bearing(federation=federations[0], day=timezone.localdate(), bears=False, by="test")
-    assert invoicing.bill_all(timezone.localdate()) == 1 and invoicing.bill_all(timezone.localdate()) == 0
-    assert [row.number[5:] for row in FeeInvoice.objects.order_by("number")] == ["00001", "00002"]
-    assert invoicing.bill_all(timezone.localdate() + dt.timedelta(days=366)) == 2
-    operator = person(Role.OPERATOR)
-    invoicing.pay(invoice=invoice, day=timezone.localdate(), reference="VIR 12", by=operator)
-    with pytest.raises(fees.FeeRefused):
-        invoicing.pay(invoice=invoice, day=timezone.localdate(), reference="VIR 12", by=operator)
-    with pytest.raises(fees.FeeRefused):
-        fees.set_fee(valid_from=timezone.localdate(), amount=1, vat=0, days=1, today=timezone.localdate(), by=operator)
-
-
 def test_the_account_opens_at_the_first_accepted_flow(outbox):
     enrolled = signed(outbox)
-    address = link_in(next(message.body for message in reversed(_delivered(outbox)) if "brancher le flux" in message.subject))
+    address = link_in(next(message.body for message in reversed(delivered(outbox)) if "brancher le flux" in message.subject))
     client = Client()
     assert "Convention signée" not in client.get(address).content.decode(), "the page asks for a code again"
     assert client.post(address, {"code": factors.code(factors.unseal(enrolled.factor))}).status_code == 302
@@ -209,7 +135,7 @@ def test_the_account_opens_at_the_first_accepted_flow(outbox):
     assert (signatory.role, signatory.whole_group) == (Role.MEMBER_ADMIN, True)
     assert {user.email for user in User.objects.filter(role=Role.MEMBER_READER)} == {"paul@loire.fr", "lea@loire.fr"}
     assert Client().get(address).status_code == 410
-    invitation = link_in(next(m.body for m in _delivered(outbox) if m.to == ["anne@loire.fr"] and "compte" in m.subject))
+    invitation = link_in(next(m.body for m in delivered(outbox) if m.to == ["anne@loire.fr"] and "compte" in m.subject))
     browser = Client()
     assert browser.post(invitation, {"password": "court", "again": "court"}).status_code == 422
     assert browser.post(invitation, {"password": "quatre mots à retenir", "again": "quatre mots à retenir"}).status_code == 302
@@ -221,11 +147,6 @@ def test_the_account_opens_at_the_first_accepted_flow(outbox):
     code = factors.code(secret)
     assert browser.post("/compte/2fa/authenticate/", {"code": code}).status_code == 302
     assert browser.get("/ma-position/").status_code == 200
-
-
-def _delivered(outbox):
-    notices.deliver_due()
-    return outbox
 
 
 def test_who_does_not_answer_is_reminded_then_left(outbox):
@@ -253,109 +174,6 @@ def test_states_move_along_the_table_only(outbox):
                 enrolment.move(enrolled, after, by="test")
 
 
-def test_entities_come_and_go_with_dates(outbox, groups):
-    admin = person(Role.MEMBER_ADMIN, group=groups[0])
-    rank = next(rank for rank, provider in enumerate(sector().providers) if groups[0].members.filter(finess=provider.finess).exists())
-    member = Member.objects.get(finess=sector().providers[rank].finess)
-    client = browsing(admin)
-    client.post(f"/mon-groupe/entites/{member.pk}/sortir/", {"day": timezone.localdate().isoformat()})
-    send(groups, sector(), [0], [rank])
-    assert member.flows.count() == 0 and groups[0].flows.get().state == "refused"
-    stranger = Member.objects.exclude(group=groups[0]).first()
-    assert client.post(f"/mon-groupe/entites/{stranger.pk}/sortir/").status_code == 404
-    answer = client.post("/mon-groupe/entites/", {"entities": f"{SIREN};;{stranger.finess:09d};Autre", "send": "1"})
-    assert "ne peut pas être ajoutée" in answer.content.decode()
-
-
-def test_an_administrator_gives_what_it_sees_at_most(outbox, groups):
-    group = max(groups, key=lambda item: item.members.count())
-    one, *others = group.members.all()
-    small = person(Role.MEMBER_ADMIN, group=group, entities=[one])
-    with pytest.raises(people.AccountRefused):
-        people.invite_colleague(by=small, email="a@b.fr", role=Role.MEMBER_READER, whole_group=True, entities=())
-    with pytest.raises(people.AccountRefused):
-        people.invite_colleague(by=small, email="a@b.fr", role=Role.MEMBER_READER, whole_group=False, entities=())
-    with pytest.raises(people.AccountRefused):
-        people.invite_colleague(by=small, email="a@b.fr", role=Role.OPERATOR, whole_group=False, entities=[one])
-    stranger = Member.objects.exclude(group=group).first()
-    for entity in (*others[:1], stranger):
-        with pytest.raises(people.AccountRefused):
-            people.invite_colleague(by=small, email="a@b.fr", role=Role.MEMBER_READER, whole_group=False, entities=[entity])
-    made = people.invite_colleague(by=small, email="a@b.fr", role=Role.MEMBER_READER, whole_group=False, entities=[one])
-    assert not made.whole_group and list(made.entities.all()) == [one]
-    client = browsing(small)
-    assert client.get("/mon-groupe/").status_code == 200
-    assert client.get("/mon-groupe/entites/").status_code == 403 == client.post("/mon-groupe/emetteurs/", {"act": "add"}).status_code
-    assert client.post(f"/mon-groupe/personnes/{person(Role.MEMBER_READER, group=group).pk}/fermer/").status_code == 404
-    assert client.post(f"/mon-groupe/personnes/{made.pk}/fermer/").status_code == 302
-    made.refresh_from_db()
-    assert not made.is_active
-
-
-def test_a_renewed_key_overlaps_then_ends(outbox, groups):
-    token = issue_sender_key(group=groups[0], label="x", by="test")
-    fresh = rotate(sender=SenderKey.objects.get(), by="test")
-    assert sender_of(token).group == sender_of(fresh).group == groups[0]
-    SenderKey.objects.filter(replaced_by__isnull=False).update(expires_at=timezone.now())
-    assert sender_of(token) is None and sender_of(fresh)
-
-
-def test_a_key_of_one_entity_sends_and_reads_for_it_alone(outbox, groups):
-    group = max(groups, key=lambda item: item.members.count())
-    ranks = [rank for rank, provider in enumerate(sector().providers) if group.members.filter(finess=provider.finess).exists()][:2]
-    members = [Member.objects.get(finess=sector().providers[rank].finess) for rank in ranks]
-    token = issue_sender_key(group=group, label="x", by="test", member=members[0])
-    with pytest.raises(ValueError, match="another group"):
-        issue_sender_key(group=next(g for g in groups if g != group), label="x", by="test", member=members[0])
-    send([group], sector(), [0], ranks)
-    listed = Client().get("/api/v1/flows", headers={"Authorization": f"Bearer {token}"}).json()
-    assert {row["member"] for row in listed} == {members[0].name}
-    from belvedere.engine.b2.envelope import seal
-    from belvedere.engine.sector.billing import month_file
-    from belvedere.observatory.collect import keyring, reception, worker
-
-    other = reception.receive(
-        group=group, sender=sender_of(token), sealed=seal(month_file(sector(), ranks[1], 1), keyring.certificate()), channel="api", file_name="f"
-    )
-    worker.drain()
-    other.refresh_from_db()
-    assert other.state == "refused" and "P601" in str(other.findings)
-    assert SenderKey.objects.get(pk=other.sender_id).last_used_at
-
-
-def test_messages_go_out_by_a_real_server_and_wait_when_it_is_down(outbox, settings):
-    received = []
-
-    class Handler:
-        async def handle_DATA(self, server, session, envelope):
-            received.append(envelope.content.decode())
-            return "250 OK"
-
-    declared()
-    settings.EMAIL_BACKEND, settings.EMAIL_HOST, settings.EMAIL_PORT, settings.EMAIL_USE_TLS = (
-        "django.core.mail.backends.smtp.EmailBackend",
-        "127.0.0.1",
-        1,
-        False,
-    )
-    assert notices.deliver_due() == 0
-    notice = Notice.objects.get()
-    assert (notice.tries, notice.sent_at) == (1, None) and notice.next_at > timezone.now()
-    assert notices.deliver_due() == 0
-    Notice.objects.update(next_at=timezone.now())
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        settings.EMAIL_PORT = free.getsockname()[1]
-    controller = Controller(Handler(), hostname="127.0.0.1", port=settings.EMAIL_PORT)
-    controller.start()
-    try:
-        assert notices.deliver_due() == 1
-    finally:
-        controller.stop()
-    assert "To: anne@loire.fr" in received[0] and Link.objects.filter(purpose=Purpose.SIGN, used_at=None).count() == 1
-    assert "token" not in str(Notice.objects.values().get())
-
-
 def test_who_enrolled_itself_weighs_on_no_publication_until_it_is_verified(outbox):
     enrolled = signed(outbox)
     send([enrolled.group], sector(), [0], [0])
@@ -364,18 +182,6 @@ def test_who_enrolled_itself_weighs_on_no_publication_until_it_is_verified(outbo
     operator = person(Role.OPERATOR)
     browsing(operator).post(f"/exploitation/adhesions/{enrolled.reference}/suite/", {"act": "verify"})
     assert count() > 0
-
-
-def test_the_operator_enrols_and_renames_federations(outbox, federations):
-    client = browsing(person(Role.OPERATOR))
-    for form_sent, names in (
-        ({"name": "Quatrième"}, ["FédéPSAD", "UNPDM", "UPSADI", "Quatrième"]),
-        ({"name": "UNPDM"}, ["FédéPSAD", "UNPDM", "UPSADI", "Quatrième"]),
-        ({"name": "FédéPSAD nouvelle", "federation": federations[0].pk}, ["FédéPSAD nouvelle", "UNPDM", "UPSADI", "Quatrième"]),
-    ):
-        assert client.post("/exploitation/cotisation/federations/", form_sent).status_code == 302
-        assert [item.name for item in Federation.objects.order_by("pk")] == names
-    assert client.get("/exploitation/cotisation/").status_code == 200
 
 
 def test_an_ended_membership_sends_and_enters_no_more(outbox):
@@ -387,30 +193,6 @@ def test_an_ended_membership_sends_and_enters_no_more(outbox):
     assert enrolled.state == EnrolmentState.ENDED and sender_of(token) is None
     assert not Member.objects.present().filter(group=enrolled.group).exists()
     assert not User.objects.filter(group=enrolled.group, is_active=True).exists()
-
-
-@pytest.mark.parametrize("name", ["A\x0cReply-To : x@y.fr", "A\nCliquez", "Gagnez sur http://x.fr", "A\u2028B", "<b>A</b>"])
-def test_nothing_that_a_stranger_types_writes_our_messages(outbox, name):
-    assert Client().post("/adherer/", form(name=name)).status_code == 422
-    assert Client().post("/adherer/", form(signatory=name)).status_code == 422
-
-
-def test_a_mailbox_is_not_flooded(outbox):
-    statuses = [Client().post("/adherer/", form(siren=siren)).status_code for siren in ("732829320", "443061841", "552100554", "542065479")]
-    assert statuses == [302, 302, 302, 429]
-
-
-def test_links_never_reach_the_log(outbox, caplog):
-    declared()
-    notices.deliver_due()
-    address = link_in(outbox[-1].body)
-    Client().get(address)
-    Client().post(address, {"code": "0"})
-    from belvedere.observatory.logs import WithoutLinks
-
-    told = [record for record in caplog.records if "convention" in str(record.args) + record.getMessage()]
-    assert told and all(WithoutLinks().filter(record) for record in told)
-    assert all(address.strip("/").split("/")[-1] not in record.getMessage() for record in told)
 
 
 def test_one_siren_enrols_once_even_at_the_same_time(outbox):

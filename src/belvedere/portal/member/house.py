@@ -13,6 +13,7 @@ from belvedere.observatory.accounts import people
 from belvedere.observatory.accounts.models import OF_MEMBERS, Role, User
 from belvedere.observatory.accounts.permissions import Action, check, check_whole_group
 from belvedere.observatory.members import actions, agreement, enrolment, entities, invoicing
+from belvedere.observatory.members.fees import borne
 from belvedere.observatory.members.models import FeeInvoice, Member, SenderKey
 from belvedere.observatory.members.own import OwnFacts
 from belvedere.portal.exports import pdf
@@ -66,7 +67,8 @@ def _page(request: HttpRequest, user: User, form: InviteForm, *, shown: str = ""
     return render(request, "member/house.html", {
         "form": form, "people": _people(user), "entities": [(member, member.left_on is None or member.left_on > today) for member in user.seen_entities()],
         "senders": OwnFacts.of(user).senders(), "group": user.group, "whole": user.whole_group, "agreement": getattr(user.group, "enrolment", None),
-        "invoices": [(invoice, invoice.late(today)) for invoice in FeeInvoice.objects.filter(group=user.group)] if user.whole_group else [], "shown": shown,
+        "invoices": [(invoice, invoice.late(today)) for invoice in FeeInvoice.objects.filter(group=user.group)] if user.whole_group else [],
+        "borne": borne(user.group.federation if user.group else None, today), "shown": shown,
     }, status=status)  # fmt: skip
 
 

@@ -105,16 +105,30 @@ def settings() -> str:
 
 
 def indicators() -> str:
-    from belvedere.engine.indicators.definitions import catalogue
+    from belvedere.engine.indicators.definitions import THEMES, catalogue
     from belvedere.engine.indicators.lattice import cubes
+    from belvedere.engine.indicators.measures import MEASURES
 
-    parts = ["# Indicateurs\n\nUn fichier par indicateur, dans `engine/indicators/catalogue`.\n"]
+    parts = [
+        "# Indicateurs\n\nUn fichier par indicateur, dans `engine/indicators/definitions`, avec un exemple que les tests calculent. ",
+        "Les montants sont en centimes dans les fichiers, en euros à l’écran.\n",
+    ]
+    for theme, label in THEMES.items():
+        rows = [
+            [f"`{d.slug}`", d.title, d.said or d.label, d.unit, d.tier_fr, d.needs or d.caution] for d in catalogue().values() if d.theme == theme
+        ]
+        if rows:
+            parts.append(f"\n## {label}\n\n" + table(["Nom", "Question", "Calcul", "Unité", "Visible", "À savoir"], rows))
+    parts.append("\n## Mesures\n\nCe que porte chaque cellule publiée.\n\n")
     parts.append(
-        table(["Nom", "Question", "Unité", "Visible", "À savoir"], [[d.name, d.title, d.unit, d.tier, d.caution] for d in catalogue().values()])
+        table(
+            ["Nom", "Mesure", "Unité", "S’additionne"], [[f"`{m.name}`", m.label, m.unit, "oui" if m.additive else "non"] for m in MEASURES.values()]
+        )
     )
-    parts.append("\n## Cellules déclarées\n\nLes cubes d’une publication, protégés ensemble.\n")
-    parts.append(table(["Cube", "Niveaux"], [[c.name, " ; ".join(f"{k} : {', '.join(v)}" for k, v in c.levels.items())] for c in cubes()]))
-    return "\n".join(parts)
+    for name, what in (("cubes.yaml", "Les cubes d’une publication, protégés ensemble."), ("own_cubes.yaml", "Ce qu’un adhérent lit de lui-même.")):
+        parts.append(f"\n## {'Cellules déclarées' if name == 'cubes.yaml' else 'Cellules de chaque adhérent'}\n\n{what}\n\n")
+        parts.append(table(["Cube", "Niveaux"], [[c.name, " ; ".join(f"{k} : {', '.join(v)}" for k, v in c.levels.items())] for c in cubes(name)]))
+    return "".join(parts)
 
 
 def states() -> str:

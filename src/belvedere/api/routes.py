@@ -14,7 +14,8 @@ from belvedere.api.schemas import Problem, Receipt, Refusal, WebhookIn, WebhookO
 from belvedere.api.uploads import router as uploads
 from belvedere.engine.evidence import chain
 from belvedere.engine.indicators.lattice import ALL, overlapping
-from belvedere.engine.indicators.query import ADDITIVE, MEASURES, Query, QueryError
+from belvedere.engine.indicators.measures import ADDITIVE, MEASURES
+from belvedere.engine.indicators.query import Query, QueryError
 from belvedere.engine.nomenclature.territories import FRANCE
 from belvedere.engine.secrecy import answers
 from belvedere.observatory.collect import keyring, receipts, reception, webhooks

@@ -39,7 +39,24 @@ _WAY_IN = (
     "openid_connect_login", "openid_connect_callback",
 )  # fmt: skip
 RULES: dict[str, Rule] = {
-    **dict.fromkeys(("public", "versions", "method", "definition", "public-csv", "outlines", "health", "favicon", *_WAY_IN), Open.PUBLIC),
+    **dict.fromkeys(
+        (
+            "public",
+            "versions",
+            "method",
+            "public-csv",
+            "catalogue",
+            "definition",
+            "definition-figure",
+            "definition-export",
+            "old-definition",
+            "outlines",
+            "health",
+            "favicon",
+            *_WAY_IN,
+        ),
+        Open.PUBLIC,
+    ),
     **dict.fromkeys(_ACCOUNT, Open.ACCOUNT),
     **dict.fromkeys(("join:enrol", "join:thanks", "join:sign", "join:text", "join:plug", "join:document", "join:invited"), Open.PUBLIC),
     **dict.fromkeys(("patient:rights", "patient:oppose", "patient:withdraw", "patient:proof"), Open.PUBLIC),

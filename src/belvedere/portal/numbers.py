@@ -54,3 +54,35 @@ def of_month(code: str) -> str:
     """'2026-10' -> 'd’octobre 2026' ; '2026-09' -> 'de septembre 2026'."""
     text = month(code, full=True)
     return f"d’{text}" if text[0] in "ao" else f"de {text}"
+
+
+def points(value: float, digits: int = 1) -> str:
+    """0.005 -> '+0,5 pt': a difference of shares."""
+    text = f"{decimal(value * 100, digits)}{NBSP}pt"
+    return f"+{text}" if value > 0 else text
+
+
+def cents(value: float) -> str:
+    """Cents as euros to the cent: 2180 -> '21,80 €'."""
+    return f"{decimal(value / 100, 2)}{NBSP}€"
+
+
+_SHOWN = {
+    "nombre": lambda value: integer(round(value)), "decimal": decimal, "euros": lambda value: euros(round(value)), "euros_cents": cents,
+    "pourcent": percent, "variation": change, "points": points, "indice": decimal, "mois": lambda value: f"{value:g}{NBSP}mois", "texte": str,
+}  # fmt: skip
+
+
+def shown(value: object, display: str, *, short: bool = False) -> str:
+    """A value as its definition displays it; "masqué" and "n. d." for what is not told and what is not there."""
+    if value is None:
+        return NOT_AVAILABLE
+    if isinstance(value, str):
+        return "masqué" if value == "masked" else value
+    if not isinstance(value, int | float):
+        return "refusé"
+    if short and display == "euros":
+        return euros(round(value), short=True)
+    if display == "decimal" and 0 < abs(value) < 1:
+        return decimal(value, 2 if abs(value) >= 0.1 else 3)
+    return _SHOWN[display](value)

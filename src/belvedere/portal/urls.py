@@ -7,6 +7,7 @@ from django.views.generic import RedirectView
 from belvedere.api.routes import api
 from belvedere.portal import views
 from belvedere.portal.public import views as public
+from belvedere.portal.restitutions import views as restitutions
 
 handler403 = "belvedere.portal.views.forbidden"
 handler404 = "belvedere.portal.views.not_found"
@@ -17,7 +18,11 @@ urlpatterns = [
     path("accueil/", views.home, name="home"),
     path("methode/", public.method, name="method"),
     path("parutions/", public.versions, name="versions"),
-    path("indicateurs/<slug:name>/", public.definition, name="definition"),
+    path("catalogue/", restitutions.listing, name="catalogue"),
+    path("catalogue/<slug:name>/", restitutions.indicator, name="definition"),
+    path("catalogue/<slug:name>/figure/", restitutions.figure, name="definition-figure"),
+    path("catalogue/<slug:name>/export.<str:kind>", restitutions.export, name="definition-export"),
+    path("indicateurs/<slug:name>/", restitutions.old_definition, name="old-definition"),
     path("chiffres/<slug:table>.csv", public.table_csv, name="public-csv"),
     path("carte.svg", views.outlines, name="outlines"),
     path("sante/", views.health, name="health"),

@@ -87,6 +87,6 @@ def test_own_years_follow_their_anchor(world):
     connection = engine.connect(paths, groups=groups, objected=objected.of(()), materialise=True)
     figures = own.compute(connection, ["2025-02"])
     until_february = [line for line in truth if line["period"][1] <= "2025-02"]
-    assert figures.years["2025-02", 0]["lines"] == len(until_february)
-    assert figures.years["2025-03", 0]["lines"] == len(truth)
-    assert figures.by_month["2025-01"]["patients"] == len({line["patient"] for line in truth if line["period"][1] == "2025-01"})
+    assert figures.measure("lines", period="12m-2025-02") == len(until_february)
+    assert figures.measure("lines", period="12m-2025-03") == len(truth)
+    assert figures.measure("patients", period="2025-01") == len({line["patient"] for line in truth if line["period"][1] == "2025-01"})

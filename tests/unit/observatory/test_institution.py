@@ -64,7 +64,7 @@ def test_own_facts_hold_one_group_only(groups):
         user = User.objects.create_user(f"{group.pk}@test.fr", "x", role=Role.MEMBER_ADMIN, whole_group=True, group=group)
         own = OwnFacts.of(user)
         rows = sum(DataFile.objects.filter(member__group=group).values_list("rows", flat=True))
-        assert sum(row["lines"] for row in own.figures().by_month.values()) == rows
+        assert sum(own.figures().measure("lines", period=month) for month in own.figures().months) == rows
         assert all(flow.group_id == group.pk for flow in own.flows())
         other = own.flow(own.flows()[0].pk)
         assert other is not None
@@ -81,7 +81,7 @@ def test_an_objection_hides_a_person_in_the_next_query(groups):
     name = DataFile.objects.filter(member__group=groups[0]).first().name
     Objection.objects.create(pseudonym=pq.read_table(vault.facts_path(name))["patient"][0].as_py())
     after = OwnFacts.of(user).figures()
-    total = lambda figures: sum(row["lines"] for row in figures.by_month.values())  # noqa: E731
+    total = lambda figures: sum(figures.measure("lines", period=month) for month in figures.months)  # noqa: E731
     assert total(after) < total(before)
 
 

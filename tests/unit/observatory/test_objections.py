@@ -41,7 +41,8 @@ def rows_of(token: int) -> int:
 
 def lines_seen(groups) -> int:
     user = person(Role.MEMBER_ADMIN, group=groups[0])
-    return sum(row["lines"] for row in OwnFacts.of(user).figures().by_month.values())
+    figures = OwnFacts.of(user).figures()
+    return sum(figures.measure("lines", period=month) for month in figures.months)
 
 
 @pytest.fixture

@@ -7,30 +7,19 @@ telling what came in between (secrecy brief §6.2). Distinct persons and invoice
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
 
 import duckdb
 import numpy as np
 import pyarrow as pa
 
-from belvedere.engine.indicators.lattice import ALL, COLUMNS, DIMENSIONS, cubes
+from belvedere.engine.indicators.lattice import ALL, COLUMNS, DIMENSIONS, PERIOD, cubes, shapes
+from belvedere.engine.indicators.measures import ADDITIVE, DISTINCT, MEASURES
 from belvedere.engine.nomenclature.territories import FRANCE
 from belvedere.engine.secrecy.lattice import Lattice
 from belvedere.engine.secrecy.rules import Contributions
 
-# Measures that add up over months and groups, as SQL over the `facts` view. Amounts are integer cents.
-ADDITIVE = {
-    "lines": "count(*)",
-    "units": "CAST(sum(units) AS BIGINT)",
-    "amount_amo": "CAST(sum(amount_amo) AS BIGINT)",
-    "amount_amc": "CAST(sum(amount_amc) AS BIGINT)",
-    "amount_billed": "CAST(sum(amount_billed) AS BIGINT)",
-}
-DISTINCT = {"patients": "count(DISTINCT patient)", "invoices": "count(DISTINCT invoice)"}
-MEASURES = DISTINCT | ADDITIVE
 GROSS = "gross"  # amounts without their sign: a credit note must not hide a dominance
 TOTALS = (FRANCE, ALL, "", ALL, ALL, ALL, ALL)
-PERIOD = DIMENSIONS.index("period")
 
 
 @dataclass
@@ -46,13 +35,7 @@ class CellTable:
 
 def level_choices() -> list[tuple[str | None, ...]]:
     """Every distinct choice of fact columns (None: total) that some cube asks for, period left out."""
-    found: dict[tuple[str | None, ...], None] = {}
-    for cube in cubes():
-        levels = {**cube.levels, "period": [None]}
-        options = [[COLUMNS[level] if level else None for level in levels[d]] if d in levels else [None] for d in DIMENSIONS]
-        for choice in product(*options):
-            found.setdefault(choice)
-    return list(found)
+    return [tuple(COLUMNS[level] if level else None for level in shape) for shape in shapes(cubes())]
 
 
 def compute(
@@ -74,13 +57,18 @@ def compute(
     connection.register("raw_closed", pa.table({"month": pa.array(shut, pa.string())}))
     connection.execute("CREATE OR REPLACE TEMP TABLE window_facts AS SELECT * FROM facts WHERE month IN (SELECT month FROM raw_month)")
     added = ", ".join(f"{sql} AS {name}" for name, sql in ADDITIVE.items())
-    fresh = []
+    # A measure that is younger than a ledger was never told for its months: it comes from the facts.
+    late = [] if done is None else [name for name in ADDITIVE if name not in done.column_names]
+    fresh, again = [], []
     for choice in level_choices():
-        columns = ", ".join(f"{_text(column, total)} AS {d}" for d, column, total in zip(DIMENSIONS, choice, TOTALS, strict=True))
-        sql = f"SELECT {columns}, month, grp, {added}, CAST(sum(abs(amount_billed)) AS BIGINT) AS {GROSS} FROM window_facts ANTI JOIN raw_closed USING (month)"
-        fresh.append(connection.sql(f"{sql} GROUP BY ALL").to_arrow_table())
+        columns = ", ".join(f"{text_of(column, total)} AS {d}" for d, column, total in zip(DIMENSIONS, choice, TOTALS, strict=True))
+        sql = f"SELECT {columns}, month, grp, {added}, CAST(sum(abs(amount_billed)) AS BIGINT) AS {GROSS} FROM window_facts"
+        fresh.append(connection.sql(f"{sql} ANTI JOIN raw_closed USING (month) GROUP BY ALL").to_arrow_table())
+        if late:
+            again.append(connection.sql(f"{sql} SEMI JOIN raw_closed USING (month) GROUP BY ALL").to_arrow_table())
     ledger = pa.concat_tables(fresh)
-    connection.register("raw_monthly", pa.concat_tables([ledger.select(done.column_names), done]) if done is not None else ledger)
+    whole_ledger = [ledger] if done is None else [ledger, _filled(done, again, late)]
+    connection.register("raw_monthly", pa.concat_tables([part.select(ledger.column_names) for part in whole_ledger]))
     figures = (*ADDITIVE, GROSS)
     sums = ", ".join(f"CAST(sum({name}) AS BIGINT) AS {name}" for name in figures)
     others = ", ".join(d for d in DIMENSIONS if d != "period")
@@ -101,34 +89,35 @@ def compute(
     return CellTable(measures, given, groups, ledger)
 
 
+def _filled(done: pa.Table, again: Sequence[pa.Table], late: Sequence[str]) -> pa.Table:
+    """Ledgers of closed months with the measures that they lack, as rows that hold nothing else."""
+    if not late:
+        return done
+    rows = pa.concat_tables(again)
+    for name in (*ADDITIVE, GROSS):
+        if name not in late:
+            rows = rows.set_column(rows.column_names.index(name), name, pa.array(np.zeros(len(rows), dtype=np.int64)))
+    return pa.concat_tables([done, rows], promote_options="default")
+
+
 def _count(connection: duckdb.DuckDBPyConnection, lattice: Lattice, measures: dict[str, np.ndarray]) -> None:
     """Distinct persons and invoices of every cell, from the facts."""
     counted = ", ".join(f"{sql} AS {name}" for name, sql in DISTINCT.items())
-    by_month = _with_months(lattice)
-    for choice in level_choices():
+    for shape, periods in shapes(cubes()).items():
+        choice = tuple(COLUMNS[level] if level else None for level in shape)
         for period, source in (("month", "window_facts"), ("period12", "window_facts JOIN raw_period USING (month)")):
-            if period == "month" and choice not in by_month:
+            if period == "month" and "month" not in periods:
                 continue
             at_period = (*choice[:PERIOD], period, *choice[PERIOD + 1 :])
-            found = [f"{_text(column, total)} AS {d}" for d, column, total in zip(DIMENSIONS, at_period, TOTALS, strict=True)]
+            found = [f"{text_of(column, total)} AS {d}" for d, column, total in zip(DIMENSIONS, at_period, TOTALS, strict=True)]
             table = connection.sql(f"SELECT {', '.join(found)}, {counted} FROM {source} GROUP BY ALL").to_arrow_table()
             at = _cells(table, lattice)
             for name in DISTINCT:
                 measures[name][at[at >= 0]] = table[name].to_numpy()[at >= 0]
 
 
-def _with_months(lattice: Lattice) -> set[tuple[str | None, ...]]:
-    """The choices of columns whose cells the lattice declares by month."""
-    levels = [d.level for d in lattice.dimensions]
-    by_month = {
-        tuple(levels[place][code] if place != PERIOD else "" for place, code in enumerate(key))
-        for key in lattice.keys
-        if levels[PERIOD][key[PERIOD]] == "month"
-    }
-    return {tuple(COLUMNS[level] if level else None for level in found) for found in by_month}
-
-
-def _text(column: str | None, total: str) -> str:
+def text_of(column: str | None, total: str) -> str:
+    """SQL of a dimension's code: its column, or its total."""
     return f"CAST({column} AS VARCHAR)" if column else f"'{total}'"
 
 

@@ -1,18 +1,26 @@
-"""The definitions of indicators: one YAML file each, read once, validated when read."""
+"""The definitions of indicators: one YAML file each, read once, validated when read. Adding an indicator is adding a file."""
 
-from dataclasses import dataclass
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 import yaml
 
-KINDS = ("measure", "ratio", "growth", "share", "mix", "new")
+from belvedere.engine.indicators.formulas import FORMULAS
+
 DIMENSIONS_FR = {
     "territory": "le territoire", "product": "le produit", "period": "la période", "payer": "le régime",
     "mode": "le mode", "age": "l’âge", "sex": "le sexe",
 }  # fmt: skip
-TIERS = ("public", "member", "own")
+THEMES = {
+    "activite": "Activité", "dynamique": "Dynamique", "fidelite": "Durée et fidélité", "marche": "Marché", "prescription": "Prescription",
+    "qualite": "Qualité de facturation", "service": "Vie du service",
+}  # fmt: skip
+# public: of everybody; member: of those who may read the market; own: of a provider, about itself.
+TIERS = {"public": "de tous", "member": "des adhérents et des fédérations", "own": "de chaque adhérent, pour lui-même"}
+DISPLAYS = ("nombre", "decimal", "euros", "euros_cents", "pourcent", "variation", "points", "indice", "mois", "texte")
 
 
 class DefinitionError(ValueError):
@@ -21,23 +29,32 @@ class DefinitionError(ValueError):
 
 @dataclass(frozen=True)
 class Definition:
-    """One indicator. `measure` names a measure of `cells.MEASURES`; ratios have a numerator and a denominator;
-    `additive` the dimensions along which values add up."""
+    """One indicator. `kind` and `formula` say how it is computed (`formulas`); `dimensions` what it may be asked by;
+    `additive` the dimensions along which values add up; `display` how a value is written; `example` three fictitious
+    patients and the value expected, run by the tests; `changes` what each version changed, for old links."""
 
     name: str
     label: str
     title: str
     why: str
     unit: str
+    theme: str
     kind: str
     tier: str
-    additive: tuple[str, ...]
-    measure: str = ""
-    numerator: str = ""
-    denominator: str = ""
+    display: str
+    formula: Mapping[str, Any]
+    example: Mapping[str, Any]
+    said: str = ""  # the formula in words
+    dimensions: tuple[str, ...] = ("territory", "product", "period")
+    additive: tuple[str, ...] = ()
     caution: str = ""
-    author: str = ""
+    needs: str = ""  # data that must come before it can be computed
+    better: str = ""  # "plus" or "moins" when a direction is better
+    author: str = "Belvédère"
     reviewed: str = ""
+    added: str = ""
+    version: int = 1
+    changes: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def slug(self) -> str:
@@ -49,29 +66,44 @@ class Definition:
         """The additive dimensions in French."""
         return [DIMENSIONS_FR[dimension] for dimension in self.additive]
 
+    @property
+    def theme_fr(self) -> str:
+        return THEMES[self.theme]
+
+    @property
+    def tier_fr(self) -> str:
+        return TIERS[self.tier]
+
 
 def parse(name: str, text: str) -> Definition:
     """A definition from its file's text; DefinitionError when a field is missing, unknown or inconsistent."""
     content = yaml.safe_load(text)
     if not isinstance(content, dict):
         raise DefinitionError(f"{name}: not a mapping")
+    lists = ("additive", "dimensions")
+    fields: dict[str, Any] = {key: tuple(value) if key in lists else value for key, value in content.items()}
     try:
-        fields: dict[str, Any] = {key: tuple(value) if key == "additive" else str(value) for key, value in content.items()}
         found = Definition(name=name, **fields)
     except TypeError as error:
         raise DefinitionError(f"{name}: {error}") from error
-    if found.kind not in KINDS or found.tier not in TIERS:
-        raise DefinitionError(f"{name}: kind {found.kind!r} or tier {found.tier!r} unknown")
-    if found.kind == "ratio" and not (found.numerator and found.denominator):
-        raise DefinitionError(f"{name}: a ratio needs numerator and denominator")
-    if found.kind in ("measure", "growth", "share", "mix") and not found.measure:
-        raise DefinitionError(f"{name}: kind {found.kind} needs a measure")
+    known: tuple[tuple[str, str, Container[str]], ...] = (
+        ("kind", found.kind, FORMULAS), ("tier", found.tier, TIERS), ("theme", found.theme, THEMES), ("display", found.display, DISPLAYS),
+        *(("dimension", dimension, DIMENSIONS_FR) for dimension in (*found.dimensions, *found.additive)),
+    )  # fmt: skip
+    for what, value, allowed in known:
+        if value not in allowed:
+            raise DefinitionError(f"{name}: {what} {value!r} unknown")
+    missing = [key for key in ("lines", "expected") if key not in found.example]
+    if missing and not found.needs:
+        raise DefinitionError(f"{name}: the worked example lacks {', '.join(missing)}")
+    if absent := [number for number in range(2, found.version + 1) if number not in found.changes]:
+        raise DefinitionError(f"{name}: version {absent[0]} does not say what it changed")
     return found
 
 
 @cache
 def catalogue() -> dict[str, Definition]:
     """Every definition by name, in alphabetical order."""
-    folder = files(__package__) / "catalogue"
+    folder = files(__package__) / "definitions"
     paths = sorted((path for path in folder.iterdir() if path.name.endswith(".yaml")), key=lambda path: path.name)
     return {path.name[:-5]: parse(path.name[:-5], path.read_text(encoding="utf-8")) for path in paths}

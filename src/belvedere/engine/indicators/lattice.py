@@ -7,6 +7,7 @@ declared cell, so that whatever the portal adds up was protected jointly.
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
+from itertools import product
 
 import yaml
 
@@ -17,6 +18,7 @@ from belvedere.engine.warehouse.engine import AGE_BANDS, PAYERS, UNKNOWN_AGE, UN
 
 ALL = "*"
 DIMENSIONS = ("territory", "product", "period", "age", "sex", "payer", "mode")
+PERIOD = DIMENSIONS.index("period")
 # Dimensions whose codes split persons: a person has one sex, but may change fund, so department, within a year.
 PARTITION = ("sex",)
 # level name -> column of the `facts` view that holds its code (None: the total).
@@ -55,14 +57,14 @@ def dimensions(periods: dict[str, tuple[str, ...]], months: Iterable[str] = ()) 
     territory += [(code, FRANCE, "region") for code in regions]
     territory += [(item.code, item.region, "department") for item in departments()]
     territory += [(UNKNOWN_DEPARTMENT, UNKNOWN_REGION, "department")]
-    product: list[tuple[str, str | None, str]] = [(ALL, None, "all_products")]
-    product += [(code, ALL, "family") for code in families()]
-    product += [(str(item.lpp), item.family, "lpp") for item in products().values() if item.family != UNKNOWN_FAMILY]
+    goods: list[tuple[str, str | None, str]] = [(ALL, None, "all_products")]
+    goods += [(code, ALL, "family") for code in families()]
+    goods += [(str(item.lpp), item.family, "lpp") for item in products().values() if item.family != UNKNOWN_FAMILY]
     level = dict.fromkeys(periods, "year") | dict.fromkeys(sorted({month for some in (*periods.values(), months) for month in some}), "month")
     sums = (Hierarchy("years", dict(periods)),)
     return [
         _tree("territory", territory),
-        _tree("product", product),
+        _tree("product", goods),
         Dimension("period", dict.fromkeys(level), level, sums),
         _tree("age", [(ALL, None, "all_ages"), *((code, ALL, "age") for code in (*AGE_BANDS, UNKNOWN_AGE))]),
         _tree("sex", [(ALL, None, "all_sexes"), *((code, ALL, "sex") for code in ("1", "2", "0"))]),
@@ -72,10 +74,22 @@ def dimensions(periods: dict[str, tuple[str, ...]], months: Iterable[str] = ()) 
 
 
 @cache
-def cubes() -> tuple[Cube, ...]:
-    """The declared cubes of a release; each names its periods."""
-    content = yaml.safe_load((files(__package__) / "cubes.yaml").read_text(encoding="utf-8"))
+def cubes(name: str = "cubes.yaml") -> tuple[Cube, ...]:
+    """The declared cubes of a release, or of a provider's own figures; each names its periods."""
+    content = yaml.safe_load((files(__package__) / name).read_text(encoding="utf-8"))
     return tuple(Cube(name, levels) for name, levels in content.items())
+
+
+def shapes(declared: Iterable[Cube]) -> dict[tuple[str | None, ...], set[str]]:
+    """Every distinct choice of levels that some cube asks for (None: the total), period left out, and the period levels it asks for."""
+    found: dict[tuple[str | None, ...], set[str]] = {}
+    for cube in declared:
+        options = [
+            [level if COLUMNS[level] else None for level in cube.levels[d]] if d in cube.levels and d != "period" else [None] for d in DIMENSIONS
+        ]
+        for choice in product(*options):
+            found.setdefault(choice, set()).update(cube.levels["period"])
+    return found
 
 
 def release_lattice(months: Sequence[str]) -> Lattice:
@@ -119,3 +133,14 @@ def overlapping(dimension: str, codes: Sequence[str]) -> bool:
                 return True
             above = parent.get(above)
     return len(chosen) < len(codes)
+
+
+@cache
+def _levels(dimension: str) -> dict[str, str]:
+    return dict(next(d for d in dimensions({}) if d.name == dimension).level)
+
+
+def level_of(dimension: str, code: str) -> str | None:
+    """Level of a code in its dimension; None for a total, "" for a code that does not exist."""
+    found = _levels(dimension).get(code, "")
+    return None if found and COLUMNS[found] is None else found

@@ -1,74 +1,119 @@
-"""A provider's own figures, from its own facts: series, families, territories, new patients."""
+"""A provider's own figures, from its own facts: the same cells as a release, whole, and what only it may read.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+An `OwnFigures` is asked like a release (`measure(name, territory=…, period=…)`); nothing in it is masked, and a cell without a
+line is a true zero.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import duckdb
 
-from belvedere.engine.indicators.cells import MEASURES
+from belvedere.engine.indicators import anomalies, prescriptions, treatments
+from belvedere.engine.indicators.cells import TOTALS, text_of
+from belvedere.engine.indicators.lattice import ALL, COLUMNS, DIMENSIONS, PERIOD, cubes, level_of, shapes
+from belvedere.engine.indicators.measures import MEASURES
+from belvedere.engine.nomenclature.territories import FRANCE
+from belvedere.engine.nomenclature.vocabulary import parts_of
 
-Row = dict[str, int]
+Row = Mapping[str, int]
+Key = tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class OwnFigures:
-    """Measures (amounts in cents) by month, family, department… of one group, over the whole of its data and
-    for each twelve-month period that ends with a given month."""
+    """Figures of one provider. `months` of its data; `cells` by full key; the rest by family ("*": all) or by period."""
 
     months: tuple[str, ...]
-    by_month: dict[str, Row]
-    by_family_month: dict[tuple[str, str], Row]
-    years: dict[tuple[str, int], Row]
-    by_family_year: dict[tuple[str, int, str], Row]
-    by_department_year: dict[tuple[str, int, str], Row]
-    new_by_month: dict[str, int]
-    by_mode_year: dict[tuple[str, int, str], Row]
+    years: tuple[str, ...] = ()
+    cells: Mapping[Key, Row] = field(default_factory=dict)
+    courses: Mapping[tuple[str, str, str], int] = field(default_factory=dict)  # (family, period, course)
+    new_by_month: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    survival: Mapping[str, treatments.Survival] = field(default_factory=dict)
+    migrations: Mapping[tuple[str, str], Mapping[tuple[str, str], int]] = field(default_factory=dict)  # (family, period)
+    initiations: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    prescribed: Mapping[tuple[str, str], prescriptions.Prescriptions] = field(default_factory=dict)  # (family, period)
+    flaws: Mapping[str, anomalies.Anomalies] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """What its figures are dated by."""
+        return self.months[-1]
+
+    def measure(self, name: str, **codes: str) -> int | None:
+        """One measure of a cell; 0 where nothing was billed, None for a cell or a period that is not computed."""
+        key = tuple(codes.get(d, FRANCE if d == "territory" else ALL) for d in DIMENSIONS)
+        if found := self.cells.get(key):
+            return found[name]
+        period = key[PERIOD]
+        if period not in self.months and period not in self.years:
+            return None
+        shape = tuple(None if place == PERIOD else level_of(d, code) for place, (d, code) in enumerate(zip(DIMENSIONS, key, strict=True)))
+        asked = shapes(cubes("own_cubes.yaml")).get(shape, set())
+        return 0 if ("month" if period in self.months else "year") in asked else None
+
+    def course(self, product: str, period: str, code: str) -> int | None:
+        """Persons of a family who took a course (`treatments.COURSES`) over a twelve-month period."""
+        if period not in self.years or not any(key[0] == product and key[1] == period for key in self.courses):
+            return None
+        return self.courses.get((product, period, code), 0)
+
+
+def window(last: str) -> str:
+    """Code of the twelve months that end with a month."""
+    return f"12m-{last}"
+
+
+def year_before(last: str) -> str:
+    """The same month, a year before."""
+    return f"{int(last[:4]) - 1}{last[4:]}"
 
 
 def compute(connection: duckdb.DuckDBPyConnection, anchors: Sequence[str] = ()) -> OwnFigures:
-    """All figures of the facts that the connection offers. Years are keyed (last month, rank): rank 0 is the
-    twelve months that end with that month, rank 1 the twelve before. They are computed for the last month of
-    the data and for each of `anchors` (AAAA-MM), the last months of what the figures are compared to."""
+    """All figures of the facts that the connection offers: by month, and for the twelve months that end with the last month of the data,
+    with each of `anchors` (AAAA-MM, the last months of what the figures are compared to), and for the twelve before each."""
     months = tuple(str(row[0]) for row in connection.sql("SELECT DISTINCT month FROM facts ORDER BY 1").fetchall())
     if not months:
-        return OwnFigures((), {}, {}, {}, {}, {}, {}, {})
-    connection.execute("CREATE OR REPLACE TEMP TABLE own_facts AS SELECT * FROM facts")
-    found = OwnFigures(
+        return OwnFigures(())
+    ends = list(dict.fromkeys(end for last in (months[-1], *anchors) for end in (last, year_before(last))))
+    ends = [end for end in ends if end >= months[0]]
+    connection.execute("CREATE OR REPLACE TEMP TABLE own_year (year12 VARCHAR, month VARCHAR)")
+    for end in ends:
+        connection.execute(
+            "INSERT INTO own_year SELECT ?, month FROM (SELECT DISTINCT month, period FROM facts) "
+            "WHERE period > CAST(? AS DATE) - INTERVAL 12 MONTH AND period <= CAST(? AS DATE)",
+            [window(end), f"{end}-01", f"{end}-01"],
+        )
+    treatments.prepare(connection)
+    families = [str(row[0]) for row in connection.sql("SELECT DISTINCT family FROM facts ORDER BY 1").fetchall()]
+    tiers = {code: part for family in families for part, (_, codes) in parts_of(family).items() for code in codes}
+    telemonitored = tuple(code for part in ("TL1",) for code in parts_of("PPC")[part][1])
+    return OwnFigures(
         months=months,
-        by_month={str(key[0]): row for key, row in _grouped(connection, ["month"])},
-        by_family_month={(str(key[0]), str(key[1])): row for key, row in _grouped(connection, ["month", "family"])},
-        years={},
-        by_family_year={},
-        by_department_year={},
-        new_by_month=_new(connection),
-        by_mode_year={},
+        years=tuple(sorted(window(end) for end in ends)),
+        cells=dict(_cells(connection)),
+        courses={
+            (family, window(end), code): count for end in ends for family, code, group, count in treatments.courses(connection, end) if group == -1
+        },
+        new_by_month=treatments.new_by_month(connection),
+        survival=treatments.survivals(connection),
+        migrations={(family, window(end)): rows for end in ends for family, rows in treatments.migrations(connection, end, tiers).items()},
+        initiations={window(end): treatments.initiations(connection, parts_of("PPC")["INI"][1][0], telemonitored, end) for end in ends},
+        prescribed={(family, window(end)): found for end in ends for family, found in prescriptions.compute(connection, end).items()},
+        flaws={window(end): anomalies.compute(connection, end) for end in ends},
     )
-    for anchor in dict.fromkeys((months[-1], *anchors)):
-        year = f"date_diff('month', period, DATE '{anchor}-01') // 12"
-        where = f"period <= DATE '{anchor}-01'"
-        found.years.update({(anchor, int(str(k[0]))): row for k, row in _grouped(connection, [year], where)})
-        for column, target in (("family", found.by_family_year), ("department", found.by_department_year), ("mode", found.by_mode_year)):
-            target.update({(anchor, int(str(k[0])), str(k[1])): row for k, row in _grouped(connection, [year, column], where)})
+
+
+def _cells(connection: duckdb.DuckDBPyConnection) -> list[tuple[Key, Row]]:
+    measured = ", ".join(f"{item.sql} AS {name}" for name, item in MEASURES.items())
+    size = len(DIMENSIONS)
+    found: list[tuple[Key, Row]] = []
+    for shape, periods in shapes(cubes("own_cubes.yaml")).items():
+        columns = [COLUMNS[level] if level else None for level in shape]
+        for period in sorted(periods):
+            columns[PERIOD] = "month" if period == "month" else "year12"
+            source = "facts" if period == "month" else "facts JOIN own_year USING (month)"
+            grouped = ", ".join(f"{text_of(column, total)} AS {d}" for d, column, total in zip(DIMENSIONS, columns, TOTALS, strict=True))
+            rows = connection.sql(f"SELECT {grouped}, {measured} FROM {source} GROUP BY ALL").fetchall()
+            found += [(tuple(map(str, row[:size])), dict(zip(MEASURES, map(int, row[size:]), strict=True))) for row in rows]
     return found
-
-
-def _grouped(connection: duckdb.DuckDBPyConnection, columns: Sequence[str], where: str = "true") -> list[tuple[tuple[object, ...], Row]]:
-    selected = ", ".join(f"{sql} AS {name}" for name, sql in MEASURES.items())
-    grouped = ", ".join(columns)
-    rows = connection.sql(f"SELECT {grouped}, {selected} FROM own_facts WHERE {where} GROUP BY {grouped} ORDER BY {grouped}").fetchall()
-    size = len(columns)
-    return [(row[:size], dict(zip(MEASURES, map(int, row[size:]), strict=True))) for row in rows]
-
-
-def _new(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
-    """Patients with no line of the family in the twelve months before, by month; the first twelve months of
-    the data are left out, where everybody would look new."""
-    rows = connection.sql("""
-        WITH seen AS (SELECT DISTINCT patient, family, period FROM own_facts),
-             before AS (SELECT *, lag(period) OVER (PARTITION BY patient, family ORDER BY period) AS previous FROM seen)
-        SELECT strftime(period, '%Y-%m') AS month, count(DISTINCT patient) FROM before
-        WHERE (previous IS NULL OR previous < period - INTERVAL 12 MONTH)
-          AND period >= (SELECT min(period) FROM own_facts) + INTERVAL 12 MONTH
-        GROUP BY 1 ORDER BY 1
-    """).fetchall()
-    return {str(month): int(count) for month, count in rows}

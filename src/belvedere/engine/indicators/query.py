@@ -13,9 +13,6 @@ from belvedere.engine.nomenclature.territories import FRANCE
 PARAMETERS = {
     "zone": "territory", "produit": "product", "periode": "period", "age": "age", "sexe": "sex", "regime": "payer", "mode": "mode",
 }  # fmt: skip
-# Measures of a cell; persons and invoices may stand in several cells, so theirs do not add up.
-ADDITIVE = ("lines", "units", "amount_amo", "amount_amc", "amount_billed")
-MEASURES = ("patients", "invoices", *ADDITIVE)
 
 
 class QueryError(ValueError):
@@ -52,3 +49,38 @@ class Query:
     def codes(self, latest: str) -> dict[str, str]:
         """Codes by dimension, `latest` standing for an absent period."""
         return {name: getattr(self, name) or latest for name in DIMENSIONS}
+
+
+# What the rows of an answer may be, in addresses: parameter value to dimension.
+GROUPINGS = {
+    "region": "territory", "departement": "territory", "famille": "product", "code": "product", "mois": "period", "age": "age", "sexe": "sex",
+    "regime": "payer", "mode": "mode",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class View:
+    """What an address of the catalogue shows: a query, its grouping (`par`), and, when pinned, the release (`v`) and the version of
+    the definition (`d`) that it was read with: opened later it gives the same number, or says what changed."""
+
+    query: Query = Query()
+    by: str = ""
+    release: str = ""
+    version: int = 0
+
+    def to_params(self) -> dict[str, str]:
+        """Parameters of the canonical address."""
+        found = self.query.to_params()
+        pinned = {"par": self.by, "v": self.release, "d": str(self.version or "")}
+        return found | {name: value for name, value in pinned.items() if value}
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, str]) -> "View":
+        """The view of an address; QueryError for what it does not understand."""
+        rest = dict(params)
+        by, release, version = rest.pop("par", ""), rest.pop("v", ""), rest.pop("d", "0")
+        if by and by not in GROUPINGS:
+            raise QueryError(f"Regroupement inconnu : {by} (au choix : {', '.join(GROUPINGS)}).")
+        if not (version.isascii() and version.isdecimal()) or len(version) > 4:
+            raise QueryError("La version de la définition (d) est un nombre.")
+        return cls(Query.from_params(rest), by, release, int(version))

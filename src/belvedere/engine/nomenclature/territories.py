@@ -67,3 +67,10 @@ def _rank_table() -> np.ndarray:
         code = {"201": "2A", "202": "2B"}.get(text, text if text.startswith("97") else text[:2])
         table[caisse] = ranks.get(code, len(ranks))
     return table
+
+
+@cache
+def population_by_age() -> dict[str, dict[str, int]]:
+    """Inhabitants of each department by age band of the facts (INSEE, 2023)."""
+    with (files(__package__) / "population_ages.csv").open(encoding="utf-8") as stream:
+        return {row.pop("department"): {band: int(count) for band, count in row.items()} for row in csv.DictReader(stream)}

@@ -19,6 +19,8 @@ from belvedere.engine.warehouse.schema import FACTS
 UNKNOWN_REGION = "RXX"
 AGE_BANDS = {"0-19": (0, 19), "20-39": (20, 39), "40-59": (40, 59), "60-74": (60, 74), "75+": (75, 199)}
 UNKNOWN_AGE = "ND"
+# Days of treatment that one billed unit stands for; what is sold lasts no known time.
+UNIT_DAYS = {"week": 7, "day": 1, "month": 30, "unit": 0}
 PAYERS = {"general": "Régime général", "agricole": "Régime agricole", "autres": "Autres régimes"}
 
 
@@ -27,9 +29,9 @@ def _case(column: str, pairs: Iterable[tuple[str, str]], other: str) -> str:
 
 
 def connect(
-    paths: Sequence[Path], *, groups: Mapping[int, int], objected: Objected, threads: int = 2, materialise: bool = False
+    paths: Sequence[Path] | pa.Table, *, groups: Mapping[int, int], objected: Objected, threads: int = 2, materialise: bool = False
 ) -> duckdb.DuckDBPyConnection:
-    """A connection whose view `facts` reads the given live files.
+    """A connection whose view `facts` reads the given live files, or facts held in a table.
 
     `groups` maps member to group (the contributor of the secrecy rules); `objected` says whose lines are
     left out, and which prescribers are unknown. `materialise` copies the view to memory, worth it when many cubes follow.
@@ -38,6 +40,7 @@ def connect(
     connection.register("raw_product", pa.table({
         "lpp": pa.array(list(products()), pa.int32()),
         "family": [item.family for item in products().values()],
+        "unit_days": pa.array([UNIT_DAYS[item.unit] for item in products().values()], pa.int32()),
     }))  # fmt: skip
     connection.register("raw_territory", pa.table({"department": list(region_of()), "region": list(region_of().values())}))
     connection.register("raw_group", pa.table({
@@ -45,7 +48,10 @@ def connect(
     }))  # fmt: skip
     connection.register("raw_objection", objected.table())
     connection.register("raw_prescriber", pa.table({"prescriber": pa.array(objected.prescribers, pa.int64())}))
-    if paths:
+    if isinstance(paths, pa.Table):
+        connection.register("raw_lines", paths)
+        source = "raw_lines"
+    elif paths:
         quoted = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
         source = f"read_parquet([{quoted}])"
     else:
@@ -60,6 +66,7 @@ def connect(
                strftime(f.period, '%Y-%m') AS month,
                coalesce(t.region, '{UNKNOWN_REGION}') AS region,
                coalesce(p.family, '{UNKNOWN_FAMILY}') AS family,
+               coalesce(p.unit_days, 0) AS unit_days,
                {mode} AS mode, {age} AS age_band, {payer} AS payer,
                CAST(f.sex AS VARCHAR) AS sex_code, CAST(f.lpp AS VARCHAR) AS lpp_code,
                f.member_id * 10000000000 + f.invoice_no AS invoice,

@@ -27,7 +27,7 @@ def compute_release(*, label: str, months: list[str], by: str, seed: int, series
         raise GateClosed(f"La publication {label} existe déjà : une publication figée ne se recalcule pas.")
     draft = computing.draft(months, seed=seed)
     done, counts = draft.protection, draft.counts
-    name, digest = frozen.freeze(draft.lattice.keys, done.mask, draft.figures.measures, label)
+    name, digest = frozen.freeze(draft.lattice.keys, done.mask, draft.figures.measures, label, draft.supplement)
     seals = sealed.write(draft.table, done, draft.sensitive, draft.figures.ledger)
     with transaction.atomic():
         release = Release.objects.create(

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from belvedere.engine.indicators import cells
-from belvedere.engine.indicators.lattice import DIMENSIONS, PARTITION, lattice_of, release_periods
+from belvedere.engine.indicators import cells, supplement
+from belvedere.engine.indicators.lattice import ALL, DIMENSIONS, PARTITION, lattice_of, release_periods
+from belvedere.engine.nomenclature.territories import FRANCE
 from belvedere.engine.secrecy import rules
 from belvedere.engine.secrecy.errors import SecrecyError
 from belvedere.engine.secrecy.lattice import Lattice
@@ -68,6 +69,7 @@ class Draft:
     protection: Protection
     counts: dict[str, float]
     basis: list[str]
+    supplement: supplement.Told
 
 
 def draft(months: list[str], *, seed: int) -> Draft:
@@ -84,7 +86,6 @@ def draft(months: list[str], *, seed: int) -> Draft:
     shares = connection.sql("SELECT max(total) / greatest(sum(total), 1) FROM (SELECT sum(amount_billed) AS total FROM window_facts GROUP BY grp)")
     biggest = float(shares.fetchall()[0][0] or 0)
     fresh = connection.sql("SELECT count(DISTINCT grp) FROM window_facts ANTI JOIN raw_closed USING (month)").fetchall()[0][0]
-    connection.close()
     told, masked = _said_before(earlier, lattice)
     table = _table(lattice, figures, told)
     rule = parameters()
@@ -96,8 +97,20 @@ def draft(months: list[str], *, seed: int) -> Draft:
         raise GateClosed(f"Ce qui a déjà paru empêche de protéger cette publication : {error}") from None
     for release in earlier:
         _keep_values(frozen.opened(release), lattice, told, figures)
+    beside = _beside(connection, earlier, lattice, periods, done.mask, rule)
+    connection.close()
     counts = {"lines": row[0], "groups": row[1], "patients": row[2], "members": row[3], "fresh_groups": fresh, "biggest": biggest}
-    return Draft(lattice, periods, figures, table, primary, done, counts, [release.label for release in earlier])
+    return Draft(lattice, periods, figures, table, primary, done, counts, [release.label for release in earlier], beside)
+
+
+def _beside(
+    connection, earlier: list[Release], lattice: Lattice, periods: dict[str, tuple[str, ...]], mask: np.ndarray, rule: Parameters
+) -> supplement.Told:
+    def published(family: str, period: str) -> bool:
+        rank = lattice.index.get((FRANCE, family, period, ALL, ALL, ALL, ALL))
+        return rank is not None and not mask[rank]
+
+    return supplement.kept(supplement.compute(connection, periods, published, rule), [frozen.opened(release).supplement for release in earlier])
 
 
 def _table(lattice: Lattice, figures: cells.CellTable, told: np.ndarray) -> Table:

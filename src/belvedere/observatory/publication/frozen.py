@@ -6,8 +6,9 @@ hidden can be served by mistake.
 
 import hashlib
 import io
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -21,6 +22,7 @@ from belvedere.observatory.publication.models import Release, ReleaseState
 
 FOLDER = "releases"
 MASKED = "masked"
+SUPPLEMENT = b"supplement"
 Cell = Mapping[str, int]
 
 
@@ -37,6 +39,7 @@ class Frozen:
     published_at: object
     groups: int
     cells: Mapping[tuple[str, ...], Cell | None]
+    supplement: Mapping[str, Mapping[str, Mapping[str, object]]] = field(default_factory=dict)  # figure -> family -> period
 
     @cached_property
     def years(self) -> tuple[str, ...]:
@@ -60,17 +63,32 @@ class Frozen:
     def measure(self, name: str, **codes: str) -> int | str | None:
         """One measure of a cell, `MASKED`, or None when undeclared."""
         found = self.cell(**codes)
-        return found[name] if isinstance(found, Mapping) else found
+        return found.get(name) if isinstance(found, Mapping) else found
+
+    def beside(self, figure: str, product: str, period: str) -> object:
+        """What the release tells beside its cells: courses, bands, a class; `MASKED`, or None when it does not speak of it."""
+        by_period = self.supplement.get(figure, {}).get(product, {})
+        if period not in by_period:
+            return MASKED if self.measure("patients", product=product, period=period) == MASKED else None
+        return by_period[period] or MASKED
+
+    def course(self, product: str, period: str, code: str) -> int | str | None:
+        """Persons of a family who took a course over a twelve-month period."""
+        found = self.beside("courses", product, period)
+        return found.get(code, MASKED) if isinstance(found, Mapping) else found  # type: ignore[return-value]
 
 
-def freeze(keys: list[tuple[str, ...]], mask: np.ndarray, measures: Mapping[str, np.ndarray], label: str) -> tuple[str, str]:
+def freeze(
+    keys: list[tuple[str, ...]], mask: np.ndarray, measures: Mapping[str, np.ndarray], label: str, supplement: Mapping[str, object] | None = None
+) -> tuple[str, str]:
     """Write a release file and return (file name, SHA-256). Values of masked cells never reach the file, whose
     name carries its content's hash: no computation can overwrite another release."""
     columns: dict[str, pa.Array] = {d: pa.array([key[rank] for key in keys]) for rank, d in enumerate(DIMENSIONS)}
     for measure, values in measures.items():
         columns[measure] = pa.array(values, pa.int64(), mask=np.asarray(mask))
+    beside = json.dumps(supplement or {}, sort_keys=True, ensure_ascii=False)
     buffer = io.BytesIO()
-    pq.write_table(pa.table(columns), buffer, compression="zstd")
+    pq.write_table(pa.table(columns).replace_schema_metadata({SUPPLEMENT: beside}), buffer, compression="zstd")
     content = buffer.getvalue()
     digest = hashlib.sha256(content).hexdigest()
     name = f"{label}-{digest[:16]}.parquet"
@@ -88,7 +106,8 @@ def _opened(label: str, file_name: str, digest: str, months: tuple[str, ...], pu
     keys = zip(*(table[d].to_pylist() for d in DIMENSIONS), strict=True)
     rows = zip(*(table[name].to_pylist() for name in names), strict=True)
     cells = {key: None if row[0] is None else dict(zip(names, row, strict=True)) for key, row in zip(keys, rows, strict=True)}
-    return Frozen(label, months, published_at, groups, cells)
+    beside = json.loads((table.schema.metadata or {}).get(SUPPLEMENT, b"{}"))
+    return Frozen(label, months, published_at, groups, cells, beside)
 
 
 def opened(release: Release) -> Frozen:

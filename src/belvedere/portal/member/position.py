@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from belvedere.engine.indicators.own import OwnFigures, Row
+from belvedere.engine.indicators.lattice import ALL, DIMENSIONS
+from belvedere.engine.indicators.own import OwnFigures, Row, window, year_before
 from belvedere.engine.nomenclature.products import families
-from belvedere.engine.nomenclature.territories import departments
+from belvedere.engine.nomenclature.territories import FRANCE, departments
 from belvedere.observatory.publication.frozen import Frozen
 from belvedere.portal import charts, maps, market, numbers
 from belvedere.portal.market import Value
@@ -59,6 +60,12 @@ class Position:
     map: maps.Choropleth
 
 
+def _row(own: OwnFigures, last: str, **codes: str) -> Row | None:
+    """Own measures of the twelve months that end with a month; None where nothing was billed."""
+    key = {"territory": FRANCE, "product": ALL, "period": window(last)} | codes
+    return own.cells.get(tuple(key.get(d, ALL) for d in DIMENSIONS))
+
+
 def _change(now: Row | None, before: Row | None, name: str) -> float | None:
     if not now or not before or not before[name]:
         return None
@@ -68,7 +75,8 @@ def _change(now: Row | None, before: Row | None, name: str) -> float | None:
 def present(own: OwnFigures, release: Frozen | None) -> Position:
     """Build the page of a group that has at least one month of data."""
     last = own.months[-1]
-    year, before = own.years[last, 0], own.years.get((last, 1))
+    year, before = _row(own, last), _row(own, year_before(last))
+    assert year is not None  # a group with data has a line in its last month
     # Two years are compared only when both are whole: a newly plugged member must not look like a boom.
     before = before if len(own.months) >= 24 else None
     totals = market.totals(release) if release else {}
@@ -78,16 +86,17 @@ def present(own: OwnFigures, release: Frozen | None) -> Position:
         found = totals.get(f"{name}_growth")
         return f"marché {numbers.change(found)}" if isinstance(found, float) else "marché : n. d."
 
-    share = _share(own.years.get((at, 0)), release)
-    share_before = _share(own.years.get((at, 1)), release, rank=-2)
+    share = _share(_row(own, at), release)
+    share_before = _share(_row(own, year_before(at)), release, rank=-2)
     points = "—" if not (isinstance(share, float) and isinstance(share_before, float)) else f"{numbers.decimal((share - share_before) * 100, 2)} pt"
     points = points if points.startswith(("—", numbers.MINUS)) else f"+{points}"
-    new = sum(count for month, count in own.new_by_month.items() if month in own.months[-12:])
+    entries = {month: count for (month, family), count in own.new_by_month.items() if family == ALL}
+    new = sum(count for month, count in entries.items() if month in own.months[-12:])
     average = year["amount_amo"] / max(year["patients"], 1)
     average_before = before["amount_amo"] / max(before["patients"], 1) if before else None
     tiles = (
         Tile("Patients suivis", "patients", numbers.integer(year["patients"]), numbers.change(_change(year, before, "patients")), against("patients"), _spark(own, "patients")),
-        Tile("Nouveaux patients", "new_patients", numbers.integer(new) if own.new_by_month else numbers.NOT_AVAILABLE, "", "nouveaux pour vous, sur douze mois", charts.sparkline([float(v) for v in own.new_by_month.values()])),
+        Tile("Nouveaux patients", "new_for_me", numbers.integer(new) if entries else numbers.NOT_AVAILABLE, "", "nouveaux pour vous, sur douze mois", charts.sparkline([float(count) for _, count in sorted(entries.items())])),
         Tile("Lignes facturées", "lines", numbers.integer(year["lines"]), numbers.change(_change(year, before, "lines")), against("lines"), _spark(own, "lines")),
         Tile("Montant remboursé", "amount_amo", numbers.euros(year["amount_amo"], short=True), numbers.change(_change(year, before, "amount_amo")), against("amount_amo"), _spark(own, "amount_amo")),
         Tile("Part de marché", "share", numbers.percent(share) if isinstance(share, float) else ("masqué" if share else numbers.NOT_AVAILABLE), points, "France, montants facturés", ""),
@@ -105,7 +114,7 @@ def _beside_average(value: Value) -> str:
 
 
 def _spark(own: OwnFigures, name: str) -> str:
-    return charts.sparkline([float(own.by_month[month][name]) for month in own.months])
+    return charts.sparkline([float(own.measure(name, period=month) or 0) for month in own.months])
 
 
 def _share(row: Row | None, release: Frozen | None, rank: int = -1, **codes: str) -> Value:
@@ -127,7 +136,7 @@ def _lead(year: Row, before: Row | None, totals: Mapping[str, Value], last: str)
 
 
 def _trend(own: OwnFigures, release: Frozen | None) -> tuple[str, str, tuple[tuple[str, str, str], ...]]:
-    mine = market.index_100([(month, float(own.by_month[month]["lines"])) for month in own.months])
+    mine = market.index_100([(month, float(own.measure("lines", period=month) or 0)) for month in own.months])
     theirs = market.index_100(market.series(release, "lines", [m for m in release.months if m in own.months])) if release else []
     shown = {"Vous": mine} | ({"Marché": theirs} if theirs else {})
     title = "Votre activité, mois après mois"
@@ -151,11 +160,11 @@ def _families(own: OwnFigures, release: Frozen | None, last: str) -> tuple[Line,
     at = release.until if release else last
     lines = []
     for code, label in families().items():
-        now = own.by_family_year.get((last, 0, code))
+        now = _row(own, last, product=code)
         if not now:
             continue
-        share = _share(own.by_family_year.get((at, 0, code)), release, product=code)
-        change = _change(now, own.by_family_year.get((last, 1, code)), "amount_amo") if whole else None
+        share = _share(_row(own, at, product=code), release, product=code)
+        change = _change(now, _row(own, year_before(last), product=code), "amount_amo") if whole else None
         lines.append(Line(code, label, now["patients"], now["amount_amo"], share, change, growths.get(code), None))
     longest = max((line.share for line in lines if isinstance(line.share, float)), default=1.0) or 1.0
     lines = [replace(line, bar=line.share / longest * 100) if isinstance(line.share, float) else line for line in lines]
@@ -167,12 +176,12 @@ def _departments(own: OwnFigures, release: Frozen | None, last: str) -> tuple[tu
     at = release.until if release else last
     growths = {row.code: row.growth for row in market.by_department(release)} if release else {}
     for item in departments():
-        now = own.by_department_year.get((last, 0, item.code))
+        now = _row(own, last, territory=item.code)
         if not now:
             tell[item.code] = f"{item.name} : aucune activité"
             continue
-        share = _share(own.by_department_year.get((at, 0, item.code)), release, territory=item.code)
-        change = _change(now, own.by_department_year.get((last, 1, item.code)), "amount_amo") if len(own.months) >= 24 else None
+        share = _share(_row(own, at, territory=item.code), release, territory=item.code)
+        change = _change(now, _row(own, year_before(last), territory=item.code), "amount_amo") if len(own.months) >= 24 else None
         values[item.code] = share
         told = numbers.percent(share) if isinstance(share, float) else "part masquée" if share else "marché non publié"
         tell[item.code] = f"{item.name} : {told}, {numbers.integer(now['patients'])} patients"

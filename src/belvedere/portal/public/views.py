@@ -85,12 +85,3 @@ def table_csv(request: HttpRequest, table: str) -> HttpResponse:
 def method(request: HttpRequest) -> HttpResponse:
     """How figures are made and protected."""
     return render(request, "public/method.html", {"release": frozen.current(), "definitions": definitions.catalogue().values()})
-
-
-@require_safe
-def definition(request: HttpRequest, name: str) -> HttpResponse:
-    """One indicator's definition."""
-    found = definitions.catalogue().get(name.replace("-", "_"))
-    if found is None:
-        raise Http404
-    return render(request, "public/definition.html", {"definition": found})

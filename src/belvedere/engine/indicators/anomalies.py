@@ -1,0 +1,39 @@
+"""What one's own lines say against themselves: unknown codes, tariffs, credits. Own lines only."""
+
+from dataclasses import dataclass
+
+import duckdb
+import pyarrow as pa
+
+from belvedere.engine.nomenclature.products import UNKNOWN_FAMILY, tariffs
+
+
+@dataclass(frozen=True)
+class Anomalies:
+    """Lines of twelve months: all, of a code that no family claims, whose base differs from the dated tariff (among `priced`
+    lines whose code has one), with a negative amount; `median_delay` days between care and invoice."""
+
+    lines: int
+    unknown: int
+    priced: int
+    off_tariff: int
+    credits: int
+    median_delay: float | None
+
+
+def compute(connection: duckdb.DuckDBPyConnection, last: str) -> Anomalies:
+    """Anomalies of the twelve months that end with `last` (AAAA-MM). The base is compared with tariff × units, to the cent."""
+    steps = [(code, day, cents) for code, dated in tariffs().items() for day, cents in dated]
+    connection.register("raw_tariff", pa.table({
+        "lpp": pa.array([code for code, _, _ in steps], pa.int32()), "day": pa.array([day for _, day, _ in steps]).cast(pa.date32()),
+        "cents": pa.array([cents for _, _, cents in steps], pa.int64()),
+    }))  # fmt: skip
+    row = connection.sql(f"""
+        WITH own AS (SELECT * FROM facts WHERE period > DATE '{last}-01' - INTERVAL 12 MONTH AND period <= DATE '{last}-01')
+        SELECT count(*), count(*) FILTER (family = '{UNKNOWN_FAMILY}'), count(cents),
+               count(*) FILTER (cents IS NOT NULL AND amount_base <> cents * units), count(*) FILTER (amount_billed < 0),
+               median(date_diff('day', act_date, invoice_date))
+        FROM own ASOF LEFT JOIN raw_tariff t ON own.lpp = t.lpp AND own.act_date >= t.day
+    """).fetchall()[0]
+    lines, unknown, priced, off_tariff, credits = (int(value) for value in row[:5])
+    return Anomalies(lines, unknown, priced, off_tariff, credits, None if row[5] is None else float(row[5]))

@@ -1,0 +1,131 @@
+"""Changes over time: growth, indices, seasons, and what a change is made of."""
+
+import calendar
+import datetime as dt
+
+from belvedere.engine.indicators.formulas.ask import MASKED, Ask, Part, Value, formula, growth, ratio, split, told
+from belvedere.engine.indicators.formulas.mixes import choices
+from belvedere.engine.indicators.formulas.scalars import family_codes
+
+
+def mondays(month: str) -> int:
+    """Weeks that begin in a month (AAAA-MM): four or five weekly forfaits are billed in it."""
+    year, number = int(month[:4]), int(month[5:])
+    _, length = calendar.monthrange(year, number)
+    return sum(dt.date(year, number, day).weekday() == 0 for day in range(1, length + 1))
+
+
+@formula("growth")
+def change(ask: Ask) -> Value:
+    """Relative change of `of` over a year; `against: ytd` compares the months of the year so far."""
+    if ask.formula.get("against") == "ytd":
+        last = ask.period.removeprefix("12m-")
+        months = [month for month in ask.source.months if month[:4] == last[:4] and month <= last]
+        past = [f"{int(month[:4]) - 1}{month[4:]}" for month in months]
+        return growth(_total(ask, months), _total(ask, past))
+    if ask.formula.get("against") == "month":
+        ask = ask.at(period=ask.period.removeprefix("12m-"))
+    earlier = ask.before()
+    return growth(ask.measure(ask.formula["of"]), ask.measure(ask.formula["of"], period=earlier)) if earlier else None
+
+
+def _total(ask: Ask, months: list[str]) -> Value:
+    values = [ask.measure(ask.formula["of"], period=month) for month in months]
+    if (bad := told(*values)) is not None:
+        return bad
+    numbers = [value for value in values if isinstance(value, int | float)]
+    return sum(numbers) if numbers and len(numbers) == len(values) else None
+
+
+@formula("index")
+def index(ask: Ask) -> Value:
+    """`of` of the last month over the first month of the source, times 100; both by week that begins in the month."""
+    points = index_series(ask)
+    return points[-1][1] if points else None
+
+
+def index_series(ask: Ask) -> list[tuple[str, Value]]:
+    """The index of every month up to the period's last one; masked months stay masked."""
+    months = [month for month in ask.source.months if month <= ask.period.removeprefix("12m-")]
+    weekly = [(month, ratio(ask.measure(ask.formula["of"], period=month), mondays(month))) for month in months]
+    base = next((value for _, value in weekly if isinstance(value, float) and value), None)
+    return [(month, ratio(value, base, 100)) for month, value in weekly] if base else []
+
+
+@split("seasonality")
+def seasons(ask: Ask) -> list[Part]:
+    """Each month of the period: `of` by week that begins in it, over the mean of the twelve, times 100."""
+    weekly = [(month, ratio(ask.measure(ask.formula["of"], period=month), mondays(month))) for month in ask.window()]
+    known = [value for _, value in weekly if isinstance(value, float)]
+    mean = sum(known) / len(known) if len(known) == 12 else None
+    return [Part(month, month, ratio(value, mean, 100) if mean else MASKED if value == MASKED else None) for month, value in weekly]
+
+
+@formula("seasonality")
+def season(ask: Ask) -> Value:
+    """The strongest month's index."""
+    values = [part.value for part in seasons(ask)]
+    numbers = [value for value in values if isinstance(value, float)]
+    return max(numbers) if numbers else told(*values)
+
+
+def effects(ask: Ask) -> dict[str, Value]:
+    """Change of the amount over a year, split: price (today's quantities at the change of each code's mean price), volume (all units, at
+    yesterday's mean price), mix (the rest: other codes, of other prices). Each is a share of yesterday's amount; they add up to the growth.
+
+    Codes that are not told are taken together: family less what is told, a difference that anybody may do."""
+    earlier = ask.before()
+    if earlier is None:
+        return dict.fromkeys(("price", "volume", "mix"))
+    cells = [(ask.measure(m, period=p)) for p in (ask.period, earlier) for m in ("units", ask.formula["of"])]
+    if (bad := told(*cells)) is not None:
+        return dict.fromkeys(("price", "volume", "mix"), bad)
+    units_now, amount_now, units_then, amount_then = (float(value) if isinstance(value, int | float) else 0.0 for value in cells)
+    if not units_then or not amount_then:
+        return dict.fromkeys(("price", "volume", "mix"))
+    price = 0.0
+    left = [units_now, amount_now, units_then, amount_then]
+    rows = []
+    for code in family_codes(ask.codes["product"]):
+        row = [ask.measure(m, product=code, period=p) for p in (ask.period, earlier) for m in ("units", ask.formula["of"])]
+        numbers = [float(value) for value in row if isinstance(value, int | float)]
+        if len(numbers) == 4:
+            rows.append(numbers)
+            left = [whole - one for whole, one in zip(left, numbers, strict=True)]
+    for now, amount, then, paid in (*rows, left):
+        if now > 0 and then > 0:
+            price += now * (amount / now - paid / then)
+    volume = (units_now / units_then - 1) * amount_then
+    mix = amount_now - amount_then - price - volume
+    return {"price": price / amount_then, "volume": volume / amount_then, "mix": mix / amount_then}
+
+
+@formula("effect")
+def effect(ask: Ask) -> Value:
+    """One `effect` of three: price, volume or mix."""
+    return effects(ask)[ask.formula["effect"]]
+
+
+@split("contribution")
+def contributions(ask: Ask) -> list[Part]:
+    """What each code of `over` adds to the growth of `of`, in points of yesterday's total."""
+    earlier, of, over = ask.before(), ask.formula["of"], ask.formula["over"]
+    if earlier is None:
+        return []
+    base, found = ask.measure(of, period=earlier), []
+    for code, label in choices(ask, over).items():
+        now, then = ask.measure(of, **{over: code}), ask.measure(of, period=earlier, **{over: code})
+        bad = told(now, then, base)
+        numbers = isinstance(now, int | float) and isinstance(then, int | float) and isinstance(base, int | float) and base
+        if bad is not None:
+            found.append(Part(code, label, bad))
+        elif numbers and (now or then):
+            found.append(Part(code, label, (now - then) / base))  # type: ignore[operator]
+    return found
+
+
+@formula("contribution")
+def strongest(ask: Ask) -> Value:
+    """The contribution that weighs most."""
+    values = [part.value for part in contributions(ask) if isinstance(part.value, float)]
+    return max(values, key=abs) if values else None

@@ -1,0 +1,35 @@
+"""The measures of a cell: what is added up or counted over invoice lines, as data.
+
+Amounts are integer cents, days whole days. Additive measures add up over months, groups and disjoint cells;
+persons and invoices are counted once wherever they stand, so theirs do not.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One measure: SQL over the `facts` view, French name, unit (€, j, or what is counted)."""
+
+    name: str
+    label: str
+    unit: str
+    sql: str
+    additive: bool = True
+
+
+_ALL = (
+    Measure("patients", "patients", "patients", "count(DISTINCT patient)", additive=False),
+    Measure("invoices", "factures", "factures", "count(DISTINCT invoice)", additive=False),
+    Measure("lines", "lignes facturées", "lignes", "count(*)"),
+    Measure("units", "unités du code", "unités", "CAST(sum(units) AS BIGINT)"),
+    Measure("amount_amo", "montant remboursé (AMO)", "€", "CAST(sum(amount_amo) AS BIGINT)"),
+    Measure("amount_amc", "montant complémentaire (AMC)", "€", "CAST(sum(amount_amc) AS BIGINT)"),
+    Measure("amount_billed", "montant facturé (TTC)", "€", "CAST(sum(amount_billed) AS BIGINT)"),
+    Measure("amount_base", "base de remboursement", "€", "CAST(sum(amount_base) AS BIGINT)"),
+    Measure("days", "jours de traitement", "jours", "CAST(sum(units * unit_days) AS BIGINT)"),
+    Measure("delay", "jours entre soins et facture", "jours", "CAST(sum(date_diff('day', act_date, invoice_date)) AS BIGINT)"),
+)
+MEASURES = {item.name: item for item in _ALL}
+ADDITIVE = {item.name: item.sql for item in _ALL if item.additive}
+DISTINCT = {item.name: item.sql for item in _ALL if not item.additive}

@@ -1,0 +1,152 @@
+"""The figure of an answer, as Vega-Lite: bars for rows, lines for months; rendered to SVG or PNG without a browser."""
+
+import json
+from functools import lru_cache
+
+import altair as alt
+import vl_convert
+from django.utils.safestring import SafeString, mark_safe
+
+from belvedere.portal import charts, numbers
+from belvedere.portal.restitutions.answering import Answer, Row
+
+MOST_BARS = 24
+FRENCH = alt.Locale(number=alt.NumberLocale(decimal=",", thousands="\u202f", grouping=[3], currency=["", " €"]))
+SIZES = {"wide": 640, "narrow": 300}
+
+
+def _scaled(value: object, display: str) -> float | None:
+    """A value in the unit of the axis: euros, per cents, or as it is."""
+    if not isinstance(value, int | float):
+        return None
+    return value / 100 if display in ("euros", "euros_cents") else value * 100 if display in ("pourcent", "variation", "points") else float(value)
+
+
+def _axis(display: str) -> str:
+    return ",.2~f" if display in ("decimal", "euros_cents", "indice", "points", "variation", "pourcent") else ",.0f"
+
+
+def _unit(answer: Answer) -> str:
+    return {"euros": "€", "euros_cents": "€", "pourcent": "%", "variation": "%", "points": "points"}.get(
+        answer.definition.display, answer.definition.unit
+    )
+
+
+def bars(answer: Answer, width: int) -> dict:
+    """Horizontal bars of the rows that are told, the longest first, each written beside; one's own as a mark."""
+    display = answer.definition.display
+    rows = [row for row in answer.rows if isinstance(row.value, int | float)]
+    if answer.by not in ("mois", "age") and not answer.parts:
+        rows.sort(key=lambda row: -abs(row.value))  # type: ignore[arg-type]
+    shown = rows[:MOST_BARS]
+    values = [
+        {"libelle": _short(row.label, width), "rang": rank, "valeur": _scaled(row.value, display), "texte": answer.shown(row.value, short=True), "vous": _scaled(row.own, display)}
+        for rank, row in enumerate(shown)
+    ]  # fmt: skip
+    y = alt.Y("libelle:N", sort=alt.SortField("rang"), title=None, axis=alt.Axis(labelLimit=width // 2, ticks=False, domain=False, labelPadding=8))
+    x = alt.X("valeur:Q", title=None, axis=None)
+    base = alt.Chart(alt.Data(values=values))
+    colour = charts.ME if answer.personal else charts.MARKET
+    drawn = base.mark_bar(color=colour, height=15, cornerRadiusEnd=3).encode(x=x, y=y)
+    texts = base.mark_text(align="left", dx=5, fontSize=12, color=charts.GREY).encode(x=alt.X("max:Q"), y=y, text="texte:N")
+    texts = texts.transform_calculate(max="max(0, datum.valeur)")
+    layers = [drawn, texts]
+    if any(value["vous"] is not None for value in values) and display in ("pourcent", "variation", "points", "indice", "decimal", "euros_cents"):
+        layers.append(base.mark_tick(color=charts.ME, thickness=4, size=19).encode(x="vous:Q", y=y))
+    return _finished(alt.layer(*layers).properties(width=width - width // 3, height=max(40, 25 * len(values))))
+
+
+def _short(label: str, width: int) -> str:
+    most = 44 if width > 400 else 24
+    return label if len(label) <= most else label[: most - 1] + "…"
+
+
+def lines(answer: Answer, width: int) -> dict:
+    """Month by month: the market and oneself, each written at its right end; masked months are gaps."""
+    display = answer.definition.display
+    mine = "Vous"
+    whole = mine if answer.personal else "Marché"
+    rows: list[dict] = []
+    for name, pick in ((whole, lambda row: row.value), (mine, lambda row: row.own)):
+        if name == mine and answer.personal:
+            continue
+        rows += [
+            {"mois": f"{row.code}-01", "serie": name, "valeur": _scaled(pick(row), display)}
+            for row in answer.series
+            if isinstance(pick(row), int | float)
+        ]
+    if not _comparable(answer):
+        rows = [row for row in rows if row["serie"] == whole]
+    ends = [
+        {**max((row for row in rows if row["serie"] == name), key=lambda row: row["mois"])} for name in dict.fromkeys(row["serie"] for row in rows)
+    ]
+    colours = alt.Color("serie:N", scale=alt.Scale(domain=["Vous", "Marché"], range=[charts.ME, charts.MARKET]), legend=None)
+    x = alt.X("mois:T", title=None, axis=alt.Axis(format="%m/%y", grid=False, tickCount=6, labelColor=charts.GREY, domainColor=charts.GREY))
+    y = alt.Y("valeur:Q", title=None, scale=alt.Scale(zero=display in PLAIN_ZERO, nice=True), axis=alt.Axis(tickCount=5, labelColor=charts.GREY, domain=False, ticks=False, format=_axis(display)))  # fmt: skip
+    drawn = alt.Chart(alt.Data(values=rows)).mark_line(strokeWidth=2.6, point=len(answer.series) < 4).encode(x=x, y=y, color=colours)
+    tips = alt.Chart(alt.Data(values=ends)).mark_text(align="left", dx=8, fontSize=13, fontWeight=600).encode(x=x, y=y, text="serie:N", color=colours)
+    return _finished((drawn + tips).properties(width=width - 110, height=240))
+
+
+PLAIN_ZERO = ("nombre", "euros")
+
+
+def _comparable(answer: Answer) -> bool:
+    """Levels of one provider and of the whole market do not share an axis; rates do."""
+    return answer.definition.display in ("pourcent", "variation", "indice", "decimal", "euros_cents") and answer.definition.kind != "measure"
+
+
+def _finished(chart: alt.Chart) -> dict:
+    chart = chart.properties(background="transparent", padding={"left": 4, "top": 6, "right": 64, "bottom": 4})
+    return chart.configure_view(stroke=None).configure_axis(labelFontSize=12, labelColor=charts.GREY, gridColor="#9aa3ad", gridOpacity=0.3).configure(font="system-ui, sans-serif", locale=FRENCH).to_dict()  # fmt: skip
+
+
+def specifications(answer: Answer, width: int = SIZES["wide"]) -> list[tuple[str, dict]]:
+    """(caption, Vega-Lite) of the figures of an answer: the series, then the rows."""
+    found = []
+    if sum(isinstance(row.value, int | float) for row in answer.series) > 1 and answer.by != "mois":
+        found.append((f"{answer.definition.label}, mois par mois ({_unit(answer)})", lines(answer, width)))
+    if any(isinstance(row.value, int | float) and row.value for row in answer.rows):
+        if answer.by == "mois" and len(answer.series) > 1:
+            found.append((f"{answer.definition.label}, mois par mois ({_unit(answer)})", lines(answer, width)))
+        else:
+            found.append((f"{answer.definition.label} ({_unit(answer)})", bars(answer, width)))
+    return found
+
+
+@lru_cache(maxsize=1024)
+def _rendered(specification: str) -> str:
+    text = vl_convert.vegalite_to_svg(specification)
+    return text.replace('role="graphics-document"', "").replace('aria-roledescription="visualization"', "")
+
+
+def inline(answer: Answer) -> list[tuple[str, SafeString]]:
+    """(caption, both sizes as inline SVG) of each figure; the finding is the text alternative."""
+    label = answer.finding.replace('"', "’").replace("<", "").replace("&", "et")
+    drawn: dict[int, list[str]] = {}
+    captions: list[str] = []
+    for css, width in SIZES.items():
+        for rank, (caption, specification) in enumerate(specifications(answer, width)):
+            body = _rendered(json.dumps(specification, sort_keys=True)).replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)
+            drawn.setdefault(rank, []).append(f'<div class="chart {css}" role="img" aria-label="{label}">{body}</div>')
+            if css == "wide":
+                captions.append(caption)
+    return [(captions[rank], mark_safe("".join(parts))) for rank, parts in drawn.items()]  # noqa: S308 (made of our own specification)
+
+
+def image(answer: Answer, kind: str) -> bytes | None:
+    """The first figure as a file: "svg" or "png" (twice the size); None when there is nothing to draw."""
+    found = specifications(answer)
+    if not found:
+        return None
+    caption, specification = found[-1] if answer.rows else found[0]
+    source = f"Belvédère, publication {answer.release.label}" if answer.release and not answer.personal else "Belvédère, chiffres propres"
+    specification = {
+        **specification, "background": "white",
+        "title": {"text": caption, "subtitle": [answer.place, source], "anchor": "start", "fontSize": 15, "subtitleColor": "#4d5863"},
+    }  # fmt: skip
+    text = json.dumps(specification, sort_keys=True)
+    return vl_convert.vegalite_to_svg(text).encode() if kind == "svg" else vl_convert.vegalite_to_png(text, scale=2)
+
+
+__all__ = ["Row", "image", "inline", "numbers", "specifications"]

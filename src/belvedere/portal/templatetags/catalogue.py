@@ -1,0 +1,52 @@
+"""Template filters of the catalogue: values as their definition displays them."""
+
+from django import template
+from django.utils.html import format_html
+
+from belvedere.engine.indicators.definitions import Definition
+from belvedere.engine.secrecy.answers import Refused
+from belvedere.portal import numbers
+from belvedere.portal.restitutions.answering import Answer
+from belvedere.portal.templatetags.fr import ABSENT, MASKED
+
+register = template.Library()
+COLUMNS = {
+    "region": "Région", "departement": "Département", "famille": "Famille", "code": "Code LPP", "mois": "Mois", "age": "Âge", "sexe": "Sexe",
+    "regime": "Régime", "mode": "Mode de délivrance",
+}  # fmt: skip
+
+
+@register.filter
+def ecrit(answer: Answer, value: object) -> str:
+    """A value with its unit."""
+    return answer.shown(value)  # type: ignore[arg-type]
+
+
+@register.filter
+def case(answer: Answer, value: object) -> str:
+    """A value in a table: masked, absent, refused and zero look different."""
+    if value == "masked":
+        return MASKED
+    if isinstance(value, Refused):
+        return format_html('<span class="absent" title="{}">refusé</span>', value.why)
+    return ABSENT if value is None else numbers.shown(value, answer.definition.display)
+
+
+@register.filter
+def colonne(by: str) -> str:
+    """Heading of the rows of a grouping."""
+    return COLUMNS.get(by, "Part")
+
+
+@register.filter
+def attendu(definition: Definition) -> str:
+    """What a worked example must give."""
+    expected = definition.example["expected"]
+    if isinstance(expected, dict):
+        return ", ".join(
+            f"{code} {numbers.shown(value, definition.display if isinstance(value, float) else 'nombre')}" for code, value in expected.items()
+        )
+    return numbers.shown(expected, definition.display)
+
+
+register.filter("unlocalized", lambda value: f"{value:g}")

@@ -63,6 +63,9 @@ RULES: dict[str, Rule] = {
     "home": Open.SIGNED_IN,
     "member:position": Action.SEE_OWN,
     "member:position-csv": Action.SEE_OWN,
+    **dict.fromkeys(
+        ("member:families", "member:family", "member:territories", "member:prescribers", "member:durations", "member:billing"), Action.SEE_OWN
+    ),
     "member:flows": Action.SEE_OWN,
     "member:flow": Action.SEE_OWN,
     "member:receipt": Action.SEE_OWN,

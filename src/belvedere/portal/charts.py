@@ -45,9 +45,12 @@ def index_chart(series: Series, colours: Mapping[str, str], size: tuple[int, int
     chart = (lines + points + labels).properties(
         width=size[0] - 130, height=size[1], background="transparent", padding={"left": 4, "top": 6, "right": 34, "bottom": 4}
     )
-    chart = chart.configure_view(stroke=None).configure_axis(labelFontSize=12, gridColor="#9aa3ad", gridOpacity=0.3)
+    # One call: each call of `configure` forgets those before it.
     return chart.configure(
-        font="system-ui, sans-serif", locale=alt.Locale(number=alt.NumberLocale(decimal=",", thousands="\u202f", grouping=[3], currency=["", " €"]))
+        font="system-ui, sans-serif",
+        locale=alt.Locale(number=alt.NumberLocale(decimal=",", thousands="\u202f", grouping=[3], currency=["", " €"])),
+        view=alt.ViewConfig(stroke=None),
+        axis=alt.AxisConfig(labelFontSize=12, gridColor="#9aa3ad", gridOpacity=0.3),
     ).to_dict()
 
 

@@ -19,6 +19,10 @@ OPERATOR_MENU = (
     ("operator:overview", "Flux"), ("operator:enrolments", "Adhésions"), ("operator:fees", "Cotisation"), ("operator:gate", "Verrou"),
     ("operator:objections", "Oppositions"),
 )  # fmt: skip
+MEMBER_MENU = (
+    ("member:position", "Ma position"), ("member:families", "Familles"), ("member:territories", "Territoires"), ("member:prescribers", "Prescripteurs"),
+    ("member:durations", "Durées"), ("member:billing", "Facturation"),
+)  # fmt: skip
 ACCOUNT_MENU = (
     ("mfa_index", "Second facteur"), ("account_change_password", "Mot de passe"), ("usersessions_list", "Sessions et appareils"),
     ("socialaccount_connections", "Identités liées"),
@@ -38,5 +42,6 @@ def portal(request: HttpRequest) -> dict[str, object]:
         "version": __version__,
         "account_menu": ACCOUNT_MENU,
         "operator_menu": OPERATOR_MENU,
+        "member_menu": MEMBER_MENU,
         "may_decide": can(user, Action.DECIDE_RELEASE),
     }

@@ -109,13 +109,13 @@ ROUND = (1, 2, 5)
 
 @cache
 def _centres() -> dict[str, tuple[str, float, float]]:
-    """Department to (transform of its group, x, y): the middle of the extent of its outline; the mainland's drawing before the insets."""
+    """Department to (transform of its group, x, y): the middle of the extent of its outline, in the inset where there is one."""
     found: dict[str, tuple[str, float, float]] = {}
     for transform, shapes in _groups():
         for code, path in shapes:
             points = _points(path)
             x, y = [point[0] for point in points], [point[1] for point in points]
-            found.setdefault(code, (transform, (min(x) + max(x)) / 2, (min(y) + max(y)) / 2))
+            found[code] = (transform, (min(x) + max(x)) / 2, (min(y) + max(y)) / 2)
     return found
 
 

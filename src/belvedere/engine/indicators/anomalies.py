@@ -37,3 +37,31 @@ def compute(connection: duckdb.DuckDBPyConnection, last: str) -> Anomalies:
     """).fetchall()[0]
     lines, unknown, priced, off_tariff, credits = (int(value) for value in row[:5])
     return Anomalies(lines, unknown, priced, off_tariff, credits, None if row[5] is None else float(row[5]))
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A line that says something against itself: its flow and record, code, date, base and what the tariff would give (cents)."""
+
+    flow: int
+    record: int
+    lpp: int
+    day: str
+    units: int
+    base: int
+    expected: int | None
+
+
+def suspects(connection: duckdb.DuckDBPyConnection, last: str, most: int = 100) -> list[Suspect]:
+    """The first lines of the twelve months that end with `last` whose code is in no family or whose base is not the dated tariff. After `compute`."""
+    rows = connection.sql(f"""
+        SELECT flow_id, record, own.lpp, CAST(act_date AS VARCHAR), units, amount_base, cents * units
+        FROM (SELECT * FROM facts WHERE period > DATE '{last}-01' - INTERVAL 12 MONTH AND period <= DATE '{last}-01') own
+        ASOF LEFT JOIN raw_tariff t ON own.lpp = t.lpp AND own.act_date >= t.day
+        WHERE family = '{UNKNOWN_FAMILY}' OR (cents IS NOT NULL AND amount_base <> cents * units)
+        ORDER BY act_date DESC, flow_id, record LIMIT {most}
+    """).fetchall()
+    return [
+        Suspect(int(f), int(r), int(lpp), str(day), int(units), int(base), None if cents is None else int(cents))
+        for f, r, lpp, day, units, base, cents in rows
+    ]

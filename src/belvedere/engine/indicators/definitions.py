@@ -1,5 +1,6 @@
 """The definitions of indicators: one YAML file each, read once, validated when read. Adding an indicator is adding a file."""
 
+import re
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -47,6 +48,7 @@ class Definition:
     said: str = ""  # the formula in words
     dimensions: tuple[str, ...] = ("territory", "product", "period")
     additive: tuple[str, ...] = ()
+    first_product: str = ""  # the family read first, for what is read one family at a time
     caution: str = ""
     needs: str = ""  # data that must come before it can be computed
     better: str = ""  # "plus" or "moins" when a direction is better
@@ -75,12 +77,18 @@ class Definition:
         return TIERS[self.tier]
 
 
+def _typeset(text: str) -> str:
+    """French typography: no line breaks before a high sign."""
+    return re.sub(r" ([?!:;»%€])", "\u00a0\\1", text).replace("« ", "«\u00a0")
+
+
 def parse(name: str, text: str) -> Definition:
     """A definition from its file's text; DefinitionError when a field is missing, unknown or inconsistent."""
     content = yaml.safe_load(text)
     if not isinstance(content, dict):
         raise DefinitionError(f"{name}: not a mapping")
     lists = ("additive", "dimensions")
+    content = {key: _typeset(value) if isinstance(value, str) else value for key, value in content.items()}
     fields: dict[str, Any] = {key: tuple(value) if key in lists else value for key, value in content.items()}
     try:
         found = Definition(name=name, **fields)

@@ -34,6 +34,7 @@ class OwnFigures:
     initiations: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     prescribed: Mapping[tuple[str, str], prescriptions.Prescriptions] = field(default_factory=dict)  # (family, period)
     flaws: Mapping[str, anomalies.Anomalies] = field(default_factory=dict)
+    suspects: Sequence[anomalies.Suspect] = ()  # of the last twelve months
 
     @property
     def label(self) -> str:
@@ -101,6 +102,7 @@ def compute(connection: duckdb.DuckDBPyConnection, anchors: Sequence[str] = ()) 
         initiations={window(end): treatments.initiations(connection, parts_of("PPC")["INI"][1][0], telemonitored, end) for end in ends},
         prescribed={(family, window(end)): found for end in ends for family, found in prescriptions.compute(connection, end).items()},
         flaws={window(end): anomalies.compute(connection, end) for end in ends},
+        suspects=anomalies.suspects(connection, months[-1]),
     )
 
 

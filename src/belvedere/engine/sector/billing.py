@@ -41,6 +41,29 @@ def make_sector(
     return Sector(seed, first, months, made, population, bounds)
 
 
+# PPC tiers in order of observance: a treatment begins on 9.INI for three months, then moves along its ladder at times.
+INITIATION, LADDERS = 1132608, ((1187880, 1115455, 1192987), (1103446, 1162006, 1124112))
+
+
+def _tiers(people: Population, episode: np.ndarray, rank: int) -> np.ndarray:
+    """The code each episode is billed in month `rank`: its own, or its PPC tier at that time."""
+    codes = people.main[episode].copy()
+    since = rank - np.floor(people.start[episode]).astype(np.int64)
+    begun = people.start[episode] >= 0
+    codes[codes == INITIATION] = LADDERS[0][0]
+    drawn = (episode.astype(np.uint64) * np.uint64(2654435761) + (since // 3).astype(np.uint64) * np.uint64(40503)) >> np.uint64(8)
+    step = np.where(drawn % 100 < 9, 1, np.where(drawn % 100 < 13, -1, 0)) * (since >= 6)
+    adult = np.zeros(len(codes), dtype=bool)
+    for ladder in LADDERS:
+        for place, code in enumerate(ladder):
+            rows = people.main[episode] == code
+            rows |= (people.main[episode] == INITIATION) & (code == LADDERS[0][0])
+            codes[rows] = np.array(ladder)[np.clip(place + step[rows], 0, 2)]
+            adult |= rows
+    codes[adult & begun & (since < 3)] = INITIATION
+    return codes
+
+
 def month_lines(sector: Sector, provider: int, rank: int) -> dict[str, np.ndarray]:
     """Lines billed by a provider for one month, as columns sorted by invoice: the truth the files carry.
 
@@ -75,7 +98,7 @@ def month_lines(sector: Sector, provider: int, rank: int) -> dict[str, np.ndarra
                 count = int(of_kind.sum())
                 pieces.append((rows[of_kind], codes[of_kind], np.full(count, quantity), day, np.full(count, span)))
 
-    bill(episode, people.main[episode])
+    bill(episode, _tiers(people, episode, rank))
     bill(episode, people.second[episode])
     fresh = episode[(people.start[episode] >= rank) & (people.once[episode] != 0)]
     pieces.append((fresh, people.once[fresh], np.ones(len(fresh), np.int64), 1, np.ones(len(fresh), np.int64)))

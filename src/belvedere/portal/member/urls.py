@@ -1,11 +1,17 @@
 from django.urls import path
 
-from belvedere.portal.member import house, views
+from belvedere.portal.member import boards, house, views
 
 app_name = "member"
 urlpatterns = [
     path("ma-position/", views.position, name="position"),
     path("ma-position/<slug:table>.csv", views.position_csv, name="position-csv"),
+    path("ma-position/familles/", boards.families, name="families"),
+    path("ma-position/familles/<str:code>/", boards.family, name="family"),
+    path("ma-position/territoires/", boards.territories, name="territories"),
+    path("ma-position/prescripteurs/", boards.prescribers, name="prescribers"),
+    path("ma-position/durees/", boards.durations, name="durations"),
+    path("ma-position/facturation/", boards.billing, name="billing"),
     path("mes-flux/", views.flows, name="flows"),
     path("mes-flux/brancher/", views.plug, name="plug"),
     path("mes-flux/<int:number>/", views.flow, name="flow"),

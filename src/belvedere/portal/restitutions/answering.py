@@ -36,11 +36,12 @@ class Answer:
     source: Source
     release: Frozen | None
     own: OwnFigures | None
+    mine: bool = False  # the reader's own figures of an indicator that speaks of the market too
 
     @property
     def personal(self) -> bool:
         """Whether the figures are the reader's own, live."""
-        return self.definition.tier == "own"
+        return self.mine or self.definition.tier == "own"
 
     @cached_property
     def codes(self) -> dict[str, str]:
@@ -50,6 +51,8 @@ class Answer:
                 found[name] = "FR" if name == "territory" else choices.ALL
         if "period" not in self.definition.dimensions:
             found["period"] = self.latest
+        if found["product"] == choices.ALL and self.definition.first_product:
+            found["product"] = self.definition.first_product
         return found
 
     @property
@@ -178,14 +181,17 @@ class Answer:
         return text + (f" ; le plus faible : {low.label}, {self.shown(low.value)}." if low is not top else ".")
 
 
-def answer(definition: Definition, view: View, *, release: Frozen | None, own: OwnFigures | None) -> Answer | None:
-    """The answer of an indicator; None when nobody can give it (no release yet, no own data). QueryError for an impossible view."""
-    source: Source | None = own if definition.tier == "own" else release
-    if definition.tier == "own" and (own is None or not own.months):
+def answer(definition: Definition, view: View, *, release: Frozen | None, own: OwnFigures | None, mine: bool = False) -> Answer | None:
+    """The answer of an indicator; None when nobody can give it (no release yet, no own data). QueryError for an impossible view.
+
+    `mine`: one's own figures rather than the market's."""
+    personal = mine or definition.tier == "own"
+    source: Source | None = own if personal else release
+    if personal and (own is None or not own.months):
         return None
     if source is None or (definition.kind == "share" and release is None):
         return None
-    found = Answer(definition, view, source, release, own)
+    found = Answer(definition, view, source, release, own, mine)
     period = found.codes["period"]
     if period not in source.months and period not in source.years:
         raise QueryError(f"La période {period} n’est pas dans ces données.")

@@ -53,7 +53,11 @@ def of(definition: Definition, view: View, source: Source) -> Choices:
         periods += [(month, numbers.month(month)) for month in reversed(source.months)]
     return Choices(
         zones if "territory" in definition.dimensions else (),
-        (("", [(ALL, "Toutes familles")]), ("Familles", goods), *((("Codes LPP", codes),) if codes else ()))
+        (
+            *((("", [(ALL, "Toutes familles")]),) if not definition.first_product else ()),
+            ("Familles", goods),
+            *((("Codes LPP", codes),) if codes else ()),
+        )
         if "product" in definition.dimensions
         else (),
         periods if "period" in definition.dimensions else [],

@@ -43,7 +43,12 @@ def bars(answer: Answer, width: int) -> dict:
         {"libelle": _short(row.label, width), "rang": rank, "valeur": _scaled(row.value, display), "texte": answer.shown(row.value, short=True), "vous": _scaled(row.own, display)}
         for rank, row in enumerate(shown)
     ]  # fmt: skip
-    y = alt.Y("libelle:N", sort=alt.SortField("rang"), title=None, axis=alt.Axis(labelLimit=width // 2, ticks=False, domain=False, labelPadding=8))
+    y = alt.Y(
+        "libelle:N",
+        sort=alt.EncodingSortField(field="rang", op="min", order="ascending"),
+        title=None,
+        axis=alt.Axis(labelLimit=width // 2, ticks=False, domain=False, labelPadding=8),
+    )
     x = alt.X("valeur:Q", title=None, axis=None)
     base = alt.Chart(alt.Data(values=values))
     colour = charts.ME if answer.personal else charts.MARKET
@@ -88,6 +93,17 @@ def lines(answer: Answer, width: int) -> dict:
     return _finished((drawn + tips).properties(width=width - 110, height=240))
 
 
+def curve(answer: Answer, width: int) -> dict:
+    """The share still treated, month after month (Kaplan-Meier), with the half marked."""
+    found = answer.own.survival[answer.codes["product"]]
+    values = [{"mois": month, "part": share * 100} for month, share in zip(found.months, found.still, strict=True) if month <= 36]
+    x = alt.X("mois:Q", title="mois de traitement", axis=alt.Axis(grid=False, tickMinStep=3))
+    y = alt.Y("part:Q", title=None, scale=alt.Scale(domain=[0, 100]), axis=alt.Axis(tickCount=5, domain=False, ticks=False, format=".0f"))
+    drawn = alt.Chart(alt.Data(values=values)).mark_line(interpolate="step-after", color=charts.ME, strokeWidth=2.6).encode(x=x, y=y)
+    half = alt.Chart(alt.Data(values=[{"part": 50}])).mark_rule(strokeDash=[4, 4], color=charts.GREY).encode(y="part:Q")
+    return _finished((half + drawn).properties(width=width - 80, height=220))
+
+
 PLAIN_ZERO = ("nombre", "euros")
 
 
@@ -98,12 +114,16 @@ def _comparable(answer: Answer) -> bool:
 
 def _finished(chart: alt.Chart) -> dict:
     chart = chart.properties(background="transparent", padding={"left": 4, "top": 6, "right": 64, "bottom": 4})
-    return chart.configure_view(stroke=None).configure_axis(labelFontSize=12, labelColor=charts.GREY, gridColor="#9aa3ad", gridOpacity=0.3).configure(font="system-ui, sans-serif", locale=FRENCH).to_dict()  # fmt: skip
+    axis = alt.AxisConfig(labelFontSize=12, labelColor=charts.GREY, gridColor="#9aa3ad", gridOpacity=0.3)
+    # One call: each call of `configure` forgets those before it.
+    return chart.configure(font="system-ui, sans-serif", locale=FRENCH, view=alt.ViewConfig(stroke=None), axis=axis).to_dict()
 
 
 def specifications(answer: Answer, width: int = SIZES["wide"]) -> list[tuple[str, dict]]:
     """(caption, Vega-Lite) of the figures of an answer: the series, then the rows."""
     found = []
+    if answer.definition.kind == "survival" and answer.own is not None and answer.codes["product"] in answer.own.survival:
+        return [(f"Patients encore suivis ({_unit(answer)})", curve(answer, width))]
     if sum(isinstance(row.value, int | float) for row in answer.series) > 1 and answer.by != "mois":
         found.append((f"{answer.definition.label}, mois par mois ({_unit(answer)})", lines(answer, width)))
     if any(isinstance(row.value, int | float) and row.value for row in answer.rows):

@@ -16,6 +16,7 @@ from belvedere.observatory.members.own import OwnFacts
 from belvedere.observatory.publication import frozen
 from belvedere.observatory.publication.models import Release, ReleaseState
 from belvedere.portal import maps
+from belvedere.portal.market import sort_key
 from belvedere.portal.restitutions import choices, exporting, figures, mapping, search
 from belvedere.portal.restitutions.answering import Answer, answer
 
@@ -39,7 +40,9 @@ def listing(request: HttpRequest) -> HttpResponse:
     found = search.find(asked, catalogue().values())
     found = [item for item in found if (not theme or item.theme == theme) and (not tier or item.tier == tier)]
     newest = max((str(item.added) for item in catalogue().values()), default="")
-    themes = [(label, sorted((item for item in found if item.theme == code), key=lambda item: item.label)) for code, label in THEMES.items()]
+    themes = [
+        (label, sorted((item for item in found if item.theme == code), key=lambda item: sort_key(item.label))) for code, label in THEMES.items()
+    ]
     return render(request, "restitutions/catalogue.html", {
         "asked": asked, "theme": theme, "tier": tier, "themes": [] if asked else [pair for pair in themes if pair[1]], "found": found, "all": len(catalogue()),
         "theme_choices": THEMES.items(), "tier_choices": (("public", "Pour tous"), ("member", "Adhérents et fédérations"), ("own", "Mes propres chiffres")),

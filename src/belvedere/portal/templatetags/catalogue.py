@@ -50,3 +50,17 @@ def attendu(definition: Definition) -> str:
 
 
 register.filter("unlocalized", lambda value: f"{value:g}")
+
+
+@register.filter
+def court(answer: Answer, value: object) -> str:
+    """A value in a tile: amounts in k€ or M€, without the unit that stands below."""
+    if value == "masked":
+        return MASKED
+    return numbers.shown(value, answer.definition.display, short=True)
+
+
+@register.filter
+def date_fr(iso: str) -> str:
+    """\"2026-11-21\" as 21/11/2026."""
+    return "/".join(reversed(iso.split("-")))

@@ -62,10 +62,17 @@ def penetration(ask: Ask) -> Value:
     patients, here = ask.measure("patients"), people_of(ask.codes["territory"])
     if not ask.formula.get("standardised"):
         return ratio(patients, sum(here.values()), 10_000)
-    france = people_of(FRANCE)
-    by_age = {band: ask.measure("patients", territory=FRANCE, age=band) for band in france}
-    national = ask.measure("patients", territory=FRANCE)
-    if (bad := told(patients, national, *by_age.values())) is not None:
+    france, national = people_of(FRANCE), ask.measure("patients", territory=FRANCE)
+    if (bad := told(patients, national)) is not None:
         return bad
-    expected = sum(count / france[band] * here[band] for band, count in by_age.items() if isinstance(count, int | float))
-    return ratio(ratio(patients, expected), 1, national / sum(france.values()) * 10_000) if isinstance(national, int) else None
+    if not isinstance(patients, int | float) or not isinstance(national, int | float):
+        return None
+    known = {band: count for band in france if isinstance(count := ask.measure("patients", territory=FRANCE, age=band), int | float)}
+    if not known:
+        return MASKED
+    # Ages that are not told are taken together: all less those that are, a difference that anybody may do.
+    rest = [band for band in france if band not in known]
+    expected = sum(count / france[band] * here[band] for band, count in known.items())
+    if rest:
+        expected += max(national - sum(known.values()), 0) / sum(france[band] for band in rest) * sum(here[band] for band in rest)
+    return ratio(patients, expected, national / sum(france.values()) * 10_000)

@@ -37,14 +37,16 @@ def index_chart(series: Series, colours: Mapping[str, str], size: tuple[int, int
         .mark_point(filled=True, size=60, opacity=1)
         .encode(x=x, y=y, color=alt.Color("serie:N", scale=scale, legend=None), shape=alt.Shape("serie:N", legend=None))
     )
-    labels = (
-        alt.Chart(alt.Data(values=ends))
-        .mark_text(align="left", dx=9, fontSize=13, fontWeight=600)
-        .encode(x=x, y=y, text="texte:N", color=alt.Color("serie:N", scale=scale, legend=None))
-    )
-    chart = (lines + points + labels).properties(
-        width=size[0] - 130, height=size[1], background="transparent", padding={"left": 4, "top": 6, "right": 34, "bottom": 4}
-    )
+    chart = lines + points
+    ends.sort(key=lambda row: -row["valeur"])
+    spread = max((row["valeur"] for row in rows), default=1) - min((row["valeur"] for row in rows), default=0)
+    near = len(ends) == 2 and ends[0]["valeur"] - ends[1]["valeur"] < 0.1 * spread
+    for rank, end in enumerate(ends):
+        text = alt.Chart(alt.Data(values=[end])).mark_text(
+            align="left", dx=9, dy=(-8 if rank == 0 else 8) if near else 0, fontSize=13, fontWeight=600
+        )
+        chart += text.encode(x=x, y=y, text="texte:N", color=alt.Color("serie:N", scale=scale, legend=None))
+    chart = chart.properties(width=size[0] - 130, height=size[1], background="transparent", padding={"left": 4, "top": 6, "right": 34, "bottom": 4})
     # One call: each call of `configure` forgets those before it.
     return chart.configure(
         font="system-ui, sans-serif",

@@ -27,7 +27,7 @@ ACCOUNT_MENU = (
     ("mfa_index", "Second facteur"), ("account_change_password", "Mot de passe"), ("usersessions_list", "Sessions et appareils"),
     ("socialaccount_connections", "Identités liées"),
 )  # fmt: skip
-OPEN_MENU = (("catalogue", "Catalogue"), ("public", "Chiffres publics"), ("method", "Méthode"))
+OPEN_MENU = (("catalogue", "Catalogue"), ("lpp", "Codes LPP"), ("public", "Chiffres publics"), ("method", "Méthode"))
 VISITOR_MENU = (("join:enrol", "Adhérer"), ("patient:rights", "Patients"))
 
 

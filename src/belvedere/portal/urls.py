@@ -6,6 +6,7 @@ from django.views.generic import RedirectView
 
 from belvedere.api.routes import api
 from belvedere.portal import views
+from belvedere.portal.lpp import views as lpp
 from belvedere.portal.public import views as public
 from belvedere.portal.restitutions import views as restitutions
 
@@ -22,6 +23,8 @@ urlpatterns = [
     path("catalogue/<slug:name>/", restitutions.indicator, name="definition"),
     path("catalogue/<slug:name>/figure/", restitutions.figure, name="definition-figure"),
     path("catalogue/<slug:name>/export.<str:kind>", restitutions.export, name="definition-export"),
+    path("lpp/", lpp.listing, name="lpp"),
+    path("lpp/<str:number>/", lpp.code, name="lpp-code"),
     path("indicateurs/<slug:name>/", restitutions.old_definition, name="old-definition"),
     path("chiffres/<slug:table>.csv", public.table_csv, name="public-csv"),
     path("carte.svg", views.outlines, name="outlines"),

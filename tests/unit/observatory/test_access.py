@@ -48,6 +48,8 @@ KEYS = (
     ("table",),
     ("name",),
     ("token", "name"),
+    ("code",),
+    ("name", "kind"),
     ("uidb36", "key"),
 )
 

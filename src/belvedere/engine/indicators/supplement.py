@@ -22,7 +22,7 @@ from belvedere.engine.secrecy.rules import Parameters
 QUANTILES = {"p10": 0.10, "p25": 0.25, "p50": 0.50, "p75": 0.75, "p90": 0.90}
 # Bounds of the classes of the Herfindahl-Hirschman index (0 to 10 000), those of the European merger guidelines (2004/C 31/03).
 CLASSES = ("moins de 1 000", "1 000 à 2 000", "plus de 2 000")
-BANDED = ("growth", "average_amo", "amo_per_week", "weeks_per_patient", "delay")
+BANDED = ("growth", "growth_patients", "growth_weeks", "average_amo", "amo_per_week", "weeks_per_patient", "delay")
 ALL = "*"
 Told = dict[str, dict[str, dict[str, Any]]]  # figure -> family -> period -> value, None where it is hidden
 
@@ -100,7 +100,10 @@ def _values(now: Mapping[int, Mapping[str, float]], before: Mapping[int, Mapping
     """The banded figures of each group that has them. A group of fewer than `least` patients is left out: its figure is its patients'."""
     big = {group: row for group, row in now.items() if row["patients"] >= least}
     return {
-        "growth": [row["amo"] / before[group]["amo"] - 1 for group, row in big.items() if before.get(group, {}).get("amo", 0) > 0],
+        **{
+            name: [row[of] / before[group][of] - 1 for group, row in big.items() if before.get(group, {}).get(of, 0) > 0]
+            for name, of in (("growth", "amo"), ("growth_patients", "patients"), ("growth_weeks", "days"))
+        },
         "average_amo": [row["amo"] / row["patients"] for row in big.values()],
         "amo_per_week": [row["amo"] / (row["days"] / 7) for row in big.values() if row["days"] > 0],
         "weeks_per_patient": [row["days"] / 7 / row["patients"] for row in big.values() if row["days"] > 0],

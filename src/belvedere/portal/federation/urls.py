@@ -1,10 +1,12 @@
 from django.urls import path
 
-from belvedere.portal.federation import coverage, gate, views
+from belvedere.portal.federation import coverage, gate, talks, views
 
 app_name = "federation"
 urlpatterns = [
     path("marche/", views.market_page, name="market"),
+    path("marche/simulateur/", talks.simulator, name="simulator"),
+    path("marche/note.pdf", talks.note, name="note"),
     path("couverture/", coverage.coverage, name="coverage"),
     path("publications/", gate.releases, name="releases"),
     path("publications/accord/", gate.standing, name="standing"),

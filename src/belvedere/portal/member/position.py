@@ -1,8 +1,9 @@
 """Presenter of "Ma position": own figures, live, beside the market's, frozen."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from belvedere.engine.indicators.formulas.dynamics import mondays
 from belvedere.engine.indicators.lattice import ALL, DIMENSIONS
 from belvedere.engine.indicators.own import OwnFigures, Row, window, year_before
 from belvedere.engine.nomenclature.products import families
@@ -25,10 +26,42 @@ class Tile:
     change: str
     beside: str
     spark: str
+    band: "Band | None" = None
 
     @property
     def slug(self) -> str:
         return self.definition.replace("_", "-")
+
+
+@dataclass(frozen=True)
+class Band:
+    """Where the reader stands between the first and the third quartile of the groups: places in per cent of the rail, and the sentence."""
+
+    low: float
+    high: float
+    middle: float
+    me: float
+    said: str
+
+    @property
+    def width(self) -> float:
+        return self.high - self.low
+
+
+def _band(release: Frozen | None, figure: str, mine: float | None, written: Callable[[float], str]) -> Band | None:
+    """The published quartiles of a figure and one's own value; None where they are not told or not comparable."""
+    found = release.beside(figure, ALL, release.years[-1]) if release else None
+    if mine is None or not isinstance(found, Mapping) or not {"p25", "p50", "p75"} <= set(found):
+        return None
+    low, middle, high = (float(found[name]) for name in ("p25", "p50", "p75"))
+    spread = (high - low) or abs(middle) or 1.0
+    start, end = low - spread, high + spread
+
+    def place(value: float) -> float:
+        return round(min(97.0, max(3.0, (value - start) / (end - start) * 100)), 1)
+
+    side = "au-dessus du troisième quartile" if mine > high else "sous le premier quartile" if mine < low else "dans la moitié centrale"
+    return Band(place(low), place(high), place(middle), place(mine), f"Vous êtes {side} des groupes ; médiane {written(middle)}")
 
 
 @dataclass(frozen=True)
@@ -95,12 +128,12 @@ def present(own: OwnFigures, release: Frozen | None) -> Position:
     average = year["amount_amo"] / max(year["patients"], 1)
     average_before = before["amount_amo"] / max(before["patients"], 1) if before else None
     tiles = (
-        Tile("Patients suivis", "patients", numbers.integer(year["patients"]), numbers.change(_change(year, before, "patients")), against("patients"), _spark(own, "patients")),
+        Tile("Patients suivis", "patients", numbers.integer(year["patients"]), numbers.change(_change(year, before, "patients")), against("patients"), _spark(own, "patients"), _band(release, "growth_patients", _change(year, before, "patients"), numbers.change)),
         Tile("Nouveaux patients", "new_for_me", numbers.integer(new) if entries else numbers.NOT_AVAILABLE, "", "nouveaux pour vous, sur douze mois", charts.sparkline([float(count) for _, count in sorted(entries.items())])),
-        Tile("Lignes facturées", "lines", numbers.integer(year["lines"]), numbers.change(_change(year, before, "lines")), against("lines"), _spark(own, "lines")),
-        Tile("Montant remboursé", "amount_amo", numbers.euros(year["amount_amo"], short=True), numbers.change(_change(year, before, "amount_amo")), against("amount_amo"), _spark(own, "amount_amo")),
+        Tile("Semaines de traitement", "weeks", numbers.integer(round(year["days"] / 7)), numbers.change(_change(year, before, "days")), against("days"), _spark(own, "days"), _band(release, "growth_weeks", _change(year, before, "days"), numbers.change)),
+        Tile("Montant remboursé", "amount_amo", numbers.euros(year["amount_amo"], short=True), numbers.change(_change(year, before, "amount_amo")), against("amount_amo"), _spark(own, "amount_amo"), _band(release, "growth", _change(year, before, "amount_amo"), numbers.change)),
         Tile("Part de marché", "share", numbers.percent(share) if isinstance(share, float) else ("masqué" if share else numbers.NOT_AVAILABLE), points, "France, montants facturés", ""),
-        Tile("Remboursé par patient", "average_amo", numbers.euros(round(average)), numbers.change(average / average_before - 1 if average_before else None), _beside_average(totals.get("average")), ""),
+        Tile("Remboursé par patient", "average_amo", numbers.euros(round(average)), numbers.change(average / average_before - 1 if average_before else None), _beside_average(totals.get("average")), "", _band(release, "average_amo", average, lambda value: numbers.euros(round(value)))),
     )  # fmt: skip
     chart, title, rows = _trend(own, release)
     return Position(
@@ -136,8 +169,10 @@ def _lead(year: Row, before: Row | None, totals: Mapping[str, Value], last: str)
 
 
 def _trend(own: OwnFigures, release: Frozen | None) -> tuple[str, str, tuple[tuple[str, str, str], ...]]:
-    mine = market.index_100([(month, float(own.measure("lines", period=month) or 0)) for month in own.months])
-    theirs = market.index_100(market.series(release, "lines", [m for m in release.months if m in own.months])) if release else []
+    # Days of treatment by week that begins in the month: a month of five weeks is no boom.
+    mine = market.index_100([(month, float(own.measure("days", period=month) or 0) / mondays(month)) for month in own.months])
+    told = market.series(release, "days", [month for month in release.months if month in own.months]) if release else []
+    theirs = market.index_100([(month, value / mondays(month)) for month, value in told])
     shown = {"Vous": mine} | ({"Marché": theirs} if theirs else {})
     title = "Votre activité, mois après mois"
     if mine and theirs and mine[-1][0] == theirs[-1][0]:

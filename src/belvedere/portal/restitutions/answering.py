@@ -14,7 +14,7 @@ from belvedere.observatory.publication.frozen import Frozen
 from belvedere.portal import numbers
 from belvedere.portal.restitutions import choices
 
-PLAIN = ("nombre", "decimal", "euros", "euros_cents")
+ALONE = ("place", "concentration", "penetration")  # kinds that mean nothing of one provider
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Answer:
     @cached_property
     def own_value(self) -> Value:
         """The reader's own figure beside the market's."""
-        if self.own is None or not self.own.months or self.personal or self.definition.kind in ("place", "concentration"):
+        if self.own is None or not self.own.months or self.personal or self.definition.kind in ALONE:
             return None
         return formulas.evaluate(self.definition.kind, self.ask.of(self.own))
 
@@ -111,7 +111,7 @@ class Answer:
 
     @property
     def _beside(self) -> bool:
-        return self.own is not None and bool(self.own.months) and not self.personal and self.definition.kind not in ("place", "concentration")
+        return self.own is not None and bool(self.own.months) and not self.personal and self.definition.kind not in ALONE
 
     @cached_property
     def series(self) -> list[Row]:

@@ -40,7 +40,7 @@ def bars(answer: Answer, width: int) -> dict:
         rows.sort(key=lambda row: -abs(row.value))  # type: ignore[arg-type]
     shown = rows[:MOST_BARS]
     values = [
-        {"libelle": _short(row.label, width), "rang": rank, "valeur": _scaled(row.value, display), "texte": answer.shown(row.value, short=True), "vous": _scaled(row.own, display)}
+        {"libelle": _short(row.label, width), "rang": rank, "valeur": _scaled(row.value, display), "texte": numbers.shown(row.value, display, short=True), "moi": row.code == "me", "vous": _scaled(row.own, display)}
         for rank, row in enumerate(shown)
     ]  # fmt: skip
     y = alt.Y(
@@ -52,7 +52,8 @@ def bars(answer: Answer, width: int) -> dict:
     x = alt.X("valeur:Q", title=None, axis=None)
     base = alt.Chart(alt.Data(values=values))
     colour = charts.ME if answer.personal else charts.MARKET
-    drawn = base.mark_bar(color=colour, height=15, cornerRadiusEnd=3).encode(x=x, y=y)
+    fill = alt.condition(alt.datum.moi, alt.value(charts.ME), alt.value(colour))
+    drawn = base.mark_bar(height=15, cornerRadiusEnd=3).encode(x=x, y=y, color=fill)
     texts = base.mark_text(align="left", dx=5, fontSize=12, color=charts.GREY).encode(x=alt.X("max:Q"), y=y, text="texte:N")
     texts = texts.transform_calculate(max="max(0, datum.valeur)")
     layers = [drawn, texts]
@@ -89,8 +90,15 @@ def lines(answer: Answer, width: int) -> dict:
     x = alt.X("mois:T", title=None, axis=alt.Axis(format="%m/%y", grid=False, tickCount=6, labelColor=charts.GREY, domainColor=charts.GREY))
     y = alt.Y("valeur:Q", title=None, scale=alt.Scale(zero=display in PLAIN_ZERO, nice=True), axis=alt.Axis(tickCount=5, labelColor=charts.GREY, domain=False, ticks=False, format=_axis(display)))  # fmt: skip
     drawn = alt.Chart(alt.Data(values=rows)).mark_line(strokeWidth=2.6, point=len(answer.series) < 4).encode(x=x, y=y, color=colours)
-    tips = alt.Chart(alt.Data(values=ends)).mark_text(align="left", dx=8, fontSize=13, fontWeight=600).encode(x=x, y=y, text="serie:N", color=colours)
-    return _finished((drawn + tips).properties(width=width - 110, height=240))
+    ends.sort(key=lambda row: -row["valeur"])
+    spread = max((row["valeur"] for row in rows), default=1) - (0 if display in PLAIN_ZERO else min((row["valeur"] for row in rows), default=0))
+    near = len(ends) == 2 and ends[0]["valeur"] - ends[1]["valeur"] < 0.08 * spread
+    for rank, end in enumerate(ends):
+        text = alt.Chart(alt.Data(values=[end])).mark_text(
+            align="left", dx=8, dy=(-7 if rank == 0 else 7) if near else 0, fontSize=13, fontWeight=600
+        )
+        drawn += text.encode(x=x, y=y, text="serie:N", color=colours)
+    return _finished(drawn.properties(width=width - 110, height=240))
 
 
 def curve(answer: Answer, width: int) -> dict:
@@ -113,7 +121,7 @@ def _comparable(answer: Answer) -> bool:
 
 
 def _finished(chart: alt.Chart) -> dict:
-    chart = chart.properties(background="transparent", padding={"left": 4, "top": 6, "right": 64, "bottom": 4})
+    chart = chart.properties(background="transparent", padding={"left": 26, "top": 6, "right": 64, "bottom": 4})
     axis = alt.AxisConfig(labelFontSize=12, labelColor=charts.GREY, gridColor="#9aa3ad", gridOpacity=0.3)
     # One call: each call of `configure` forgets those before it.
     return chart.configure(font="system-ui, sans-serif", locale=FRENCH, view=alt.ViewConfig(stroke=None), axis=axis).to_dict()

@@ -54,19 +54,19 @@ def marks(ask: Ask) -> list[Part]:
 
 @split("migration")
 def migration(ask: Ask) -> list[Part]:
-    """Persons by part at first and at last, over twelve months ("TL1>TL2")."""
+    """Shares of persons by part at first and at last, over twelve months ("TL1>TL2")."""
     family = ask.formula.get("family", ask.codes["product"])
     found = ask.own.migrations.get((family, ask.period), {}) if ask.own is not None else {}
-    labels = {part: label for part, (label, _) in parts_of(family).items()}
-    return [Part(f"{a}>{b}", f"{labels[a]} → {labels[b]}", count) for (a, b), count in sorted(found.items(), key=lambda item: -item[1])]
+    labels = {part: part if part.isupper() or (part.isalnum() and part[0].isupper()) else label for part, (label, _) in parts_of(family).items()}
+    whole = sum(found.values())
+    return [Part(f"{a}>{b}", f"{labels[a]} → {labels[b]}", ratio(count, whole)) for (a, b), count in sorted(found.items(), key=lambda item: -item[1])]
 
 
 @formula("migration")
 def moved(ask: Ask) -> Value:
     """Share of persons whose part changed over the twelve months."""
-    rows = migration(ask)
-    whole = sum(part.value for part in rows if isinstance(part.value, int))
-    return ratio(sum(part.value for part in rows if isinstance(part.value, int) and len(set(part.code.split(">"))) > 1), whole)
+    rows = [(part.code.split(">"), part.value) for part in migration(ask) if isinstance(part.value, float)]
+    return sum(value for (first, last), value in rows if first != last) if rows else None
 
 
 @formula("initiation")

@@ -37,6 +37,8 @@ API_RULES: dict[tuple[str, str], Caller] = {
     ("GET", "/receipt-keys"): Caller.ANYONE,
     ("POST", "/oauth/token"): Caller.ANYONE,
     ("GET", "/journal/heads"): Caller.ANYONE,
+    ("GET", "/indicators"): Caller.ANYONE,
+    ("GET", "/indicators/{name}"): Caller.ANYONE,  # the operation asks for more where the indicator is not public
     ("OPTIONS", "/uploads"): Caller.ANYONE,
     **dict.fromkeys(
         (("POST", "/flows"), ("GET", "/flows"), ("GET", "/flows/{number}"), ("GET", "/flows/{number}/proof"), ("PUT", "/webhook"), *_UPLOADS),
@@ -96,6 +98,14 @@ class MarketSession(SessionAuth):
 
     def authenticate(self, request: HttpRequest, key: str | None) -> object | None:
         return request.user if can(request.user, Action.SEE_MARKET) and has_second_factor(request.user) else None
+
+
+def may_read_market(request: HttpRequest) -> bool:
+    """Whether the caller is a sender, by its token, or a signed-in person who may see the market."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and Sender().authenticate(request, token):
+        return True
+    return can(request.user, Action.SEE_MARKET) and has_second_factor(request.user)
 
 
 def _client(request: HttpRequest) -> tuple[str, str]:

@@ -9,13 +9,15 @@ from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI, Status
 
 from belvedere import __version__
-from belvedere.api.auth import MarketSession, Sender, announced, caller, idempotency_key, issue_token
+from belvedere.api.auth import MarketSession, Sender, announced, caller, idempotency_key, issue_token, may_read_market
 from belvedere.api.schemas import Problem, Receipt, Refusal, WebhookIn, WebhookOut, problem, receipt_of
 from belvedere.api.uploads import router as uploads
 from belvedere.engine.evidence import chain
+from belvedere.engine.indicators import answering
+from belvedere.engine.indicators.definitions import catalogue
 from belvedere.engine.indicators.lattice import ALL, overlapping
 from belvedere.engine.indicators.measures import ADDITIVE, MEASURES
-from belvedere.engine.indicators.query import Query, QueryError
+from belvedere.engine.indicators.query import Query, QueryError, View
 from belvedere.engine.nomenclature.territories import FRANCE
 from belvedere.engine.secrecy import answers
 from belvedere.observatory.collect import keyring, receipts, reception, webhooks
@@ -198,3 +200,48 @@ def sums(request: HttpRequest) -> Status:
     if release is None or isinstance(found, answers.Refused):
         return Status(404, Problem(code="Q404", message=found.why if isinstance(found, answers.Refused) else answers.NOT_TOLD.why))
     return Status(200, {"release": release.label, "measure": measure, "cells": len(queries), "value": found})
+
+
+@api.get("/indicators", tags=["indicateurs"], response=list[dict[str, Any]], auth=None, summary="Le catalogue des indicateurs")
+def indicators(request: HttpRequest) -> list[dict[str, Any]]:
+    """Nom, question, unité, niveau d’accès, dimensions et version de chaque définition."""
+    return [
+        {
+            "name": item.slug, "label": item.label, "title": item.title, "unit": item.unit, "tier": item.tier, "dimensions": list(item.dimensions),
+            "additive": list(item.additive), "version": item.version, "formula": item.said, "needs": item.needs,
+        }
+        for item in catalogue().values()
+    ]  # fmt: skip
+
+
+@api.get(
+    "/indicators/{name}",
+    tags=["indicateurs"],
+    response={200: dict[str, Any], 400: Problem, 401: Problem, 404: Problem},
+    auth=None,
+    summary="La réponse d’un indicateur, avec la même adresse que le portail",
+)
+def indicator(request: HttpRequest, name: str) -> HttpResponse:
+    """Paramètres : zone, produit, periode, age, sexe, regime, mode, par (regroupement), v (publication), d (version de la définition). Les
+    indicateurs publics sont ouverts à tous ; les autres demandent un jeton d’émetteur ou une session. L’ETag change avec la publication."""
+    definition = catalogue().get(name.replace("-", "_"))
+    if definition is None or definition.tier == "own":
+        return api.create_response(request, Problem(code="Q404", message="Cet indicateur n’est pas au catalogue ouvert.").dict(), status=404)
+    if definition.tier != "public" and not may_read_market(request):
+        return api.create_response(request, problem("P401").dict(), status=401)
+    try:
+        view = View.from_params(request.GET.dict())
+        found = frozen.labelled(view.release) if view.release else None
+        release = found[1] if found else frozen.current() if not view.release else None
+        told = answering.answer(definition, view, release=release, own=None) if release else None
+        body = answering.content(told) if told else None
+    except QueryError as error:
+        return api.create_response(request, Problem(code="Q400", message=str(error)).dict(), status=400)
+    if body is None or release is None:
+        return api.create_response(request, Problem(code="Q404", message="Aucune publication ne répond à cette question.").dict(), status=404)
+    etag = f'"{release.label}-{definition.version}"'
+    if request.headers.get("If-None-Match") == etag:
+        return HttpResponse(status=304, headers={"ETag": etag})
+    answered = api.create_response(request, body, status=200)
+    answered["ETag"] = etag
+    return answered

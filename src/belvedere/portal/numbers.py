@@ -13,7 +13,7 @@ def integer(value: int) -> str:
 
 def decimal(value: float, digits: int = 1) -> str:
     """12.34 -> '12,3', halves away from zero."""
-    rounded = Decimal(repr(value)).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
+    rounded = Decimal(repr(float(value))).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP) + 0  # no minus before a zero
     return f"{rounded:,}".replace(",", THIN).replace(".", ",").replace("-", MINUS)
 
 
@@ -37,7 +37,7 @@ def change(ratio: float | None, digits: int = 1) -> str:
     if ratio is None:
         return "—"
     text = percent(ratio, digits)
-    return f"+{text}" if ratio > 0 else text
+    return f"+{text}" if ratio > 0 and text != percent(0.0, digits) else text
 
 
 _MONTHS = ["janv.", "févr.", "mars", "avr.", "mai", "juin", "juil.", "août", "sept.", "oct.", "nov.", "déc."]
@@ -59,7 +59,7 @@ def of_month(code: str) -> str:
 def points(value: float, digits: int = 1) -> str:
     """0.005 -> '+0,5 pt': a difference of shares."""
     text = f"{decimal(value * 100, digits)}{NBSP}pt"
-    return f"+{text}" if value > 0 else text
+    return f"+{text}" if value > 0 and any(digit in text for digit in "123456789") else text
 
 
 def cents(value: float) -> str:

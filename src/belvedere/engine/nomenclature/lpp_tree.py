@@ -1,7 +1,7 @@
-"""Where a code stands in the LPP: the official headings above it.
+"""Where a code stands in the LPP: the headings above it.
 
-Paths and headings are those of the CNAM nomenclature (NT_LPP), whose tree moves between versions: they are those of the snapshot of
-July 2020, and are shown as such.
+Paths are those of the CNAM nomenclature (NT_LPP), whose tree moves between versions: they are those of the snapshot of July 2020, and
+are shown as such. Headings are the official ones, shortened.
 """
 
 import csv
@@ -14,7 +14,7 @@ SNAPSHOT = "2020-07"
 @cache
 def _headings() -> dict[str, str]:
     with (files(__package__) / "lpp_headings.csv").open(encoding="utf-8") as stream:
-        return {row["path"]: row["label"].capitalize() for row in csv.DictReader(stream)}
+        return {row["path"]: row["label"] for row in csv.DictReader(stream)}
 
 
 @cache

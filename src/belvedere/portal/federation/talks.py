@@ -1,7 +1,7 @@
 """What a federation takes to the talks: the market note of a release, and the effect of a tariff decision."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from belvedere.engine.indicators.definitions import catalogue
+from belvedere.engine.indicators.formulas import evaluate
 from belvedere.engine.indicators.query import Query, View
 from belvedere.engine.nomenclature.products import UNKNOWN_FAMILY, families, products, tariff
 from belvedere.engine.nomenclature.vocabulary import parts_of
@@ -18,7 +19,7 @@ from belvedere.observatory.members.own import OwnFacts
 from belvedere.observatory.publication import frozen
 from belvedere.portal import market, numbers
 from belvedere.portal.restitutions import figures
-from belvedere.portal.restitutions.answering import Answer, answer
+from belvedere.portal.restitutions.answering import Told, answer
 
 MOST = 30.0  # largest change that the simulator takes, in per cent
 
@@ -72,7 +73,7 @@ def simulator(request: HttpRequest) -> HttpResponse:
     })  # fmt: skip
 
 
-def _asked(release: frozen.Frozen, name: str, by: str = "", **query: str) -> Answer:
+def _asked(release: frozen.Frozen, name: str, by: str = "", **query: str) -> Told:
     found = answer(catalogue()[name], View(Query(**query), by), release=release, own=None)
     assert found is not None  # a release answers every indicator that is not one's own
     return found
@@ -99,16 +100,18 @@ def note_pdf(release: frozen.Frozen) -> bytes:
         rows.append(
             [row.label, _cell(row.patients, "nombre"), _cell(row.amount, "euros"), _cell(row.growth, "variation"), _cell(row.average, "euros")]
         )
-        three = [_asked(release, name, product=row.code).value for name in ("price_effect", "volume_effect", "mix_effect")]
+        asked = _asked(release, "price_effect", product=row.code).ask
+        three = [evaluate("effect", replace(asked, formula={**asked.formula, "effect": name})) for name in ("price", "volume", "mix")]
         if any(isinstance(value, float) for value in three):
-            effects.append([row.label, _cell(row.growth, "variation"), *(_cell(value, "variation") for value in three)])
+            billed = evaluate("growth", replace(asked, formula={"of": "amount_billed"}))
+            effects.append([row.label, _cell(billed, "variation"), *(_cell(value, "variation") for value in three)])
     up = [row for row in told if isinstance(row.growth, float)]
     best, worst = max(up, key=lambda row: row.growth, default=None), min(up, key=lambda row: row.growth, default=None)  # type: ignore[arg-type,return-value]
     finding = f"L’assurance maladie a remboursé {_cell(totals['amount_amo'], 'euros', short=True)} aux prestataires de l’observatoire sur douze mois, {_cell(totals['amount_amo_growth'], 'variation')} en un an."
     if best and worst and best is not worst:
         finding += f" La plus forte hausse est celle de la famille « {best.label} » ({_cell(best.growth, 'variation')}) ; « {worst.label} » évolue de {_cell(worst.growth, 'variation')}."
     plates = [_asked(release, "index"), _asked(release, "family_contribution"), _asked(release, "penetration_standard", "region")]
-    images = [[plate.definition.label, plate.definition.said, (figures.image(plate, "svg") or b"").decode()] for plate in plates]
+    images = [[plate.definition.label, plate.definition.said, (figures.image(plate, "svg", titled=False) or b"").decode()] for plate in plates]
     data = {
         "label": release.label, "until": numbers.month(release.until, full=True), "day": printing.day(release.published_at.date()), "finding": finding,  # type: ignore[attr-defined]
         "groups": release.groups, "rows": rows, "effects": effects, "images": [image for image in images if image[2]],

@@ -22,14 +22,14 @@ from belvedere.observatory.members.own import OwnFacts
 from belvedere.observatory.publication import frozen
 from belvedere.portal import maps, numbers
 from belvedere.portal.restitutions import figures, mapping
-from belvedere.portal.restitutions.answering import Answer, answer
+from belvedere.portal.restitutions.answering import Told, answer
 
 
 @dataclass(frozen=True)
 class Card:
     """One indicator on a board: its answer, what to say beside, its figures and map, and where it is read in full."""
 
-    answer: Answer
+    answer: Told
     title: str
     beside: str
     href: str
@@ -64,7 +64,7 @@ class Board:
             found, title or definition.label, self._beside(found), href, figures.inline(found) if draw else [], mapping.of(found) if draw else None
         )
 
-    def _beside(self, found: Answer) -> str:
+    def _beside(self, found: Told) -> str:
         if not found.personal and found.value is not None:
             return f"marché : {found.shown(found.value, short=True)}"
         return ""

@@ -15,51 +15,21 @@ import xlsxwriter
 from django.http import HttpResponse
 from django.utils import timezone
 
-from belvedere.engine.secrecy.answers import Refused
+from belvedere.engine.indicators.answering import content as figures_of
+from belvedere.engine.indicators.answering import table, unit
 from belvedere.observatory import printing
-from belvedere.portal import exports, numbers
+from belvedere.portal import exports
 from belvedere.portal.restitutions import choices, figures
-from belvedere.portal.restitutions.answering import Answer
+from belvedere.portal.restitutions.answering import Told
 
 LICENCE = "Licence Ouverte 2.0"
 FORMATS = {
     "csv": "CSV ouvert", "excel.csv": "CSV pour Excel", "xlsx": "Classeur Excel", "json": "JSON", "parquet": "Parquet", "schema.json": "Schéma de table",
     "svg": "Image SVG", "png": "Image PNG", "pdf": "PDF",
 }  # fmt: skip
-Cell = str | int | float | None
 
 
-def unit(answer: Answer) -> str:
-    """Unit of the exported numbers: amounts are in euros, rates between 0 and 1."""
-    display = answer.definition.display
-    return {"euros": "€", "euros_cents": "€", "pourcent": "ratio", "variation": "ratio", "points": "ratio"}.get(display, answer.definition.unit)
-
-
-def number(answer: Answer, value: object) -> Cell:
-    """A value as files carry it: euros, never cents; "masked" kept, what is refused or absent empty."""
-    if isinstance(value, Refused):
-        return None
-    if isinstance(value, int | float) and answer.definition.display in ("euros", "euros_cents"):
-        return round(value / 100, 2) if answer.definition.display == "euros" else round(value / 100, 4)
-    return value  # type: ignore[return-value]
-
-
-def table(answer: Answer) -> tuple[list[str], list[list[Cell]]]:
-    """(header, rows) of an answer: its total, its rows, then its months."""
-    compared = answer.own is not None and not answer.personal
-    header = ["type", "code", "libelle", "valeur", *(["vous"] if compared else [])]
-
-    def row(kind: str, code: str, label: str, value: object, own: object) -> list[Cell]:
-        return [kind, code, label, number(answer, value), *([number(answer, own)] if compared else [])]
-
-    rows = [row("total", answer.codes["territory"], answer.place, answer.value, answer.own_value)]
-    if answer.by != "mois":
-        rows += [row(answer.by or "part", item.code, item.label, item.value, item.own) for item in answer.rows]
-    rows += [row("mois", item.code, item.label, item.value, item.own) for item in answer.series]
-    return header, rows
-
-
-def about(answer: Answer, link: str) -> dict[str, str]:
+def about(answer: Told, link: str) -> dict[str, str]:
     """What a file says of itself: query, release, definition, secrecy, coverage, permalink, date, licence."""
     definition = answer.definition
     release = answer.release
@@ -75,25 +45,19 @@ def about(answer: Answer, link: str) -> dict[str, str]:
     }  # fmt: skip
 
 
-def file_name(answer: Answer) -> str:
+def file_name(answer: Told) -> str:
     """indicator_product_zone_period_version: what a file is, once out of its folder."""
     product = {"*": "toutes-familles"}.get(answer.codes["product"], answer.codes["product"]).lower().replace(",", "-")
     version = answer.release.label if answer.release and not answer.personal else f"au-{dt.date.today():%Y-%m-%d}"
     return f"{answer.definition.slug}_{product}_{answer.codes['territory'].replace(',', '-')}_{answer.codes['period']}_{version}"
 
 
-def content(answer: Answer, link: str) -> dict[str, object]:
-    """An answer as JSON, for the API and for files."""
-    header, rows = table(answer)
-    return {
-        "indicator": answer.definition.slug, "definition_version": answer.definition.version, "release": answer.release.label if answer.release else None,
-        "query": answer.view.to_params(), "unit": unit(answer), "value": number(answer, answer.value),
-        "masked": answer.value == "masked", "refused": answer.value.why if isinstance(answer.value, Refused) else None,
-        "rows": [dict(zip(header, row, strict=True)) for row in rows], "about": about(answer, link),
-    }  # fmt: skip
+def content(answer: Told, link: str) -> dict[str, object]:
+    """An answer as a JSON file: what the API says, and what the file says of itself."""
+    return figures_of(answer) | {"about": about(answer, link)}
 
 
-def response(answer: Answer, kind: str, link: str) -> HttpResponse | None:
+def response(answer: Told, kind: str, link: str) -> HttpResponse | None:
     """The file of a format; None for one that this answer has not (no figure to draw)."""
     name = file_name(answer)
     header, rows = table(answer)
@@ -119,7 +83,7 @@ def response(answer: Answer, kind: str, link: str) -> HttpResponse | None:
     return made
 
 
-def schema(answer: Answer, link: str) -> dict[str, object]:
+def schema(answer: Told, link: str) -> dict[str, object]:
     """The open CSV described: a Frictionless Data Package with its Table Schema."""
     header, _ = table(answer)
     described = {
@@ -135,7 +99,7 @@ def schema(answer: Answer, link: str) -> dict[str, object]:
     return {"name": answer.definition.slug, "title": answer.definition.title, "homepage": link, "licenses": licence, "resources": [resource]}
 
 
-def _xlsx(answer: Answer, link: str) -> bytes:
+def _xlsx(answer: Told, link: str) -> bytes:
     buffer = io.BytesIO()
     book = xlsxwriter.Workbook(buffer, {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False})
     bold, wrap = book.add_format({"bold": True}), book.add_format({"text_wrap": True, "valign": "top"})
@@ -160,7 +124,7 @@ def _xlsx(answer: Answer, link: str) -> bytes:
     return buffer.getvalue()
 
 
-def _parquet(answer: Answer, link: str) -> bytes:
+def _parquet(answer: Told, link: str) -> bytes:
     header, rows = table(answer)
     columns = list(zip(*rows, strict=True))
     made: dict[str, pa.Array] = {}
@@ -175,7 +139,7 @@ def _parquet(answer: Answer, link: str) -> bytes:
     return buffer.getvalue()
 
 
-def pdf(answer: Answer, link: str) -> bytes:
+def pdf(answer: Told, link: str) -> bytes:
     """The page, printed: filters, figure, table, definition and link."""
     image = figures.image(answer, "svg")
     rows = [[row.label, answer.shown(row.value), answer.shown(row.own) if row.own is not None else ""] for row in answer.rows]
@@ -188,4 +152,4 @@ def pdf(answer: Answer, link: str) -> bytes:
     return printing.render("belvedere.portal.restitutions.texts", "page.typ", data)
 
 
-__all__ = ["FORMATS", "about", "content", "file_name", "numbers", "pdf", "response", "schema", "table", "unit"]
+__all__ = ["FORMATS", "about", "content", "file_name", "pdf", "response", "schema", "table", "unit"]

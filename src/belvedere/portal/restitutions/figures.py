@@ -8,7 +8,7 @@ import vl_convert
 from django.utils.safestring import SafeString, mark_safe
 
 from belvedere.portal import charts, numbers
-from belvedere.portal.restitutions.answering import Answer, Row
+from belvedere.portal.restitutions.answering import Row, Told
 
 MOST_BARS = 24
 FRENCH = alt.Locale(number=alt.NumberLocale(decimal=",", thousands="\u202f", grouping=[3], currency=["", " €"]))
@@ -26,13 +26,13 @@ def _axis(display: str) -> str:
     return ",.2~f" if display in ("decimal", "euros_cents", "indice", "points", "variation", "pourcent") else ",.0f"
 
 
-def _unit(answer: Answer) -> str:
+def _unit(answer: Told) -> str:
     return {"euros": "€", "euros_cents": "€", "pourcent": "%", "variation": "%", "points": "points"}.get(
         answer.definition.display, answer.definition.unit
     )
 
 
-def bars(answer: Answer, width: int) -> dict:
+def bars(answer: Told, width: int) -> dict:
     """Horizontal bars of the rows that are told, the longest first, each written beside; one's own as a mark."""
     display = answer.definition.display
     rows = [row for row in answer.rows if isinstance(row.value, int | float)]
@@ -67,7 +67,7 @@ def _short(label: str, width: int) -> str:
     return label if len(label) <= most else label[: most - 1] + "…"
 
 
-def lines(answer: Answer, width: int) -> dict:
+def lines(answer: Told, width: int) -> dict:
     """Month by month: the market and oneself, each written at its right end; masked months are gaps."""
     display = answer.definition.display
     mine = "Vous"
@@ -101,7 +101,7 @@ def lines(answer: Answer, width: int) -> dict:
     return _finished(drawn.properties(width=width - 110, height=240))
 
 
-def curve(answer: Answer, width: int) -> dict:
+def curve(answer: Told, width: int) -> dict:
     """The share still treated, month after month (Kaplan-Meier), with the half marked."""
     found = answer.own.survival[answer.codes["product"]]
     values = [{"mois": month, "part": share * 100} for month, share in zip(found.months, found.still, strict=True) if month <= 36]
@@ -115,7 +115,7 @@ def curve(answer: Answer, width: int) -> dict:
 PLAIN_ZERO = ("nombre", "euros")
 
 
-def _comparable(answer: Answer) -> bool:
+def _comparable(answer: Told) -> bool:
     """Levels of one provider and of the whole market do not share an axis; rates do."""
     return answer.definition.display in ("pourcent", "variation", "indice", "decimal", "euros_cents") and answer.definition.kind != "measure"
 
@@ -127,7 +127,7 @@ def _finished(chart: alt.Chart) -> dict:
     return chart.configure(font="system-ui, sans-serif", locale=FRENCH, view=alt.ViewConfig(stroke=None), axis=axis).to_dict()
 
 
-def specifications(answer: Answer, width: int = SIZES["wide"]) -> list[tuple[str, dict]]:
+def specifications(answer: Told, width: int = SIZES["wide"]) -> list[tuple[str, dict]]:
     """(caption, Vega-Lite) of the figures of an answer: the series, then the rows."""
     found = []
     if answer.definition.kind == "survival" and answer.own is not None and answer.codes["product"] in answer.own.survival:
@@ -148,7 +148,7 @@ def _rendered(specification: str) -> str:
     return text.replace('role="graphics-document"', "").replace('aria-roledescription="visualization"', "")
 
 
-def inline(answer: Answer) -> list[tuple[str, SafeString]]:
+def inline(answer: Told) -> list[tuple[str, SafeString]]:
     """(caption, both sizes as inline SVG) of each figure; the finding is the text alternative."""
     label = answer.finding.replace('"', "’").replace("<", "").replace("&", "et")
     drawn: dict[int, list[str]] = {}
@@ -162,17 +162,15 @@ def inline(answer: Answer) -> list[tuple[str, SafeString]]:
     return [(captions[rank], mark_safe("".join(parts))) for rank, parts in drawn.items()]  # noqa: S308 (made of our own specification)
 
 
-def image(answer: Answer, kind: str) -> bytes | None:
-    """The first figure as a file: "svg" or "png" (twice the size); None when there is nothing to draw."""
+def image(answer: Told, kind: str, *, titled: bool = True) -> bytes | None:
+    """The main figure as a file: "svg" or "png" (twice the size), with its title and source; None when there is nothing to draw."""
     found = specifications(answer)
     if not found:
         return None
     caption, specification = found[-1] if answer.rows else found[0]
     source = f"Belvédère, publication {answer.release.label}" if answer.release and not answer.personal else "Belvédère, chiffres propres"
-    specification = {
-        **specification, "background": "white",
-        "title": {"text": caption, "subtitle": [answer.place, source], "anchor": "start", "fontSize": 15, "subtitleColor": "#4d5863"},
-    }  # fmt: skip
+    title = {"text": caption, "subtitle": [answer.place, source], "anchor": "start", "fontSize": 15, "subtitleColor": "#4d5863"}
+    specification = {**specification, "background": "white"} | ({"title": title} if titled else {})
     text = json.dumps(specification, sort_keys=True)
     return vl_convert.vegalite_to_svg(text).encode() if kind == "svg" else vl_convert.vegalite_to_png(text, scale=2)
 

@@ -5,13 +5,13 @@ from itertools import pairwise
 
 from belvedere.engine.indicators.formulas import evaluate
 from belvedere.portal import maps, numbers
-from belvedere.portal.restitutions.answering import Answer
+from belvedere.portal.restitutions.answering import Told
 
 AROUND = (0.7, 0.9, 1.1, 1.4)  # class bounds, as multiples of the national figure
 CHANGES = (-0.05, -0.01, 0.01, 0.05)  # class bounds of a change, around zero
 
 
-def of(answer: Answer) -> maps.Choropleth | maps.Circles | None:
+def of(answer: Told) -> maps.Choropleth | maps.Circles | None:
     """The map of an answer whose rows are departments; None otherwise."""
     if answer.by != "departement" or answer.view.query.territory != "FR":
         return None
@@ -25,7 +25,7 @@ def of(answer: Answer) -> maps.Choropleth | maps.Circles | None:
     return _classes(answer, values, tell)
 
 
-def _classes(answer: Answer, values: Mapping[str, object], tell: Mapping[str, str]) -> maps.Choropleth | None:
+def _classes(answer: Told, values: Mapping[str, object], tell: Mapping[str, str]) -> maps.Choropleth | None:
     display = answer.definition.display
     if display in ("variation", "points"):
         bounds: tuple[float, ...] = CHANGES

@@ -18,7 +18,7 @@ from belvedere.observatory.publication.models import Release, ReleaseState
 from belvedere.portal import maps
 from belvedere.portal.market import sort_key
 from belvedere.portal.restitutions import choices, exporting, figures, mapping, search
-from belvedere.portal.restitutions.answering import Answer, answer
+from belvedere.portal.restitutions.answering import Told, answer
 
 NEW_DAYS = 90
 
@@ -78,7 +78,7 @@ def _params(request: HttpRequest) -> dict[str, str]:
     return {name: ",".join(filter(None, values)) for name, values in request.GET.lists() if any(values)}
 
 
-def asked(request: HttpRequest, definition: Definition) -> tuple[View, Answer | None, Release | None]:
+def asked(request: HttpRequest, definition: Definition) -> tuple[View, Told | None, Release | None]:
     """The view of an address and its answer for this reader. QueryError, Http404."""
     if definition.tier not in seen_by(request):
         raise PermissionDenied("Cet indicateur est réservé aux adhérents et à leurs fédérations.")
@@ -87,7 +87,7 @@ def asked(request: HttpRequest, definition: Definition) -> tuple[View, Answer | 
     return view, answer(definition, view, release=release, own=_own(request, release)), row
 
 
-def permalink(request: HttpRequest, found: Answer) -> str:
+def permalink(request: HttpRequest, found: Told) -> str:
     """The address that gives the same figures later: release and definition version pinned."""
     pinned = found.view.to_params() | {"d": str(found.definition.version)}
     if found.release and not found.personal:
@@ -120,7 +120,7 @@ def indicator(request: HttpRequest, name: str) -> HttpResponse:
     return render(request, "restitutions/indicator.html", context, status=int(str(context["status"])))
 
 
-def _result(request: HttpRequest, found: Answer) -> dict[str, object]:
+def _result(request: HttpRequest, found: Told) -> dict[str, object]:
     query = urlencode(found.view.to_params(), safe=":,")
     link = reverse("definition-export", args=[found.definition.slug, "x"])[:-1]
     drawn = figures.inline(found)

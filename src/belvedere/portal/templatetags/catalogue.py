@@ -6,7 +6,7 @@ from django.utils.html import format_html
 from belvedere.engine.indicators.definitions import Definition
 from belvedere.engine.secrecy.answers import Refused
 from belvedere.portal import numbers
-from belvedere.portal.restitutions.answering import Answer
+from belvedere.portal.restitutions.answering import Told
 from belvedere.portal.templatetags.fr import ABSENT, MASKED
 
 register = template.Library()
@@ -17,13 +17,13 @@ COLUMNS = {
 
 
 @register.filter
-def ecrit(answer: Answer, value: object) -> str:
+def ecrit(answer: Told, value: object) -> str:
     """A value with its unit."""
     return answer.shown(value)  # type: ignore[arg-type]
 
 
 @register.filter
-def case(answer: Answer, value: object) -> str:
+def case(answer: Told, value: object) -> str:
     """A value in a table: masked, absent, refused and zero look different."""
     if value == "masked":
         return MASKED
@@ -53,7 +53,7 @@ register.filter("unlocalized", lambda value: f"{value:g}")
 
 
 @register.filter
-def court(answer: Answer, value: object) -> str:
+def court(answer: Told, value: object) -> str:
     """A value in a tile: amounts in k€ or M€, without the unit that stands below."""
     if value == "masked":
         return MASKED

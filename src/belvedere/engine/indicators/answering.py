@@ -1,0 +1,208 @@
+"""An indicator asked: its value, its rows and its series; the same for pages, the API and files."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+from belvedere.engine.indicators import formulas
+from belvedere.engine.indicators.definitions import Definition
+from belvedere.engine.indicators.formulas import Ask, Part, Source, Value
+from belvedere.engine.indicators.formulas.dynamics import index_series
+from belvedere.engine.indicators.grouping import MONTHLY, groupings, members
+from belvedere.engine.indicators.lattice import ALL
+from belvedere.engine.indicators.own import OwnFigures, window
+from belvedere.engine.indicators.query import GROUPINGS, QueryError, View
+from belvedere.engine.secrecy.answers import Refused
+
+ALONE = ("place", "concentration", "penetration")  # kinds that mean nothing of one provider
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row: its code and label, the market's value (own tier: one's own), and one's own beside it."""
+
+    code: str
+    label: str
+    value: Value
+    own: Value = None
+
+
+class Released(Source, Protocol):
+    """A frozen release: a source with a label, a number of groups, and what it tells beside its cells."""
+
+    @property
+    def label(self) -> str: ...
+    @property
+    def groups(self) -> int: ...
+    @property
+    def published_at(self) -> object: ...
+    def beside(self, figure: str, product: str, period: str) -> object: ...
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an indicator says for a view. `source` is asked; `own` is the reader's own figures, if it has some."""
+
+    definition: Definition
+    view: View
+    source: Source
+    release: Released | None
+    own: OwnFigures | None
+    mine: bool = False  # the reader's own figures of an indicator that speaks of the market too
+
+    @property
+    def personal(self) -> bool:
+        """Whether the figures are the reader's own, live."""
+        return self.mine or self.definition.tier == "own"
+
+    @cached_property
+    def codes(self) -> dict[str, str]:
+        found = self.view.query.codes(self.latest)
+        for name in ("territory", "product"):
+            if name not in self.definition.dimensions:
+                found[name] = "FR" if name == "territory" else ALL
+        if "period" not in self.definition.dimensions:
+            found["period"] = self.latest
+        if found["product"] == ALL and self.definition.first_product:
+            found["product"] = self.definition.first_product
+        return found
+
+    @property
+    def latest(self) -> str:
+        """The period read when none is asked: the release's last twelve months; for own figures alone, one's own."""
+        if self.personal and self.definition.kind != "share" and self.own is not None and self.own.months:
+            return window(self.own.months[-1])
+        return self.release.years[-1] if self.release is not None else window(self.own.months[-1])  # type: ignore[union-attr]
+
+    @cached_property
+    def ask(self) -> Ask:
+        return Ask(self.definition.formula, self.codes, self.source, self.own, self.release)
+
+    @cached_property
+    def value(self) -> Value:
+        """The figure itself."""
+        return formulas.evaluate(self.definition.kind, self.ask)
+
+    @cached_property
+    def own_value(self) -> Value:
+        """The reader's own figure beside the market's."""
+        if self.own is None or not self.own.months or self.personal or self.definition.kind in ALONE:
+            return None
+        return formulas.evaluate(self.definition.kind, self.ask.of(self.own))
+
+    @cached_property
+    def parts(self) -> list[Part]:
+        """What the figure splits into, for the indicators that are splits."""
+        return formulas.parts_of_kind(self.definition.kind, self.ask)
+
+    @cached_property
+    def by(self) -> str:
+        """The grouping in force: the one asked, else the first that makes sense."""
+        allowed = groupings(self.definition, self.view)
+        if self.view.by and self.view.by not in allowed:
+            raise QueryError(f"Cet indicateur ne se lit pas par {self.view.by} ici.")
+        first = "departement" if "departement" in allowed and self.view.query.territory != "FR" else None
+        return self.view.by or first or (allowed[0] if allowed else "")
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        """The rows of the table: parts of a split, or the members of the grouping."""
+        if self.parts:
+            mine = {part.code: part.value for part in formulas.parts_of_kind(self.definition.kind, self.ask.of(self.own))} if self._beside else {}
+            return [Row(part.code, part.label, part.value, mine.get(part.code)) for part in self.parts]
+        if not self.by:
+            return []
+        found = []
+        for code, label in members(self.by, self.view, self.source).items():
+            here = self.ask.at(**{GROUPINGS[self.by]: code})
+            value = formulas.evaluate(self.definition.kind, here)
+            own = formulas.evaluate(self.definition.kind, here.of(self.own)) if self._beside else None  # type: ignore[arg-type]
+            if value is not None or own not in (None, 0) or self.by in ("region", "departement"):
+                found.append(Row(code, label, value, own))
+        return found
+
+    @property
+    def _beside(self) -> bool:
+        return self.own is not None and bool(self.own.months) and not self.personal and self.definition.kind not in ALONE
+
+    @cached_property
+    def series(self) -> list[Row]:
+        """The figure month by month, where it has months."""
+        if self.definition.kind == "index":
+            mine = dict(index_series(self.ask.of(self.own))) if self._beside else {}  # type: ignore[arg-type]
+            return [Row(month, month, value, mine.get(month)) for month, value in index_series(self.ask)]
+        if self.definition.kind not in MONTHLY or "period" not in self.definition.dimensions:
+            return []
+        found = []
+        for month in self.source.months:
+            here = self.ask.at(period=month)
+            own = formulas.evaluate(self.definition.kind, here.of(self.own)) if self._beside else None  # type: ignore[arg-type]
+            found.append(Row(month, month, formulas.evaluate(self.definition.kind, here), own))
+        return found if any(row.value is not None for row in found) else []
+
+    @property
+    def masked(self) -> int:
+        """Rows that are masked."""
+        return sum(row.value == "masked" for row in self.rows)
+
+
+def answer(definition: Definition, view: View, *, release: Released | None, own: OwnFigures | None, mine: bool = False) -> Answer | None:
+    """The answer of an indicator; None when nobody can give it (no release yet, no own data). QueryError for an impossible view.
+
+    `mine`: one's own figures rather than the market's."""
+    personal = mine or definition.tier == "own"
+    source: Source | None = own if personal else release
+    if personal and (own is None or not own.months):
+        return None
+    if source is None or (definition.kind == "share" and release is None):
+        return None
+    found = Answer(definition, view, source, release, own, mine)
+    period = found.codes["period"]
+    if period not in source.months and period not in source.years:
+        raise QueryError(f"La période {period} n’est pas dans ces données.")
+    _ = found.by
+    return found
+
+
+Cell = str | int | float | None
+
+
+def unit(answer: Answer) -> str:
+    """Unit of the exported numbers: amounts are in euros, rates between 0 and 1."""
+    display = answer.definition.display
+    return {"euros": "€", "euros_cents": "€", "pourcent": "ratio", "variation": "ratio", "points": "ratio"}.get(display, answer.definition.unit)
+
+
+def number(answer: Answer, value: object) -> Cell:
+    """A value as files carry it: euros, never cents; "masked" kept, what is refused or absent empty."""
+    if isinstance(value, Refused):
+        return None
+    if isinstance(value, int | float) and answer.definition.display in ("euros", "euros_cents"):
+        return round(value / 100, 2) if answer.definition.display == "euros" else round(value / 100, 4)
+    return value  # type: ignore[return-value]
+
+
+def table(answer: Answer) -> tuple[list[str], list[list[Cell]]]:
+    """(header, rows) of an answer: its total, its rows, then its months."""
+    compared = answer.own is not None and not answer.personal
+    header = ["type", "code", "libelle", "valeur", *(["vous"] if compared else [])]
+
+    def row(kind: str, code: str, label: str, value: object, own: object) -> list[Cell]:
+        return [kind, code, label, number(answer, value), *([number(answer, own)] if compared else [])]
+
+    rows = [row("total", answer.codes["territory"], answer.definition.label, answer.value, answer.own_value)]
+    if answer.by != "mois":
+        rows += [row(answer.by or "part", item.code, item.label, item.value, item.own) for item in answer.rows]
+    rows += [row("mois", item.code, item.label, item.value, item.own) for item in answer.series]
+    return header, rows
+
+
+def content(answer: Answer) -> dict[str, object]:
+    """An answer as the API says it: amounts in euros, rates between 0 and 1, "masked" for what is masked."""
+    header, rows = table(answer)
+    return {
+        "indicator": answer.definition.slug, "definition_version": answer.definition.version, "release": answer.release.label if answer.release else None,
+        "query": answer.view.to_params(), "codes": answer.codes, "unit": unit(answer), "value": number(answer, answer.value),
+        "masked": answer.value == "masked", "refused": answer.value.why if isinstance(answer.value, Refused) else None,
+        "rows": [dict(zip(header, row, strict=True)) for row in rows],
+    }  # fmt: skip

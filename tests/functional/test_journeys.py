@@ -11,13 +11,25 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from belvedere.engine.b2.framing import frame
-from belvedere.engine.nomenclature.products import families
+from belvedere.engine.nomenclature.products import families, products
 from belvedere.engine.nomenclature.territories import departments
 from belvedere.engine.sector.billing import make_sector, month_file, month_lines
+from belvedere.engine.warehouse.engine import UNIT_DAYS
 from tests.flows import assert_no_identity, first_of, patched
 
 WALKS = {
-    None: ["/", "/methode/", "/indicateurs/patients/", "/compte/login/"],
+    None: [
+        "/",
+        "/methode/",
+        "/catalogue/",
+        "/catalogue/?q=prescripteur",
+        "/catalogue/amount-amo/?par=departement",
+        "/catalogue/share/",
+        "/catalogue/amount-amo/figure/",
+        "/lpp/",
+        "/lpp/1187880/",
+        "/compte/login/",
+    ],
     "Adhérent": [
         "/ma-position/",
         "/mes-flux/",
@@ -25,6 +37,14 @@ WALKS = {
         "/mes-flux/brancher/",
         "/marche/",
         "/marche/?zone=R84&famille=PPC",
+        "/marche/simulateur/",
+        "/ma-position/familles/",
+        "/ma-position/familles/PPC/",
+        "/ma-position/territoires/",
+        "/ma-position/prescripteurs/",
+        "/ma-position/durees/",
+        "/ma-position/facturation/",
+        "/catalogue/tier-migration/",
         "/compte/2fa/",
     ],
     "Fédération": ["/marche/", "/publications/"],
@@ -93,7 +113,7 @@ def test_every_own_number_equals_the_generators_truth(page_for, demo):
     sector = rebuilt(demo)
     last = max((month for _, month in demo.pushed), default=23)
     people, codes, labels = sector.population, [item.code for item in departments()], families()
-    patients, lines, amo = set(), 0, 0
+    patients, days, amo = set(), 0, 0
     by_family: dict[str, set] = {}
     by_department: dict[str, set] = {}
     for rank in shown(demo, sector):
@@ -103,7 +123,7 @@ def test_every_own_number_equals_the_generators_truth(page_for, demo):
             truth = month_lines(sector, rank, month)
             persons = people.patient[truth["episode"]]
             patients |= set(persons.tolist())
-            lines += len(persons)
+            days += sum(int(units) * UNIT_DAYS[products()[int(code)].unit] for units, code in zip(truth["units"], truth["lpp"], strict=True))
             amo += int(truth["amo"].sum())
             for family, person in zip(people.family[truth["episode"]].tolist(), persons.tolist(), strict=True):
                 by_family.setdefault(list(labels)[family], set()).add(person)
@@ -113,7 +133,7 @@ def test_every_own_number_equals_the_generators_truth(page_for, demo):
     page.goto(demo.url + "/ma-position/")
     tiles = {tile.locator("h2").inner_text(): tile.locator(".val").inner_text() for tile in page.locator(".tile").all()}
     assert number(tiles["Patients suivis"]) == len(patients)
-    assert number(tiles["Lignes facturées"]) == lines
+    assert number(tiles["Semaines de traitement"]) == round(days / 7)
     csv = page.request.get(demo.url + "/ma-position/familles.csv").text().splitlines()[1:]
     assert {row.split(",")[0]: int(row.split(",")[2]) for row in csv} == {code: len(found) for code, found in by_family.items()}
     assert round(sum(float(row.split(",")[3]) for row in csv) * 100) == amo

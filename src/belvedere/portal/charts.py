@@ -53,7 +53,7 @@ def index_chart(series: Series, colours: Mapping[str, str], size: tuple[int, int
         locale=alt.Locale(number=alt.NumberLocale(decimal=",", thousands="\u202f", grouping=[3], currency=["", " €"])),
         view=alt.ViewConfig(stroke=None),
         axis=alt.AxisConfig(labelFontSize=12, gridColor="#9aa3ad", gridOpacity=0.3),
-    ).to_dict()
+    ).to_dict(validate=False)
 
 
 def _ends(rows: list[dict]) -> list[dict]:
@@ -72,7 +72,13 @@ def _svg(specification: str) -> str:
 
 
 def figure(series: Series, colours: Mapping[str, str], finding: str) -> SafeString:
-    """Both sizes of an index chart as inline SVG; `finding` is the text alternative."""
+    """Both sizes of an index chart as inline SVG; `finding` is the text alternative. The same points are drawn once."""
+    return _figure(tuple((name, tuple(points)) for name, points in series.items()), tuple(colours.items()), finding)
+
+
+@lru_cache(maxsize=512)
+def _figure(points: tuple[tuple[str, tuple[tuple[str, float], ...]], ...], shades: tuple[tuple[str, str], ...], finding: str) -> SafeString:
+    series, colours = dict(points), dict(shades)
     parts = []
     for css, size in (("wide", WIDE), ("narrow", NARROW)):
         body = _svg(json.dumps(index_chart(series, colours, size), sort_keys=True))

@@ -108,7 +108,7 @@ class Answer:
     def rows(self) -> list[Row]:
         """The rows of the table: parts of a split, or the members of the grouping."""
         if self.parts:
-            mine = {part.code: part.value for part in formulas.parts_of_kind(self.definition.kind, self.ask.of(self.own))} if self._beside else {}
+            mine = {part.code: part.value for part in formulas.parts_of_kind(self.definition.kind, self.ask.of(self.own))} if self._beside else {}  # type: ignore[arg-type]
             return [Row(part.code, part.label, part.value, mine.get(part.code)) for part in self.parts]
         if not self.by:
             return []

@@ -30,7 +30,7 @@ class TamperedRelease(Exception):
     """The file of a release is not the one that was approved."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Frozen:
     """An opened release: `cells` maps a full key to its measures, None where masked."""
 

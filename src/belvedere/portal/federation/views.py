@@ -1,7 +1,11 @@
 """The market for those who may see it, and what a statistician reads of its protection."""
 
+from functools import lru_cache
+
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
 from belvedere.engine.nomenclature.products import MODES, families
@@ -29,6 +33,13 @@ def market_page(request: HttpRequest) -> HttpResponse:
     regions = dict.fromkeys(item.region for item in departments())
     if territory not in (FRANCE, *regions) or product not in ("*", *families()):
         raise Http404
+    return render(request, "federation/market.html", {"body": _body(release, territory, product)})
+
+
+@lru_cache(maxsize=256)
+def _body(release: frozen.Frozen, territory: str, product: str) -> SafeString:
+    """The page of a zone and a family: the same for everybody as long as the release stands, so set once."""
+    regions = dict.fromkeys(item.region for item in departments())
     codes = {"territory": territory, "product": product}
     chosen = market.index_100(market.series(release, "lines", release.months, **codes))
     france = market.index_100(market.series(release, "lines", release.months))
@@ -44,7 +55,7 @@ def market_page(request: HttpRequest) -> HttpResponse:
     last_year = release.years[-1]
     payers = [(label, *_patients_and_amount(release, period=last_year, payer=code, **codes)) for code, label in PAYERS.items()]
     modes = [(label, *_patients_and_amount(release, period=last_year, mode=code, **codes)) for code, label in MODES.items()]
-    return render(request, "federation/market.html", {
+    return render_to_string("federation/market_body.html", {
         "release": release,
         "last": release.until,
         "zones": [(FRANCE, "France entière"), *sorted(((code, names()[code]) for code in regions), key=lambda pair: market.sort_key(pair[1]))],

@@ -1,6 +1,7 @@
 """The figure of an answer, as Vega-Lite: bars for rows, lines for months; rendered to SVG or PNG without a browser."""
 
 import json
+from collections import OrderedDict
 from functools import lru_cache
 
 import altair as alt
@@ -124,7 +125,7 @@ def _finished(chart: alt.Chart) -> dict:
     chart = chart.properties(background="transparent", padding={"left": 26, "top": 6, "right": 64, "bottom": 4})
     axis = alt.AxisConfig(labelFontSize=12, labelColor=charts.GREY, gridColor="#9aa3ad", gridOpacity=0.3)
     # One call: each call of `configure` forgets those before it.
-    return chart.configure(font="system-ui, sans-serif", locale=FRENCH, view=alt.ViewConfig(stroke=None), axis=axis).to_dict()
+    return chart.configure(font="system-ui, sans-serif", locale=FRENCH, view=alt.ViewConfig(stroke=None), axis=axis).to_dict(validate=False)
 
 
 def specifications(answer: Told, width: int = SIZES["wide"]) -> list[tuple[str, dict]]:
@@ -148,8 +149,24 @@ def _rendered(specification: str) -> str:
     return text.replace('role="graphics-document"', "").replace('aria-roledescription="visualization"', "")
 
 
+# What was drawn, by the values drawn: nothing of an answer is kept beside its picture.
+_DRAWN: OrderedDict[str, list[tuple[str, SafeString]]] = OrderedDict()
+_MOST_DRAWN = 2048
+
+
 def inline(answer: Told) -> list[tuple[str, SafeString]]:
-    """(caption, both sizes as inline SVG) of each figure; the finding is the text alternative."""
+    """(caption, both sizes as inline SVG) of each figure; the finding is the text alternative. The same values are drawn once."""
+    values = [(row.code, row.label, str(row.value), str(row.own)) for row in (*answer.rows, *answer.series)]
+    curve = answer.own.survival.get(answer.codes["product"]) if answer.definition.kind == "survival" and answer.own is not None else None
+    key = json.dumps([answer.definition.name, answer.by, answer.personal, answer.finding, values, curve and curve.still])
+    if key not in _DRAWN:
+        _DRAWN[key] = _inline(answer)
+        while len(_DRAWN) > _MOST_DRAWN:
+            _DRAWN.popitem(last=False)
+    return _DRAWN[key]
+
+
+def _inline(answer: Told) -> list[tuple[str, SafeString]]:
     label = answer.finding.replace('"', "’").replace("<", "").replace("&", "et")
     drawn: dict[int, list[str]] = {}
     captions: list[str] = []

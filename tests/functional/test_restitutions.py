@@ -1,0 +1,178 @@
+"""The catalogue in a browser: every indicator, what it exports, and the slow count of the generator's truth."""
+
+import io
+import math
+import re
+
+import openpyxl
+import pyarrow.parquet as pq
+
+from belvedere.engine.indicators.definitions import catalogue
+from belvedere.engine.nomenclature.products import families, products
+from belvedere.engine.nomenclature.territories import departments
+from belvedere.engine.sector.billing import month_lines
+from belvedere.engine.warehouse.engine import UNIT_DAYS
+from belvedere.portal import numbers
+from tests.functional.test_journeys import rebuilt
+
+
+def same(one, other) -> bool:
+    """Two cells of two formats say the same."""
+    if isinstance(one, int | float) and isinstance(other, int | float):
+        return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-9)
+    return (one or None) == (other or None)
+
+
+def test_every_indicator_opens_and_its_exports_say_the_same(page_for, demo):
+    """All definitions, as a member who may read them all: the page, JSON, CSV, Excel and Parquet agree cell by cell."""
+    page = page_for("Adhérent")
+    for definition in catalogue().values():
+        address = f"{demo.url}/catalogue/{definition.slug}/"
+        assert page.goto(address).status == 200, definition.name
+        told = page.request.get(address + "export.json").json()
+        header = list(told["rows"][0])
+        lines = page.request.get(address + "export.csv").text().splitlines()
+        assert len(lines) == len(told["rows"]) + 1
+        sheet = openpyxl.load_workbook(io.BytesIO(page.request.get(address + "export.xlsx").body()))
+        assert "Lisez-moi" in sheet.sheetnames
+        excel = list(sheet["Données"].iter_rows(values_only=True))
+        parquet = pq.read_table(io.BytesIO(page.request.get(address + "export.parquet").body()))
+        for rank, row in enumerate(told["rows"]):
+            for place, name in enumerate(header):
+                cell = row[name]
+                shown = "masqué" if cell == "masked" else cell
+                assert same(excel[rank + 1][place], shown), (definition.name, row)
+                if name in ("valeur", "vous"):
+                    numeric = cell if isinstance(cell, int | float) else None
+                    assert same(parquet[name][rank].as_py(), numeric), (definition.name, row)
+                    assert lines[rank + 1].endswith(str(shown if shown is not None else "")) or name == "valeur", (definition.name, row)
+        texts = [text.strip() for text in page.locator(".result tbody td.num").all_text_contents()]
+        wanted = [row for row in told["rows"] if row["type"] not in ("total", "mois")]
+        if wanted and not any(row["type"] == "mois" for row in wanted) and definition.kind not in ("seasonality", "place"):
+            scale = 100 if definition.display in ("euros", "euros_cents") else 1
+            step = 2 if "vous" in header else 1
+            for rank, row in enumerate(wanted):
+                value = row["valeur"]
+                expected = (
+                    "masqué"
+                    if value == "masked"
+                    else "—"
+                    if value is None
+                    else numbers.shown(value * scale if isinstance(value, int | float) else value, definition.display)
+                )
+                assert texts[rank * step] == expected, (definition.name, row, texts[rank * step])
+
+
+def test_the_market_equals_the_slow_count_of_the_truth(page_for, demo):
+    """What the public reads by family and by region, recounted line by line from the generator."""
+    sector, page = rebuilt(demo), page_for(None)
+    people, places, labels = sector.population, departments(), list(families())
+    patients: dict[str, set] = {}
+    days: dict[str, int] = {}
+    amo: dict[str, int] = {}
+    for provider in sector.providers:
+        for month in range(12, 24):
+            truth = month_lines(sector, provider.rank, month)
+            rows = zip(truth["episode"].tolist(), truth["lpp"].tolist(), truth["units"].tolist(), truth["amo"].tolist(), strict=True)
+            for episode, code, units, amount in rows:
+                person = int(people.patient[episode])
+                for key in (labels[people.family[episode]], places[people.department[person]].region):
+                    patients.setdefault(key, set()).add(person)
+                    days[key] = days.get(key, 0) + units * UNIT_DAYS[products()[code].unit]
+                    amo[key] = amo.get(key, 0) + amount
+    told = 0
+    for by in ("famille", "region"):
+        for name, truth in (
+            ("patients", {key: len(found) for key, found in patients.items()}),
+            ("weeks", {key: value / 7 for key, value in days.items()}),
+            ("amount-amo", {key: value / 100 for key, value in amo.items()}),
+        ):
+            for row in page.request.get(f"{demo.url}/catalogue/{name}/export.json?par={by}").json()["rows"]:
+                if row["type"] == by and isinstance(row["valeur"], int | float):
+                    assert math.isclose(row["valeur"], truth.get(row["code"], 0), abs_tol=0.006), (name, row)
+                    told += 1
+    assert told > 60
+
+
+def test_a_permalink_gives_the_same_number_and_the_api_agrees(page_for, demo):
+    page = page_for(None)
+    page.goto(demo.url + "/catalogue/average-amo/?zone=R84&par=famille")
+    value = page.locator(".headline b").inner_text()
+    link = page.locator("#lien").get_attribute("value")
+    assert "v=" in link and "d=1" in link and "periode=12m-" in link
+    page.goto(link)
+    assert page.locator(".headline b").inner_text() == value
+    api = page.request.get(demo.url + "/api/v1/indicators/average-amo?zone=R84&par=famille")
+    assert api.json()["rows"] == page.request.get(demo.url + "/catalogue/average-amo/export.json?zone=R84&par=famille").json()["rows"]
+    assert (
+        page.request.get(demo.url + "/api/v1/indicators/average-amo?zone=R84&par=famille", headers={"If-None-Match": api.headers["etag"]}).status
+        == 304
+    )
+    assert page.request.get(demo.url + "/api/v1/indicators/price-effect").status == 401
+    assert page.request.get(demo.url + "/api/v1/indicators/prescribers").status == 404
+    assert page.request.get(demo.url + "/api/v1/indicators/patients?par=nope").status == 400
+    assert page.request.get(demo.url + "/catalogue/price-effect/export.csv").status == 403
+    assert page.request.get(demo.url + "/catalogue/prescribers/export.json").status == 403
+
+
+def test_a_wrong_question_says_what_to_do(page_for, demo):
+    page = page_for(None)
+    assert page.request.get(demo.url + "/catalogue/patients/?zone=").status == 200
+    assert page.request.get(demo.url + "/catalogue/patients/?couleur=bleu").status == 400
+    assert page.request.get(demo.url + "/catalogue/patients/?periode=1999-01").status == 400
+    assert page.request.get(demo.url + "/catalogue/nope/").status == 404
+    page.goto(demo.url + "/catalogue/?q=prescriptteurs")
+    assert page.locator(".entry").count() >= 3, "a typing error is forgiven"
+    page.goto(demo.url + "/lpp/?q=1187881")
+    assert page.locator(".notice a").inner_text() == "1187880", "a wrong check digit is told"
+
+
+def test_a_figure_may_be_framed_elsewhere_and_nothing_else(page_for, demo):
+    page = page_for(None)
+    framed = page.request.get(demo.url + "/catalogue/amount-amo/figure/?par=region")
+    assert framed.status == 200 and "frame-ancestors *" in framed.headers["content-security-policy"] and "x-frame-options" not in framed.headers
+    assert "Source :" in framed.text()
+    assert page.request.get(demo.url + "/catalogue/price-effect/figure/").status == 404
+    whole = page.request.get(demo.url + "/catalogue/amount-amo/")
+    assert "frame-ancestors 'none'" in whole.headers["content-security-policy"]
+
+
+def test_the_catalogue_is_walked_with_the_keyboard_alone(page_for, demo):
+    """Search, open, choose a region, read the table: no mouse."""
+    page = page_for(None)
+    page.goto(demo.url + "/catalogue/")
+    page.locator("#q").focus()
+    page.keyboard.type("semaine")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile("q=semaine"))
+    page.locator(".entry a").first.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#resultat")
+    page.locator("#zone").focus()
+    page.keyboard.type("Bret")
+    page.keyboard.press("Tab")
+    for _ in range(6):
+        if page.evaluate("document.activeElement.type") == "submit":
+            break
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile("zone=R53"))
+    page.locator(".result summary").first.focus()
+    page.keyboard.press("Enter")
+    assert page.locator(".result details").first.get_attribute("open") is not None
+
+
+def test_the_note_and_the_files_are_what_they_say(page_for, demo):
+    page = page_for("Fédération")
+    assert page.request.get(demo.url + "/marche/note.pdf").body().startswith(b"%PDF")
+    assert page.request.get(demo.url + "/catalogue/patients/export.png").body().startswith(b"\x89PNG")
+    assert page.request.get(demo.url + "/catalogue/patients/export.svg").text().startswith("<svg")
+    assert page.request.get(demo.url + "/catalogue/patients/export.pdf").body().startswith(b"%PDF")
+    schema = page.request.get(demo.url + "/catalogue/patients/export.schema.json").json()
+    assert [field["name"] for field in schema["resources"][0]["schema"]["fields"]] == page.request.get(
+        demo.url + "/catalogue/patients/export.csv"
+    ).text().splitlines()[0].split(",")
+    assert page.request.get(demo.url + "/marche/simulateur/?variation=abc").status == 200
+    page.goto(demo.url + "/marche/simulateur/?famille=PPC&variation=-4")
+    whole = page.request.get(demo.url + "/api/v1/cells?produit=PPC").json()["measures"]["amount_amo"]
+    assert numbers.euros(round(whole * -0.04)) in page.locator(".lead").inner_text()

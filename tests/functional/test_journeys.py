@@ -28,6 +28,7 @@ WALKS = {
         "/catalogue/amount-amo/figure/",
         "/lpp/",
         "/lpp/1187880/",
+        "/accessibilite/",
         "/compte/login/",
     ],
     "Adhérent": [

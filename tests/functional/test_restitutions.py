@@ -2,10 +2,13 @@
 
 import io
 import math
+import os
 import re
+from pathlib import Path
 
 import openpyxl
 import pyarrow.parquet as pq
+import pytest
 
 from belvedere.engine.indicators.definitions import catalogue
 from belvedere.engine.nomenclature.products import families, products
@@ -145,7 +148,7 @@ def test_the_catalogue_is_walked_with_the_keyboard_alone(page_for, demo):
     page.keyboard.type("semaine")
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile("q=semaine"))
-    page.locator(".entry a").first.focus()
+    page.locator(".entry a", has_text="Semaines de traitement").focus()
     page.keyboard.press("Enter")
     page.wait_for_selector("#resultat")
     page.locator("#zone").focus()
@@ -176,3 +179,24 @@ def test_the_note_and_the_files_are_what_they_say(page_for, demo):
     page.goto(demo.url + "/marche/simulateur/?famille=PPC&variation=-4")
     whole = page.request.get(demo.url + "/api/v1/cells?produit=PPC").json()["measures"]["amount_amo"]
     assert numbers.euros(round(whole * -0.04)) in page.locator(".lead").inner_text()
+
+
+SHOWN = {
+    "ma-position": ("Adhérent", "/ma-position/"), "famille": ("Adhérent", "/ma-position/familles/PPC/"), "territoires": ("Adhérent", "/ma-position/territoires/"),
+    "durees": ("Adhérent", "/ma-position/durees/"), "facturation": ("Adhérent", "/ma-position/facturation/"), "marche": ("Fédération", "/marche/"),
+    "simulateur": ("Fédération", "/marche/simulateur/"), "catalogue": (None, "/catalogue/"), "indicateur": (None, "/catalogue/amount-amo/?par=departement"),
+    "code-lpp": (None, "/lpp/1187880/"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_the_ten_main_pages_are_photographed(page_for, width, demo, tmp_path):
+    """The pictures of the guides: BELVEDERE_SCREENSHOTS=docs/images retakes them."""
+    folder = Path(os.environ.get("BELVEDERE_SCREENSHOTS", tmp_path))
+    for name, (role, path) in SHOWN.items():
+        page = page_for(role, width)
+        assert page.goto(demo.url + path).status == 200
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
+        picture = folder / f"{name}{'' if width == 1440 else '-telephone'}.png"
+        page.screenshot(path=picture)
+        assert picture.stat().st_size > 20_000, name

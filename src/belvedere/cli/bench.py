@@ -25,6 +25,10 @@ def register(commands: argparse._SubParsersAction) -> None:
     secrecy.set_defaults(run=_secrecy)
     journal = tools.add_parser("journal", help="le journal en écriture groupée, à côté de SQLite seul")
     journal.set_defaults(run=lambda options: _run("journal.py", []))
+    pages = tools.add_parser("pages", help="pages d’un adhérent et du marché, huit lecteurs, vingt millions de lignes")
+    pages.add_argument("--json", action="store_true", help="un objet JSON")
+    pages.add_argument("--lines", type=int, default=20_000_000, help="lignes de facture (vingt millions : une dizaine de minutes)")
+    pages.set_defaults(run=lambda options: _run("pages.py", ["--json"] * options.json + ["--lines", str(options.lines)]))
 
 
 def _intake(options: argparse.Namespace) -> int:

@@ -44,6 +44,7 @@ RULES: dict[str, Rule] = {
             "public",
             "versions",
             "method",
+            "accessibility",
             "public-csv",
             "catalogue",
             "definition",

@@ -18,6 +18,7 @@ urlpatterns = [
     path("", public.overview, name="public"),
     path("accueil/", views.home, name="home"),
     path("methode/", public.method, name="method"),
+    path("accessibilite/", public.accessibility, name="accessibility"),
     path("parutions/", public.versions, name="versions"),
     path("catalogue/", restitutions.listing, name="catalogue"),
     path("catalogue/<slug:name>/", restitutions.indicator, name="definition"),

@@ -85,3 +85,9 @@ def table_csv(request: HttpRequest, table: str) -> HttpResponse:
 def method(request: HttpRequest) -> HttpResponse:
     """How figures are made and protected."""
     return render(request, "public/method.html", {"release": frozen.current(), "definitions": definitions.catalogue().values()})
+
+
+@require_safe
+def accessibility(request: HttpRequest) -> HttpResponse:
+    """What is accessible, what is not yet, and how we know."""
+    return render(request, "public/accessibility.html")

@@ -97,12 +97,12 @@ class Answer:
 
     @cached_property
     def by(self) -> str:
-        """The grouping in force: the one asked, else the first that makes sense."""
+        """The grouping in force: the one asked where it makes sense, else the first that does (a region has no regions)."""
         allowed = groupings(self.definition, self.view)
-        if self.view.by and self.view.by not in allowed:
-            raise QueryError(f"Cet indicateur ne se lit pas par {self.view.by} ici.")
+        if self.view.by in allowed:
+            return self.view.by
         first = "departement" if "departement" in allowed and self.view.query.territory != "FR" else None
-        return self.view.by or first or (allowed[0] if allowed else "")
+        return first or (allowed[0] if allowed else "")
 
     @cached_property
     def rows(self) -> list[Row]:
@@ -160,7 +160,6 @@ def answer(definition: Definition, view: View, *, release: Released | None, own:
     period = found.codes["period"]
     if period not in source.months and period not in source.years:
         raise QueryError(f"La période {period} n’est pas dans ces données.")
-    _ = found.by
     return found
 
 
@@ -202,7 +201,7 @@ def content(answer: Answer) -> dict[str, object]:
     header, rows = table(answer)
     return {
         "indicator": answer.definition.slug, "definition_version": answer.definition.version, "release": answer.release.label if answer.release else None,
-        "query": answer.view.to_params(), "codes": answer.codes, "unit": unit(answer), "value": number(answer, answer.value),
+        "query": answer.view.to_params(), "codes": answer.codes, "by": answer.by, "unit": unit(answer), "value": number(answer, answer.value),
         "masked": answer.value == "masked", "refused": answer.value.why if isinstance(answer.value, Refused) else None,
         "rows": [dict(zip(header, row, strict=True)) for row in rows],
     }  # fmt: skip

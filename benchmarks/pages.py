@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 
 MONTHS, PROVIDERS, GROUPS = 36, 80, 60
-LINES_A_PATIENT = 41  # of the sector, over 36 months
+LINES_A_PATIENT = 32.4  # of the sector, over 36 months
 READERS, SECONDS = 8, 15
 
 
@@ -44,7 +44,7 @@ def build(folder: Path, lines: int) -> dict[str, float]:
     keyring.create_keys()
     start = time.perf_counter()
     sector = make_sector(
-        seed=3, first=dt.date(2023, 11, 1), providers=PROVIDERS, groups=GROUPS, months=MONTHS, patients=max(1000, lines // LINES_A_PATIENT)
+        seed=3, first=dt.date(2023, 11, 1), providers=PROVIDERS, groups=GROUPS, months=MONTHS, patients=max(1000, round(lines / LINES_A_PATIENT))
     )
     federations = [Federation.objects.create(name=name) for name in ("FédéPSAD", "UNPDM", "UPSADI")]
     for number in sorted({provider.group for provider in sector.providers}):

@@ -1,5 +1,6 @@
 """A real demonstration: generated, sent, protected, served, and opened in Chromium."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -73,14 +74,25 @@ def sign_in(page, demo: Demo, role: str) -> None:
     page.wait_for_load_state()
 
 
+def _made(tmp_path_factory) -> Path:
+    """The demonstration as it is made, once for all the processes that run tests: each serves a copy of its own."""
+    alone = "PYTEST_XDIST_WORKER" not in os.environ
+    folder = tmp_path_factory.mktemp("made") / "demo" if alone else tmp_path_factory.getbasetemp().parent / "demo-made"
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "demo.json").exists():
+            made = subprocess.run(
+                [sys.executable, "-m", "belvedere", "demo", "--no-serve", "--json", "--data", str(folder), *SIZE],
+                env=clean_environment(), capture_output=True, text=True, check=False, timeout=400,
+            )  # fmt: skip
+            assert made.returncode == 0, made.stderr
+    return folder
+
+
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo")
-    made = subprocess.run(
-        [sys.executable, "-m", "belvedere", "demo", "--no-serve", "--json", "--data", str(folder), *SIZE],
-        env=clean_environment(), capture_output=True, text=True, check=False, timeout=240,
-    )  # fmt: skip
-    assert made.returncode == 0, made.stderr
+    shutil.copytree(_made(tmp_path_factory), folder, dirs_exist_ok=True)
     port, smtp, sftp = free_ports(3)
     log = (folder / "serve.log").open("w")
     process = subprocess.Popen(

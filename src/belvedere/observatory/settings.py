@@ -31,6 +31,7 @@ INSTALLED_APPS = [
     "belvedere.observatory.collect",
     "belvedere.observatory.objections",
     "belvedere.observatory.publication",
+    "belvedere.observatory.digests",
     "belvedere.portal",
 ]
 MIDDLEWARE = [

@@ -45,6 +45,7 @@ RULES: dict[str, Rule] = {
             "versions",
             "method",
             "accessibility",
+            "mute",
             "public-csv",
             "catalogue",
             "definition",

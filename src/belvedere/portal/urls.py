@@ -18,6 +18,7 @@ urlpatterns = [
     path("", public.overview, name="public"),
     path("accueil/", views.home, name="home"),
     path("methode/", public.method, name="method"),
+    path("lettre/<str:token>/", public.mute, name="mute"),
     path("accessibilite/", public.accessibility, name="accessibility"),
     path("parutions/", public.versions, name="versions"),
     path("catalogue/", restitutions.listing, name="catalogue"),

@@ -85,7 +85,7 @@ def warm_up() -> None:
 def run(*, pause: float = 0.2, stop: Callable[[], bool] = lambda: False) -> None:
     """Work until told to stop."""
     warm_up()
-    for chore in (webhooks.deliver_due, notices.deliver_due, _journal, _purge, _daily):
+    for chore in (webhooks.deliver_due, _letters, notices.deliver_due, _journal, _purge, _daily):
         threading.Thread(target=_repeat, args=(chore, stop), daemon=True).start()
     swept = time.monotonic() - SWEEP_SECONDS + 10
     while not stop():
@@ -120,6 +120,12 @@ def _purge() -> None:
 
 
 _day: dt.date | None = None
+
+
+def _letters() -> int:
+    from belvedere.observatory.digests import actions
+
+    return actions.post_due()
 
 
 def _daily() -> None:

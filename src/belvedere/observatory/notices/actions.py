@@ -3,6 +3,7 @@
 import datetime as dt
 import logging
 import secrets
+from collections.abc import Callable
 
 from django.conf import settings
 from django.core.mail import EmailMessage
@@ -20,6 +21,10 @@ logger = logging.getLogger(__name__)
 DAYS = {Purpose.SIGN: 14, Purpose.PLUG: 180, Purpose.INVITE: 7}
 PAGES = {Purpose.SIGN: "join:sign", Purpose.PLUG: "join:plug", Purpose.INVITE: "join:invited"}
 RETRY_MINUTES = (1, 5, 15, 60, 240, 720, 1440, 1440)  # four days, the time of a mailbox that is full
+
+
+# Kinds of messages whose words are computed when they are sent: kind -> context from the details that were kept.
+COMPOSERS: dict[str, Callable[[dict], dict[str, object]]] = {}
 
 
 class LinkRefused(Exception):
@@ -90,6 +95,8 @@ def deliver_due(limit: int = 20) -> int:
 
 def _message(notice: Notice) -> EmailMessage:
     link = read("BELVEDERE_PUBLIC_URL") + make_link(notice.purpose, notice.subject) if notice.purpose and notice.subject else ""
-    text = render_to_string(f"notices/{notice.kind}.txt", {**notice.details, "link": link, "public": read("BELVEDERE_PUBLIC_URL")})
+    text = render_to_string(
+        f"notices/{notice.kind}.txt", {**COMPOSERS.get(notice.kind, dict)(notice.details), "link": link, "public": read("BELVEDERE_PUBLIC_URL")}
+    )
     subject, _, body = text.partition("\n")
     return EmailMessage(" ".join(subject.split()), body.strip() + "\n", settings.DEFAULT_FROM_EMAIL, [notice.to])

@@ -4,10 +4,11 @@ from itertools import pairwise
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from belvedere.engine.indicators import definitions
 from belvedere.engine.nomenclature.territories import departments
+from belvedere.observatory.digests import actions as digests
 from belvedere.observatory.publication import frozen, gate
 from belvedere.observatory.publication.models import Release, ReleaseState
 from belvedere.portal import exports, maps, market, numbers
@@ -91,3 +92,17 @@ def method(request: HttpRequest) -> HttpResponse:
 def accessibility(request: HttpRequest) -> HttpResponse:
     """What is accessible, what is not yet, and how we know."""
     return render(request, "public/accessibility.html")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def mute(request: HttpRequest, token: str) -> HttpResponse:
+    """The link of a monthly letter: mute one indicator, or the letter; nothing changes before the button."""
+    found = digests.asked(token)
+    if found is None:
+        raise Http404
+    person, indicator = found
+    back = request.method == "POST" and "reprendre" in request.POST
+    if request.method == "POST":
+        (digests.hear if back else digests.mute)(person, indicator)
+    label = definitions.catalogue()[indicator].label if indicator in definitions.catalogue() else ""
+    return render(request, "public/mute.html", {"done": request.method == "POST" and not back, "back": back, "label": label, "whole": not label})

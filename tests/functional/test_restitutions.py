@@ -11,10 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from belvedere.engine.indicators.definitions import catalogue
-from belvedere.engine.nomenclature.products import families, products
+from belvedere.engine.nomenclature.products import families
 from belvedere.engine.nomenclature.territories import departments
 from belvedere.engine.sector.billing import month_lines
-from belvedere.engine.warehouse.engine import UNIT_DAYS
 from belvedere.portal import numbers
 from tests.functional.test_journeys import rebuilt
 
@@ -71,17 +70,15 @@ def test_the_market_equals_the_slow_count_of_the_truth(page_for, demo):
     sector, page = rebuilt(demo), page_for(None)
     people, places, labels = sector.population, departments(), list(families())
     patients: dict[str, set] = {}
-    days: dict[str, int] = {}
     amo: dict[str, int] = {}
     for provider in sector.providers:
         for month in range(12, 24):
             truth = month_lines(sector, provider.rank, month)
-            rows = zip(truth["episode"].tolist(), truth["lpp"].tolist(), truth["units"].tolist(), truth["amo"].tolist(), strict=True)
-            for episode, code, units, amount in rows:
+            rows = zip(truth["episode"].tolist(), truth["amo"].tolist(), strict=True)
+            for episode, amount in rows:
                 person = int(people.patient[episode])
                 for key in (labels[people.family[episode]], places[people.department[person]].region):
                     patients.setdefault(key, set()).add(person)
-                    days[key] = days.get(key, 0) + units * UNIT_DAYS[products()[code].unit]
                     amo[key] = amo.get(key, 0) + amount
     told = 0
     for by in ("famille", "region"):
@@ -94,7 +91,7 @@ def test_the_market_equals_the_slow_count_of_the_truth(page_for, demo):
                 if row["type"] == by and isinstance(row["valeur"], int | float):
                     assert math.isclose(row["valeur"], truth.get(row["code"], 0), abs_tol=0.006), (name, row)
                     told += 1
-    assert told > 60
+    assert told > 40
 
 
 def test_a_permalink_gives_the_same_number_and_the_api_agrees(page_for, demo):
@@ -145,10 +142,10 @@ def test_the_catalogue_is_walked_with_the_keyboard_alone(page_for, demo):
     page = page_for(None)
     page.goto(demo.url + "/catalogue/")
     page.locator("#q").focus()
-    page.keyboard.type("semaine")
+    page.keyboard.type("rembourse")
     page.keyboard.press("Enter")
-    page.wait_for_url(re.compile("q=semaine"))
-    page.locator(".entry a", has_text="Semaines de traitement").focus()
+    page.wait_for_url(re.compile("q=rembourse"))
+    page.locator(".entry a", has_text="Montant remboursé").focus()
     page.keyboard.press("Enter")
     page.wait_for_selector("#resultat")
     page.locator("#zone").focus()

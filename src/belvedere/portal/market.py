@@ -95,7 +95,7 @@ def totals(release: Frozen, **codes: str) -> Mapping[str, Value]:
     """Headline figures of a territory and product over the last twelve months, and their changes."""
     last, previous = release.years[-1], release.years[-2] if len(release.years) > 1 else None
     found: dict[str, Value] = {}
-    for name in ("patients", "lines", "days", "amount_amo", "amount_billed"):
+    for name in ("patients", "lines", "amount_amo", "amount_billed"):
         found[name] = release.measure(name, period=last, **codes)
         found[f"{name}_growth"] = growth(found[name], release.measure(name, period=previous, **codes)) if previous else None
     found["average"] = ratio(found["amount_amo"], found["patients"])

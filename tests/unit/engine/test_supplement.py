@@ -12,11 +12,12 @@ WINDOW = {"12m-2025-12": tuple(months_of("2025-01..2025-12"))}
 RULES = Parameters()
 
 
-def told(lines, parameters=RULES, published=lambda *_: True):
+def told(lines, parameters=RULES, published=None):
     table, groups = facts({"lines": lines})
     connection = engine.connect(table, groups=groups, objected=Objected(), materialise=True)
     try:
-        return supplement.compute(connection, WINDOW, published, parameters)
+        count = connection.sql("SELECT count(DISTINCT patient) FROM facts WHERE month >= '2025-01'").fetchall()[0][0]
+        return supplement.compute(connection, WINDOW, published or (lambda *_: count), parameters)
     finally:
         connection.close()
 
@@ -55,16 +56,18 @@ def test_a_group_that_makes_all_the_new_patients_hides_them():
 def test_no_total_over_families_and_nothing_of_a_hidden_family():
     found = told(world(6))
     assert "*" not in found["courses"]
-    assert all(not by_family for by_family in told(world(6), published=lambda *_: False).values())
+    assert all(not by_family for by_family in told(world(6), published=lambda *_: None).values())
 
 
 def test_bands_want_ten_groups_of_eleven_patients_and_never_an_extreme():
     assert told(world(9))["average_amo"]["OXY"]["12m-2025-12"] is None
     assert told(world(12, known=3, new=2))["average_amo"]["OXY"]["12m-2025-12"] is None, "groups of five patients"
-    band = told(world(14))["average_amo"]["OXY"]["12m-2025-12"]
+    band = told(world(17))["average_amo"]["OXY"]["12m-2025-12"]
     assert set(band) == {"p25", "p50", "p75"}
-    values = [(8 * 12 + 4 * 10) * (3000 + 100 * number) / 12 for number in range(14)]
+    values = [(8 * 12 + 4 * 10) * (3000 + 100 * number) / 12 for number in range(17)]
     assert min(values) < band["p25"] < band["p75"] < max(values)
+    wild = told(world(16) + people(12, "g99", "2023-06..2025-12", facture=9_000.0), parameters=Parameters(dominance_share=2.0, p_percent=0.0))
+    assert wild["average_amo"]["OXY"]["12m-2025-12"]["p50"] < max(values), "an extreme group weighs on no band"
     assert all(float(f"{value:.1e}") == value for value in band.values())
 
 
@@ -77,4 +80,22 @@ def test_concentration_is_a_class_and_dominance_hides_it():
 def test_what_was_told_or_hidden_before_stays():
     now = {"courses": {"OXY": {"12m-2025-12": {"new": 30}, "12m-2024-12": {"new": 20}}}}
     before = [{"courses": {"OXY": {"12m-2025-12": {"new": 29}}}}, {"courses": {"OXY": {"12m-2024-12": None}}}]
-    assert supplement.kept(now, before)["courses"]["OXY"] == {"12m-2025-12": {"new": 29}, "12m-2024-12": None}
+    assert supplement.kept(now, before, {"12m-2025-12", "12m-2024-12"})["courses"]["OXY"] == {"12m-2025-12": {"new": 29}, "12m-2024-12": None}
+    assert supplement.kept({}, before, {"12m-2025-12"}) == {"courses": {"OXY": {"12m-2025-12": {"new": 29}}}}
+
+
+def test_courses_that_do_not_add_up_to_the_published_persons_are_not_told():
+    """Computed at another time than the cell beside, they would tell who came or went in between."""
+    assert told(world(6), published=lambda *_: 71)["courses"]["OXY"]["12m-2025-12"] is None
+
+
+def test_growths_are_told_to_the_point():
+    band = told(world(14))["growth_patients"]["OXY"]["12m-2025-12"]
+    assert band is None or all(abs(value * 100 - round(value * 100)) < 1e-9 for value in band.values())
+
+
+def test_a_window_shorter_than_a_year_tells_nothing():
+    table, groups = facts({"lines": world(12)})
+    connection = engine.connect(table, groups=groups, objected=Objected(), materialise=True)
+    short = {"12m-2025-12": tuple(months_of("2025-07..2025-12"))}
+    assert all(not by_family for by_family in supplement.compute(connection, short, lambda *_: 144, RULES).values())

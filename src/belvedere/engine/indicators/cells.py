@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from belvedere.engine.indicators.lattice import ALL, COLUMNS, DIMENSIONS, PERIOD, cubes, shapes
-from belvedere.engine.indicators.measures import ADDITIVE, DISTINCT, MEASURES
+from belvedere.engine.indicators.measures import ADDITIVE, DISTINCT
 from belvedere.engine.nomenclature.territories import FRANCE
 from belvedere.engine.secrecy.lattice import Lattice
 from belvedere.engine.secrecy.rules import Contributions
@@ -57,17 +57,13 @@ def compute(
     connection.register("raw_closed", pa.table({"month": pa.array(shut, pa.string())}))
     connection.execute("CREATE OR REPLACE TEMP TABLE window_facts AS SELECT * FROM facts WHERE month IN (SELECT month FROM raw_month)")
     added = ", ".join(f"{sql} AS {name}" for name, sql in ADDITIVE.items())
-    # A measure that is younger than a ledger was never told for its months: it comes from the facts.
-    late = [] if done is None else [name for name in ADDITIVE if name not in done.column_names]
-    fresh, again = [], []
+    fresh = []
     for choice in level_choices():
         columns = ", ".join(f"{text_of(column, total)} AS {d}" for d, column, total in zip(DIMENSIONS, choice, TOTALS, strict=True))
         sql = f"SELECT {columns}, month, grp, {added}, CAST(sum(abs(amount_billed)) AS BIGINT) AS {GROSS} FROM window_facts"
         fresh.append(connection.sql(f"{sql} ANTI JOIN raw_closed USING (month) GROUP BY ALL").to_arrow_table())
-        if late:
-            again.append(connection.sql(f"{sql} SEMI JOIN raw_closed USING (month) GROUP BY ALL").to_arrow_table())
     ledger = pa.concat_tables(fresh)
-    whole_ledger = [ledger] if done is None else [ledger, _filled(done, again, late)]
+    whole_ledger = [ledger] if done is None else [ledger, done]
     connection.register("raw_monthly", pa.concat_tables([part.select(ledger.column_names) for part in whole_ledger]))
     figures = (*ADDITIVE, GROSS)
     sums = ", ".join(f"CAST(sum({name}) AS BIGINT) AS {name}" for name in figures)
@@ -79,7 +75,7 @@ def compute(
     """).to_arrow_table()
     at = _cells(rows, lattice)
     keep = at >= 0
-    measures = {name: np.zeros(len(lattice), dtype=np.int64) for name in MEASURES}
+    measures = {name: np.zeros(len(lattice), dtype=np.int64) for name in (*DISTINCT, *ADDITIVE)}
     for name in ADDITIVE:
         np.add.at(measures[name], at[keep], rows[name].to_numpy()[keep])
     _count(connection, lattice, measures)
@@ -87,17 +83,6 @@ def compute(
     order = np.lexsort((holding, at[keep]))
     given = Contributions(at[keep][order], holding[order], rows[GROSS].to_numpy()[keep][order].astype(float), measures["patients"])
     return CellTable(measures, given, groups, ledger)
-
-
-def _filled(done: pa.Table, again: Sequence[pa.Table], late: Sequence[str]) -> pa.Table:
-    """Ledgers of closed months with the measures that they lack, as rows that hold nothing else."""
-    if not late:
-        return done
-    rows = pa.concat_tables(again)
-    for name in (*ADDITIVE, GROSS):
-        if name not in late:
-            rows = rows.set_column(rows.column_names.index(name), name, pa.array(np.zeros(len(rows), dtype=np.int64)))
-    return pa.concat_tables([done, rows], promote_options="default")
 
 
 def _count(connection: duckdb.DuckDBPyConnection, lattice: Lattice, measures: dict[str, np.ndarray]) -> None:

@@ -87,7 +87,11 @@ def _sources(world: str) -> tuple[str, own.OwnFigures, Whole]:
     windows = {year: months_of(f"{own.year_before(year[4:])}..{year[4:]}")[1:] for year in whole.years}
     free = Parameters(patients=1, holdings=1, dominance_share=2.0, p_percent=0.0)
     market = Whole(**{name: getattr(whole, name) for name in whole.__dataclass_fields__})
-    object.__setattr__(market, "beside_told", supplement.compute(connection, windows, lambda *_: True, free))
+    object.__setattr__(
+        market,
+        "beside_told",
+        supplement.compute(connection, windows, lambda family, window: whole.measure("patients", product=family, period=window), free),
+    )
     connection.close()
     return last, figures, market
 

@@ -2,6 +2,9 @@
 
 Amounts are integer cents, days whole days. Additive measures add up over months, groups and disjoint cells;
 persons and invoices are counted once wherever they stand, so theirs do not.
+
+Days, bases and delays are not told of the market: durations and tariffs are public, so each would be one more equation over the codes
+that are masked, and the rules of dominance look at amounts, not at them (ADR 34).
 """
 
 from dataclasses import dataclass
@@ -16,6 +19,7 @@ class Measure:
     unit: str
     sql: str
     additive: bool = True
+    told: bool = True  # whether a release tells it; the others are read of one's own facts alone
 
 
 _ALL = (
@@ -26,10 +30,12 @@ _ALL = (
     Measure("amount_amo", "montant remboursé (AMO)", "€", "CAST(sum(amount_amo) AS BIGINT)"),
     Measure("amount_amc", "montant complémentaire (AMC)", "€", "CAST(sum(amount_amc) AS BIGINT)"),
     Measure("amount_billed", "montant facturé (TTC)", "€", "CAST(sum(amount_billed) AS BIGINT)"),
-    Measure("amount_base", "base de remboursement", "€", "CAST(sum(amount_base) AS BIGINT)"),
-    Measure("days", "jours de traitement", "jours", "CAST(sum(units * unit_days) AS BIGINT)"),
-    Measure("delay", "jours entre soins et facture", "jours", "CAST(sum(date_diff('day', act_date, invoice_date)) AS BIGINT)"),
+    Measure("amount_base", "base de remboursement", "€", "CAST(sum(amount_base) AS BIGINT)", told=False),
+    Measure("days", "jours de traitement", "jours", "CAST(sum(units * unit_days) AS BIGINT)", told=False),
+    Measure("delay", "jours entre soins et facture", "jours", "CAST(sum(date_diff('day', act_date, invoice_date)) AS BIGINT)", told=False),
 )
 MEASURES = {item.name: item for item in _ALL}
-ADDITIVE = {item.name: item.sql for item in _ALL if item.additive}
-DISTINCT = {item.name: item.sql for item in _ALL if not item.additive}
+ADDITIVE = {item.name: item.sql for item in _ALL if item.additive and item.told}
+DISTINCT = {item.name: item.sql for item in _ALL if not item.additive and item.told}
+# Told of a code alone: over a family, units beside amounts would be a second equation over its masked codes, whose tariffs are public (attack A13).
+OF_CODES_ALONE = ("units",)

@@ -37,7 +37,7 @@ def summed(lookup: Lookup, keys: Sequence[tuple[str, ...]], measure: str, *, nes
     if not additive and len(keys) > 1:
         return NOT_ADDITIVE
     found = [lookup(key) for key in keys]
-    if not found or any(cell is None or measure not in cell for cell in found):
+    if not found or any(cell is None or cell.get(measure) is None for cell in found):
         return NOT_TOLD
     return sum(cell[measure] for cell in found if cell is not None)
 

@@ -97,20 +97,23 @@ def draft(months: list[str], *, seed: int) -> Draft:
         raise GateClosed(f"Ce qui a déjà paru empêche de protéger cette publication : {error}") from None
     for release in earlier:
         _keep_values(frozen.opened(release), lattice, told, figures)
-    beside = _beside(connection, earlier, lattice, periods, done.mask, rule)
+    beside = _beside(connection, earlier, lattice, periods, done.mask, figures.measures["patients"], rule)
     connection.close()
     counts = {"lines": row[0], "groups": row[1], "patients": row[2], "members": row[3], "fresh_groups": fresh, "biggest": biggest}
     return Draft(lattice, periods, figures, table, primary, done, counts, [release.label for release in earlier], beside)
 
 
 def _beside(
-    connection, earlier: list[Release], lattice: Lattice, periods: dict[str, tuple[str, ...]], mask: np.ndarray, rule: Parameters
+    connection, earlier: list[Release], lattice: Lattice, periods: dict[str, tuple[str, ...]], mask: np.ndarray, persons: np.ndarray, rule: Parameters
 ) -> supplement.Told:
-    def published(family: str, period: str) -> bool:
-        rank = lattice.index.get((FRANCE, family, period, ALL, ALL, ALL, ALL))
-        return rank is not None and not mask[rank]
+    """Supplement of the windows that are new; those that went out keep theirs: computed later, it would tell what came in between."""
+    new = {window: months for window, months in periods.items() if not any(window in release.periods for release in earlier)}
 
-    return supplement.kept(supplement.compute(connection, periods, published, rule), [frozen.opened(release).supplement for release in earlier])
+    def published(family: str, period: str) -> int | None:
+        rank = lattice.index.get((FRANCE, family, period, ALL, ALL, ALL, ALL))
+        return int(persons[rank]) if rank is not None and not mask[rank] else None
+
+    return supplement.kept(supplement.compute(connection, new, published, rule), [frozen.opened(release).supplement for release in earlier], periods)
 
 
 def _table(lattice: Lattice, figures: cells.CellTable, told: np.ndarray) -> Table:
@@ -159,4 +162,5 @@ def _keep_values(before: frozen.Frozen, lattice: Lattice, told: np.ndarray, figu
         rank = lattice.index.get(key)
         if rank is not None and cell is not None and told[rank]:
             for name, value in cell.items():
-                figures.measures[name][rank] = value
+                if value is not None:
+                    figures.measures[name][rank] = value

@@ -15,13 +15,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from belvedere.engine.indicators.lattice import ALL, DIMENSIONS
+from belvedere.engine.indicators.lattice import ALL, DIMENSIONS, level_of
+from belvedere.engine.indicators.measures import OF_CODES_ALONE
 from belvedere.observatory.collect.vault import write_durably
 from belvedere.observatory.environment import data_dir
 from belvedere.observatory.publication.models import Release, ReleaseState
 
 FOLDER = "releases"
 MASKED = "masked"
+PRODUCT = DIMENSIONS.index("product")
 SUPPLEMENT = b"supplement"
 Cell = Mapping[str, int]
 
@@ -84,8 +86,10 @@ def freeze(
     """Write a release file and return (file name, SHA-256). Values of masked cells never reach the file, whose
     name carries its content's hash: no computation can overwrite another release."""
     columns: dict[str, pa.Array] = {d: pa.array([key[rank] for key in keys]) for rank, d in enumerate(DIMENSIONS)}
+    families = np.array([level_of("product", key[PRODUCT]) != "lpp" for key in keys])
     for measure, values in measures.items():
-        columns[measure] = pa.array(values, pa.int64(), mask=np.asarray(mask))
+        hidden = np.asarray(mask) | families if measure in OF_CODES_ALONE else np.asarray(mask)
+        columns[measure] = pa.array(values, pa.int64(), mask=hidden)
     beside = json.dumps(supplement or {}, sort_keys=True, ensure_ascii=False)
     buffer = io.BytesIO()
     pq.write_table(pa.table(columns).replace_schema_metadata({SUPPLEMENT: beside}), buffer, compression="zstd")

@@ -206,6 +206,6 @@ def billing(request: HttpRequest) -> HttpResponse:
     tiles = board.cards(
         *((name, {"draw": False, "mine": name == "delay"}) for name in ("delay", "median_delay", "unknown_codes", "off_tariff", "credits"))
     )
-    panels = board.cards(("delay", {"title": "Votre délai et celui du marché", "by": "famille"}), ("delay_band", {}))
+    panels = board.cards(("delay", {"title": "Votre délai par famille", "by": "famille"}))
     lead = f"{len(board.own.suspects)} lignes à revoir." if board.own.suspects else "Aucune ligne à revoir : codes et tarifs concordent."
     return _show(request, board, "Ma facturation", lead, tiles, panels, suspects=board.own.suspects)

@@ -130,7 +130,7 @@ def present(own: OwnFigures, release: Frozen | None) -> Position:
     tiles = (
         Tile("Patients suivis", "patients", numbers.integer(year["patients"]), numbers.change(_change(year, before, "patients")), against("patients"), _spark(own, "patients"), _band(release, "growth_patients", _change(year, before, "patients"), numbers.change)),
         Tile("Nouveaux patients", "new_for_me", numbers.integer(new) if entries else numbers.NOT_AVAILABLE, "", "nouveaux pour vous, sur douze mois", charts.sparkline([float(count) for _, count in sorted(entries.items())])),
-        Tile("Semaines de traitement", "weeks", numbers.integer(round(year["days"] / 7)), numbers.change(_change(year, before, "days")), against("days"), _spark(own, "days"), _band(release, "growth_weeks", _change(year, before, "days"), numbers.change)),
+        Tile("Semaines de traitement", "weeks", numbers.integer(round(year["days"] / 7)), numbers.change(_change(year, before, "days")), "", _spark(own, "days")),
         Tile("Montant remboursé", "amount_amo", numbers.euros(year["amount_amo"], short=True), numbers.change(_change(year, before, "amount_amo")), against("amount_amo"), _spark(own, "amount_amo"), _band(release, "growth", _change(year, before, "amount_amo"), numbers.change)),
         Tile("Part de marché", "share", numbers.percent(share) if isinstance(share, float) else ("masqué" if share else numbers.NOT_AVAILABLE), points, "France, montants facturés", ""),
         Tile("Remboursé par patient", "average_amo", numbers.euros(round(average)), numbers.change(average / average_before - 1 if average_before else None), _beside_average(totals.get("average")), "", _band(release, "average_amo", average, lambda value: numbers.euros(round(value)))),
@@ -169,9 +169,9 @@ def _lead(year: Row, before: Row | None, totals: Mapping[str, Value], last: str)
 
 
 def _trend(own: OwnFigures, release: Frozen | None) -> tuple[str, str, tuple[tuple[str, str, str], ...]]:
-    # Days of treatment by week that begins in the month: a month of five weeks is no boom.
-    mine = market.index_100([(month, float(own.measure("days", period=month) or 0) / mondays(month)) for month in own.months])
-    told = market.series(release, "days", [month for month in release.months if month in own.months]) if release else []
+    # Amounts by week that begins in the month: a month of five weeks is no boom.
+    mine = market.index_100([(month, float(own.measure("amount_amo", period=month) or 0) / mondays(month)) for month in own.months])
+    told = market.series(release, "amount_amo", [month for month in release.months if month in own.months]) if release else []
     theirs = market.index_100([(month, value / mondays(month)) for month, value in told])
     shown = {"Vous": mine} | ({"Marché": theirs} if theirs else {})
     title = "Votre activité, mois après mois"

@@ -159,11 +159,12 @@ def inline(answer: Told) -> list[tuple[str, SafeString]]:
     values = [(row.code, row.label, str(row.value), str(row.own)) for row in (*answer.rows, *answer.series)]
     curve = answer.own.survival.get(answer.codes["product"]) if answer.definition.kind == "survival" and answer.own is not None else None
     key = json.dumps([answer.definition.name, answer.by, answer.personal, answer.finding, values, curve and curve.still])
-    if key not in _DRAWN:
-        _DRAWN[key] = _inline(answer)
-        while len(_DRAWN) > _MOST_DRAWN:
+    found = _DRAWN.get(key)
+    if found is None:
+        found = _DRAWN[key] = _inline(answer)
+        if len(_DRAWN) > _MOST_DRAWN:
             _DRAWN.popitem(last=False)
-    return _DRAWN[key]
+    return found
 
 
 def _inline(answer: Told) -> list[tuple[str, SafeString]]:

@@ -71,33 +71,24 @@ def season(ask: Ask) -> Value:
 
 def effects(ask: Ask) -> dict[str, Value]:
     """Change of the amount over a year, split: price (today's quantities at the change of each code's mean price), volume (all units, at
-    yesterday's mean price), mix (the rest: other codes, of other prices). Each is a share of yesterday's amount; they add up to the growth.
-
-    Codes that are not told are taken together: family less what is told, a difference that anybody may do."""
-    earlier = ask.before()
-    if earlier is None:
-        return dict.fromkeys(("price", "volume", "mix"))
-    cells = [(ask.measure(m, period=p)) for p in (ask.period, earlier) for m in ("units", ask.formula["of"])]
-    if (bad := told(*cells)) is not None:
+    yesterday's mean price), mix (the rest: the glide to other codes, and the codes that are masked). Each is a share of yesterday's amount;
+    they add up to the growth. Units are told code by code alone, so prices and volumes are those of the codes that are told."""
+    earlier, of = ask.before(), ask.formula["of"]
+    now, then = ask.measure(of), ask.measure(of, period=earlier) if earlier else None
+    if (bad := told(now, then)) is not None:
         return dict.fromkeys(("price", "volume", "mix"), bad)
-    units_now, amount_now, units_then, amount_then = (float(value) if isinstance(value, int | float) else 0.0 for value in cells)
-    if not units_then or not amount_then:
-        return dict.fromkeys(("price", "volume", "mix"))
-    price = 0.0
-    left = [units_now, amount_now, units_then, amount_then]
     rows = []
-    for code in family_codes(ask.codes["product"]):
-        row = [ask.measure(m, product=code, period=p) for p in (ask.period, earlier) for m in ("units", ask.formula["of"])]
+    for code in family_codes(ask.codes["product"]) if earlier else ():
+        row = [ask.measure(m, product=code, period=p) for p in (ask.period, str(earlier)) for m in ("units", of)]
         numbers = [float(value) for value in row if isinstance(value, int | float)]
         if len(numbers) == 4:
             rows.append(numbers)
-            left = [whole - one for whole, one in zip(left, numbers, strict=True)]
-    for now, amount, then, paid in (*rows, left):
-        if now > 0 and then > 0:
-            price += now * (amount / now - paid / then)
+    units_now, units_then, amount_then = (sum(row[place] for row in rows) for place in (0, 2, 3))
+    if not isinstance(now, int | float) or not isinstance(then, int | float) or not then or not units_then:
+        return dict.fromkeys(("price", "volume", "mix"))
+    price = sum(q * (a / q - paid / before) for q, a, before, paid in rows if q > 0 and before > 0)
     volume = (units_now / units_then - 1) * amount_then
-    mix = amount_now - amount_then - price - volume
-    return {"price": price / amount_then, "volume": volume / amount_then, "mix": mix / amount_then}
+    return {"price": price / then, "volume": volume / then, "mix": (now - then - price - volume) / then}
 
 
 @formula("effect")

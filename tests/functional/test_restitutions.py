@@ -84,7 +84,6 @@ def test_the_market_equals_the_slow_count_of_the_truth(page_for, demo):
     for by in ("famille", "region"):
         for name, truth in (
             ("patients", {key: len(found) for key, found in patients.items()}),
-            ("weeks", {key: value / 7 for key, value in days.items()}),
             ("amount-amo", {key: value / 100 for key, value in amo.items()}),
         ):
             for row in page.request.get(f"{demo.url}/catalogue/{name}/export.json?par={by}").json()["rows"]:

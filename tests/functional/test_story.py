@@ -166,7 +166,7 @@ def test_the_story(house, page_of, tmp_path):
 
     # A patient objects: out of the next query, out of the files after the purge, and out of later flows.
     typed = a_patient(house)
-    before = lines_of(member, house)
+    before = patients_of(member, house)
     patient = page_of()
     patient.goto(house.url + "/patients/")
     looked_at(patient, house, "patients")
@@ -177,8 +177,8 @@ def test_the_story(house, page_of, tmp_path):
     patient.wait_for_selector("#reference")
     looked_at(patient, house, "opposition")
     reference = patient.locator("#reference").inner_text()
-    assert lines_of(member, house) < before
-    after = lines_of(member, house)
+    assert patients_of(member, house) < before
+    after = patients_of(member, house)
     for _ in range(400):
         if house.belvedere("objections", "prove", reference).returncode == 0:
             break
@@ -190,7 +190,7 @@ def test_the_story(house, page_of, tmp_path):
     again.write_bytes(month_file(house.sector, first.rank, MONTHS))
     house.belvedere("push", str(again), "--server", house.url, "--json", BELVEDERE_TOKEN=house.tokens[group])
     assert house.belvedere("objections", "prove", reference).returncode == 0
-    assert lines_of(member, house) >= after
+    assert patients_of(member, house) >= after
 
     # The journal verifies; one byte altered, the verifier names it.
     auditor = page_of("auditeur")
@@ -274,9 +274,10 @@ def a_patient(house: House) -> dict[str, str]:
     return {"nir": f"{nir}{nir_key(nir):02d}", "birth": f"{birth[4:6]}/{birth[2:4]}/{int(people.birth_year[who])}"}
 
 
-def lines_of(page, house: House) -> int:
+def patients_of(page, house: House) -> int:
+    """Persons of the last twelve months, as the member's page says."""
     page.goto(house.url + "/ma-position/")
-    tile = page.locator(".tile", has_text="Lignes facturées").locator(".val").inner_text()
+    tile = page.locator(".tile", has_text="Patients suivis").locator(".val").inner_text()
     return int(re.sub(r"\D", "", tile))
 
 

@@ -233,7 +233,7 @@ def indicator(request: HttpRequest, name: str) -> HttpResponse:
         view = View.from_params(request.GET.dict())
         found = frozen.labelled(view.release) if view.release else None
         release = found[1] if found else frozen.current() if not view.release else None
-        told = answering.answer(definition, view, release=release, own=None) if release else None
+        told = answering.Answer.of(definition, view, release=release, own=None) if release else None
         body = answering.content(told) if told else None
     except QueryError as error:
         return api.create_response(request, Problem(code="Q400", message=str(error)).dict(), status=400)

@@ -5,7 +5,7 @@ alone. Two sizes are made, so that text stays readable on a phone.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
 import altair as alt
@@ -15,77 +15,78 @@ from django.utils.safestring import SafeString, mark_safe
 from belvedere.portal import numbers
 
 ME, MARKET, GREY = "#C25400", "#0072B2", "#6b7580"
-WIDE, NARROW = (640, 260), (300, 220)
+SIZES = {"wide": 640, "narrow": 300}
+HEIGHT = 240
+FRENCH = alt.Locale(number=alt.NumberLocale(decimal=",", thousands="\u202f", grouping=[3], currency=["", " €"]))
 Series = Mapping[str, Sequence[tuple[str, float]]]
 
 
-def index_chart(series: Series, colours: Mapping[str, str], size: tuple[int, int]) -> dict:
-    """Lines by month (AAAA-MM), one per named series, labelled at their right end."""
-    rows = [{"mois": f"{month}-01", "serie": name, "valeur": round(value, 2)} for name, points in series.items() for month, value in points]
-    ends = [{**row, "texte": f"{row['serie']} {numbers.decimal(row['valeur'], 0)}"} for row in _ends(rows)]
-    scale = alt.Scale(domain=list(colours), range=list(colours.values()))
-    x = alt.X("mois:T", title=None, axis=alt.Axis(format="%m/%y", grid=False, tickCount=6, labelColor=GREY, domainColor=GREY))
-    y = alt.Y(
-        "valeur:Q",
-        title=None,
-        scale=alt.Scale(zero=False, nice=True),
-        axis=alt.Axis(tickCount=5, labelColor=GREY, domain=False, ticks=False, format=".0f"),
-    )
-    lines = alt.Chart(alt.Data(values=rows)).mark_line(strokeWidth=2.6).encode(x=x, y=y, color=alt.Color("serie:N", scale=scale, legend=None))
-    points = (
+def monthly(
+    series: Series, colours: Mapping[str, str], width: int, *, written: Callable[[str, float], str], zero: bool = False, axis: str = ".0f"
+) -> dict:
+    """Lines by month (AAAA-MM), one per named series, `written` at their right end; two labels that would overlap are moved apart."""
+    rows = [{"mois": f"{month}-01", "serie": name, "valeur": round(value, 4)} for name, points in series.items() for month, value in points]
+    ends = [
+        {"mois": f"{points[-1][0]}-01", "serie": name, "valeur": points[-1][1], "texte": written(name, points[-1][1])}
+        for name, points in series.items()
+        if points
+    ]
+    colour = alt.Color("serie:N", scale=alt.Scale(domain=list(colours), range=list(colours.values())), legend=None)
+    x = alt.X("mois:T", title=None, axis=alt.Axis(format="%m/%y", grid=False, tickCount=6, domainColor=GREY))
+    y = alt.Y("valeur:Q", title=None, scale=alt.Scale(zero=zero, nice=True), axis=alt.Axis(tickCount=5, domain=False, ticks=False, format=axis))
+    chart = alt.Chart(alt.Data(values=rows)).mark_line(strokeWidth=2.6).encode(x=x, y=y, color=colour)
+    chart += (
         alt.Chart(alt.Data(values=ends))
         .mark_point(filled=True, size=60, opacity=1)
-        .encode(x=x, y=y, color=alt.Color("serie:N", scale=scale, legend=None), shape=alt.Shape("serie:N", legend=None))
+        .encode(x=x, y=y, color=colour, shape=alt.Shape("serie:N", legend=None))
     )
-    chart = lines + points
     ends.sort(key=lambda row: -row["valeur"])
-    spread = max((row["valeur"] for row in rows), default=1) - min((row["valeur"] for row in rows), default=0)
-    near = len(ends) == 2 and ends[0]["valeur"] - ends[1]["valeur"] < 0.1 * spread
+    values = [row["valeur"] for row in rows]
+    near = len(ends) == 2 and ends[0]["valeur"] - ends[1]["valeur"] < 0.1 * (max(values) - (0 if zero else min(values)))
     for rank, end in enumerate(ends):
         text = alt.Chart(alt.Data(values=[end])).mark_text(
             align="left", dx=9, dy=(-8 if rank == 0 else 8) if near else 0, fontSize=13, fontWeight=600
         )
-        chart += text.encode(x=x, y=y, text="texte:N", color=alt.Color("serie:N", scale=scale, legend=None))
-    chart = chart.properties(width=size[0] - 130, height=size[1], background="transparent", padding={"left": 4, "top": 6, "right": 34, "bottom": 4})
+        chart += text.encode(x=x, y=y, text="texte:N", color=colour)
+    return finished(chart.properties(width=width - 130, height=HEIGHT))
+
+
+def finished(chart: alt.Chart) -> dict:
+    """The specification of a chart, in the portal's look."""
+    chart = chart.properties(background="transparent", padding={"left": 26, "top": 6, "right": 64, "bottom": 4})
+    axis = alt.AxisConfig(labelFontSize=12, labelColor=GREY, gridColor="#9aa3ad", gridOpacity=0.3)
     # One call: each call of `configure` forgets those before it.
-    return chart.configure(
-        font="system-ui, sans-serif",
-        locale=alt.Locale(number=alt.NumberLocale(decimal=",", thousands="\u202f", grouping=[3], currency=["", " €"])),
-        view=alt.ViewConfig(stroke=None),
-        axis=alt.AxisConfig(labelFontSize=12, gridColor="#9aa3ad", gridOpacity=0.3),
-    ).to_dict(validate=False)
+    return chart.configure(font="system-ui, sans-serif", locale=FRENCH, view=alt.ViewConfig(stroke=None), axis=axis).to_dict(validate=False)
 
 
-def _ends(rows: list[dict]) -> list[dict]:
-    """Last point of each series; when two would overlap the label of the lower one is pushed down."""
-    last: dict[str, dict] = {}
-    for row in rows:
-        if row["serie"] not in last or row["mois"] > last[row["serie"]]["mois"]:
-            last[row["serie"]] = row
-    return list(last.values())
-
-
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=1024)
 def _svg(specification: str) -> str:
     text = vl_convert.vegalite_to_svg(specification)
-    return text.replace('role="graphics-document"', "").replace('aria-roledescription="visualization"', "")
+    text = text.replace('role="graphics-document"', "").replace('aria-roledescription="visualization"', "")
+    return text.replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)
+
+
+def both_sizes(specify: Callable[[int], dict], finding: str) -> SafeString:
+    """A chart of some width as inline SVG, wide and narrow; `finding` is the text alternative."""
+    label = finding.replace('"', "’").replace("<", "").replace("&", "et")
+    parts = [
+        f'<div class="chart {css}" role="img" aria-label="{label}">{_svg(json.dumps(specify(width), sort_keys=True))}</div>'
+        for css, width in SIZES.items()
+    ]
+    return mark_safe("".join(parts))  # noqa: S308 (made of our own specification)
 
 
 def figure(series: Series, colours: Mapping[str, str], finding: str) -> SafeString:
-    """Both sizes of an index chart as inline SVG; `finding` is the text alternative. The same points are drawn once."""
+    """An index chart in both sizes. The same points are drawn once."""
     return _figure(tuple((name, tuple(points)) for name, points in series.items()), tuple(colours.items()), finding)
 
 
 @lru_cache(maxsize=512)
 def _figure(points: tuple[tuple[str, tuple[tuple[str, float], ...]], ...], shades: tuple[tuple[str, str], ...], finding: str) -> SafeString:
-    series, colours = dict(points), dict(shades)
-    parts = []
-    for css, size in (("wide", WIDE), ("narrow", NARROW)):
-        body = _svg(json.dumps(index_chart(series, colours, size), sort_keys=True))
-        body = body.replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)
-        label = finding.replace('"', "’")
-        parts.append(f'<div class="chart {css}" role="img" aria-label="{label}">{body}</div>')
-    return mark_safe("".join(parts))  # noqa: S308 (made of our own specification)
+    def specify(width: int) -> dict:
+        return monthly(dict(points), dict(shades), width, written=lambda name, value: f"{name} {numbers.decimal(value, 0)}")
+
+    return both_sizes(specify, finding)
 
 
 def sparkline(values: Sequence[float], width: int = 72, height: int = 24) -> str:

@@ -4,32 +4,16 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from belvedere.engine.indicators.formulas.ask import Value, growth, ratio
 from belvedere.engine.nomenclature.products import UNKNOWN_FAMILY, families
 from belvedere.engine.nomenclature.territories import departments, names
 from belvedere.engine.warehouse.engine import UNKNOWN_REGION
-from belvedere.observatory.publication.frozen import MASKED, Frozen
-
-Value = int | float | str | None
+from belvedere.observatory.publication.frozen import Frozen
 
 
 def sort_key(text: str) -> str:
     """Alphabetical order that forgives accents: Île-de-France stands with the I."""
     return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
-
-
-def ratio(above: Value, below: Value, scale: float = 1.0) -> Value:
-    """A ratio is told only if both terms are."""
-    if above == MASKED or below == MASKED:
-        return MASKED
-    if above is None or not below:
-        return None
-    return float(above) / float(below) * scale
-
-
-def growth(now: Value, before: Value) -> Value:
-    """Relative change, told only if both periods are."""
-    found = ratio(now, before)
-    return found - 1 if isinstance(found, float) else found
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import pytest
 
-from belvedere.engine.indicators import examples
 from belvedere.engine.indicators.definitions import DefinitionError, catalogue, parse
 from belvedere.engine.indicators.formulas import Ask, evaluate, parts_of_kind
 from belvedere.engine.indicators.formulas.ask import SPLITS
 from belvedere.engine.indicators.formulas.dynamics import mondays
 from belvedere.engine.indicators.treatments import kaplan_meier
 from belvedere.engine.secrecy.answers import Refused
+from tests import examples
 
 COMPUTED = [definition for definition in catalogue().values() if not definition.needs]
 

@@ -3,10 +3,10 @@
 import pytest
 
 from belvedere.engine.indicators import supplement
-from belvedere.engine.indicators.examples import facts, months_of
 from belvedere.engine.secrecy.rules import Parameters
 from belvedere.engine.warehouse import engine
 from belvedere.engine.warehouse.objected import Objected
+from tests.examples import facts, months_of
 
 WINDOW = {"12m-2025-12": tuple(months_of("2025-01..2025-12"))}
 RULES = Parameters()

@@ -49,11 +49,16 @@ def luhn_ok(numbers: np.ndarray, width: int) -> np.ndarray:
     return total % 10 == 0
 
 
-def lpp_ok(codes: np.ndarray) -> np.ndarray:
-    """Whether 7-digit LPP codes carry their check digit: weights 2..7 modulo 11, 10 read as 0; (n,) bool."""
-    codes = np.asarray(codes, dtype=np.int64)
-    rest, total = codes // 10, np.zeros_like(codes)
+def lpp_keys(codes: np.ndarray) -> np.ndarray:
+    """Seventh digit that the first six of LPP codes call for: weights 2 to 7, modulo 11, 10 read as 0; (n,) int64."""
+    rest = np.asarray(codes, dtype=np.int64) // 10
+    total = np.zeros_like(rest)
     for weight in (7, 6, 5, 4, 3, 2):
         total += weight * (rest % 10)
         rest = rest // 10
-    return total % 11 % 10 == codes % 10
+    return total % 11 % 10
+
+
+def lpp_ok(codes: np.ndarray) -> np.ndarray:
+    """Whether 7-digit LPP codes carry their check digit; (n,) bool."""
+    return lpp_keys(codes) == np.asarray(codes, dtype=np.int64) % 10

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Protocol, Self
 
 from belvedere.engine.indicators import formulas
 from belvedere.engine.indicators.definitions import Definition
@@ -12,8 +12,10 @@ from belvedere.engine.indicators.grouping import MONTHLY, groupings, members
 from belvedere.engine.indicators.lattice import ALL
 from belvedere.engine.indicators.own import OwnFigures, window
 from belvedere.engine.indicators.query import GROUPINGS, QueryError, View
+from belvedere.engine.nomenclature.territories import FRANCE
 from belvedere.engine.secrecy.answers import Refused
 
+Cell = str | int | float | None
 ALONE = ("place", "concentration", "penetration")  # kinds that mean nothing of one provider
 
 
@@ -50,6 +52,21 @@ class Answer:
     own: OwnFigures | None
     mine: bool = False  # the reader's own figures of an indicator that speaks of the market too
 
+    @classmethod
+    def of(cls, definition: Definition, view: View, *, release: Released | None, own: OwnFigures | None, mine: bool = False) -> Self | None:
+        """The answer of an indicator; None when nobody can give it (no release yet, no own data). QueryError for an impossible view.
+
+        `mine`: one's own figures rather than the market's."""
+        personal = mine or definition.tier == "own"
+        source: Source | None = own if personal else release
+        if source is None or (personal and not source.months) or (definition.kind == "share" and release is None):
+            return None
+        found = cls(definition, view, source, release, own, mine)
+        period = found.codes["period"]
+        if period not in source.months and period not in source.years:
+            raise QueryError(f"La période {period} n’est pas dans ces données.")
+        return found
+
     @property
     def personal(self) -> bool:
         """Whether the figures are the reader's own, live."""
@@ -60,7 +77,7 @@ class Answer:
         found = self.view.query.codes(self.latest)
         for name in ("territory", "product"):
             if name not in self.definition.dimensions:
-                found[name] = "FR" if name == "territory" else ALL
+                found[name] = FRANCE if name == "territory" else ALL
         if "period" not in self.definition.dimensions:
             found["period"] = self.latest
         if found["product"] == ALL and self.definition.first_product:
@@ -69,31 +86,46 @@ class Answer:
 
     @property
     def latest(self) -> str:
-        """The period read when none is asked: the release's last twelve months; for own figures alone, one's own."""
-        if self.personal and self.definition.kind != "share" and self.own is not None and self.own.months:
+        """The period read when none is asked: one's own last twelve months for own figures alone, the release's otherwise."""
+        if self.own is not None and self.own.months and (self.release is None or (self.personal and self.definition.kind != "share")):
             return window(self.own.months[-1])
-        return self.release.years[-1] if self.release is not None else window(self.own.months[-1])  # type: ignore[union-attr]
+        assert self.release is not None  # `of` makes no answer without a source
+        return self.release.years[-1]
 
     @cached_property
     def ask(self) -> Ask:
         return Ask(self.definition.formula, self.codes, self.source, self.own, self.release)
 
+    @property
+    def beside(self) -> OwnFigures | None:
+        """The reader's own figures, where they may stand beside the market's."""
+        if self.own is None or not self.own.months or self.personal or self.definition.kind in ALONE:
+            return None
+        return self.own
+
+    def _value(self, ask: Ask) -> Value:
+        return formulas.evaluate(self.definition.kind, ask)
+
+    def _own(self, ask: Ask) -> Value:
+        return self._value(ask.of(self.beside)) if self.beside is not None else None
+
     @cached_property
     def value(self) -> Value:
         """The figure itself."""
-        return formulas.evaluate(self.definition.kind, self.ask)
+        return self._value(self.ask)
 
     @cached_property
     def own_value(self) -> Value:
         """The reader's own figure beside the market's."""
-        if self.own is None or not self.own.months or self.personal or self.definition.kind in ALONE:
-            return None
-        return formulas.evaluate(self.definition.kind, self.ask.of(self.own))
+        return self._own(self.ask)
+
+    def _parts(self, ask: Ask) -> list[Part]:
+        return formulas.parts_of_kind(self.definition.kind, ask)
 
     @cached_property
     def parts(self) -> list[Part]:
         """What the figure splits into, for the indicators that are splits."""
-        return formulas.parts_of_kind(self.definition.kind, self.ask)
+        return self._parts(self.ask)
 
     @cached_property
     def by(self) -> str:
@@ -101,43 +133,37 @@ class Answer:
         allowed = groupings(self.definition, self.view)
         if self.view.by in allowed:
             return self.view.by
-        first = "departement" if "departement" in allowed and self.view.query.territory != "FR" else None
+        first = "departement" if "departement" in allowed and self.view.query.territory != FRANCE else None
         return first or (allowed[0] if allowed else "")
 
     @cached_property
     def rows(self) -> list[Row]:
         """The rows of the table: parts of a split, or the members of the grouping."""
         if self.parts:
-            mine = {part.code: part.value for part in formulas.parts_of_kind(self.definition.kind, self.ask.of(self.own))} if self._beside else {}  # type: ignore[arg-type]
+            mine = {part.code: part.value for part in self._parts(self.ask.of(self.beside))} if self.beside is not None else {}
             return [Row(part.code, part.label, part.value, mine.get(part.code)) for part in self.parts]
         if not self.by:
             return []
         found = []
         for code, label in members(self.by, self.view, self.source).items():
             here = self.ask.at(**{GROUPINGS[self.by]: code})
-            value = formulas.evaluate(self.definition.kind, here)
-            own = formulas.evaluate(self.definition.kind, here.of(self.own)) if self._beside else None  # type: ignore[arg-type]
-            if value is not None or own not in (None, 0) or self.by in ("region", "departement"):
-                found.append(Row(code, label, value, own))
+            row = Row(code, label, self._value(here), self._own(here))
+            if row.value is not None or row.own not in (None, 0) or self.by in ("region", "departement"):
+                found.append(row)
         return found
-
-    @property
-    def _beside(self) -> bool:
-        return self.own is not None and bool(self.own.months) and not self.personal and self.definition.kind not in ALONE
 
     @cached_property
     def series(self) -> list[Row]:
         """The figure month by month, where it has months."""
         if self.definition.kind == "index":
-            mine = dict(index_series(self.ask.of(self.own))) if self._beside else {}  # type: ignore[arg-type]
+            mine = dict(index_series(self.ask.of(self.beside))) if self.beside is not None else {}
             return [Row(month, month, value, mine.get(month)) for month, value in index_series(self.ask)]
         if self.definition.kind not in MONTHLY or "period" not in self.definition.dimensions:
             return []
         found = []
         for month in self.source.months:
             here = self.ask.at(period=month)
-            own = formulas.evaluate(self.definition.kind, here.of(self.own)) if self._beside else None  # type: ignore[arg-type]
-            found.append(Row(month, month, formulas.evaluate(self.definition.kind, here), own))
+            found.append(Row(month, month, self._value(here), self._own(here)))
         return found if any(row.value is not None for row in found) else []
 
     @property
@@ -146,39 +172,19 @@ class Answer:
         return sum(row.value == "masked" for row in self.rows)
 
 
-def answer(definition: Definition, view: View, *, release: Released | None, own: OwnFigures | None, mine: bool = False) -> Answer | None:
-    """The answer of an indicator; None when nobody can give it (no release yet, no own data). QueryError for an impossible view.
-
-    `mine`: one's own figures rather than the market's."""
-    personal = mine or definition.tier == "own"
-    source: Source | None = own if personal else release
-    if personal and (own is None or not own.months):
-        return None
-    if source is None or (definition.kind == "share" and release is None):
-        return None
-    found = Answer(definition, view, source, release, own, mine)
-    period = found.codes["period"]
-    if period not in source.months and period not in source.years:
-        raise QueryError(f"La période {period} n’est pas dans ces données.")
-    return found
-
-
-Cell = str | int | float | None
-
-
 def unit(answer: Answer) -> str:
     """Unit of the exported numbers: amounts are in euros, rates between 0 and 1."""
     display = answer.definition.display
     return {"euros": "€", "euros_cents": "€", "pourcent": "ratio", "variation": "ratio", "points": "ratio"}.get(display, answer.definition.unit)
 
 
-def number(answer: Answer, value: object) -> Cell:
+def number(answer: Answer, value: Value) -> Cell:
     """A value as files carry it: euros, never cents; "masked" kept, what is refused or absent empty."""
     if isinstance(value, Refused):
         return None
     if isinstance(value, int | float) and answer.definition.display in ("euros", "euros_cents"):
         return round(value / 100, 2) if answer.definition.display == "euros" else round(value / 100, 4)
-    return value  # type: ignore[return-value]
+    return value
 
 
 def table(answer: Answer) -> tuple[list[str], list[list[Cell]]]:
@@ -186,7 +192,7 @@ def table(answer: Answer) -> tuple[list[str], list[list[Cell]]]:
     compared = answer.own is not None and not answer.personal
     header = ["type", "code", "libelle", "valeur", *(["vous"] if compared else [])]
 
-    def row(kind: str, code: str, label: str, value: object, own: object) -> list[Cell]:
+    def row(kind: str, code: str, label: str, value: Value, own: Value) -> list[Cell]:
         return [kind, code, label, number(answer, value), *([number(answer, own)] if compared else [])]
 
     rows = [row("total", answer.codes["territory"], answer.definition.label, answer.value, answer.own_value)]

@@ -17,7 +17,7 @@ DIMENSIONS_FR = {
 }  # fmt: skip
 THEMES = {
     "activite": "Activité", "dynamique": "Dynamique", "fidelite": "Durée et fidélité", "marche": "Marché", "prescription": "Prescription",
-    "qualite": "Qualité de facturation", "service": "Vie du service",
+    "qualite": "Qualité de facturation",
 }  # fmt: skip
 # public: of everybody; member: of those who may read the market; own: of a provider, about itself.
 TIERS = {"public": "de tous", "member": "des adhérents et des fédérations", "own": "de chaque adhérent, pour lui-même"}

@@ -28,10 +28,3 @@ def above(lpp: int) -> list[tuple[str, str]]:
     steps = _paths().get(lpp, "").split(".")
     paths = [".".join(steps[: rank + 1]) for rank in range(len(steps))]
     return [(path, _headings()[path]) for path in paths if path in _headings()]
-
-
-def check_digit(lpp: int) -> int:
-    """The seventh digit that the first six call for: their sum weighted 2 to 7, modulo 11, 10 becoming 0 (found true of the
-    19,717 codes of NT_LPP)."""
-    digits = [int(digit) for digit in f"{lpp:07d}"[:6]]
-    return sum(weight * digit for weight, digit in zip(range(2, 8), digits, strict=True)) % 11 % 10

@@ -1,5 +1,7 @@
 """Write the monthly letter after a release: what left its habit, in words; computed when it is sent, so that no figure waits in the database."""
 
+import datetime as dt
+
 from django.core import signing
 from django.db import transaction
 from django.urls import reverse
@@ -20,12 +22,15 @@ from belvedere.observatory.publication.models import Release, ReleaseState
 KIND = "lettre"
 SALT = "belvedere.lettre"
 MOST = 6  # lines of a letter: the strongest
+NEWS_DAYS = 31
 AGAIN_DAYS = 400  # life of a mute link
 
 
 def post_due(limit: int = 50) -> int:
-    """Write the letters of the latest release to members' people who have not had theirs; how many were written."""
-    release = Release.objects.filter(state=ReleaseState.PUBLISHED).order_by("-published_at").first()
+    """Write the letters of the latest release to members' people who have not had theirs, for a month: who joins later has no news
+    in it. How many were written."""
+    recent = timezone.now() - dt.timedelta(days=NEWS_DAYS)
+    release = Release.objects.filter(state=ReleaseState.PUBLISHED, published_at__gte=recent).order_by("-published_at").first()
     if release is None:
         return 0
     people = User.objects.filter(role__in=OF_MEMBERS, is_active=True).exclude(sent__release=release).exclude(muted__indicator=EVERYTHING)

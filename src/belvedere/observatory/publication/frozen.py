@@ -4,6 +4,7 @@ The file holds every cell of the declared lattice; masked cells carry no values 
 hidden can be served by mistake.
 """
 
+import datetime as dt
 import hashlib
 import io
 import json
@@ -38,7 +39,7 @@ class Frozen:
 
     label: str
     months: tuple[str, ...]
-    published_at: object
+    published_at: dt.datetime | None
     groups: int
     cells: Mapping[tuple[str, ...], Cell | None]
     supplement: Mapping[str, Mapping[str, Mapping[str, object]]] = field(default_factory=dict)  # figure -> family -> period
@@ -77,7 +78,7 @@ class Frozen:
     def course(self, product: str, period: str, code: str) -> int | str | None:
         """Persons of a family who took a course over a twelve-month period."""
         found = self.beside("courses", product, period)
-        return found.get(code, MASKED) if isinstance(found, Mapping) else found  # type: ignore[return-value]
+        return found.get(code, MASKED) if isinstance(found, Mapping) else MASKED if found == MASKED else None
 
 
 def freeze(
@@ -101,7 +102,7 @@ def freeze(
 
 
 @lru_cache(maxsize=4)
-def _opened(label: str, file_name: str, digest: str, months: tuple[str, ...], published_at: object, groups: int) -> Frozen:
+def _opened(label: str, file_name: str, digest: str, months: tuple[str, ...], published_at: dt.datetime | None, groups: int) -> Frozen:
     content = (data_dir() / FOLDER / file_name).read_bytes()
     if hashlib.sha256(content).hexdigest() != digest:
         raise TamperedRelease(f"La publication {label} a été modifiée après validation.")

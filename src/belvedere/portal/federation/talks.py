@@ -19,7 +19,7 @@ from belvedere.observatory.members.own import OwnFacts
 from belvedere.observatory.publication import frozen
 from belvedere.portal import market, numbers
 from belvedere.portal.restitutions import figures
-from belvedere.portal.restitutions.answering import Told, answer
+from belvedere.portal.restitutions.answering import Told
 
 MOST = 30.0  # largest change that the simulator takes, in per cent
 
@@ -74,7 +74,7 @@ def simulator(request: HttpRequest) -> HttpResponse:
 
 
 def _asked(release: frozen.Frozen, name: str, by: str = "", **query: str) -> Told:
-    found = answer(catalogue()[name], View(Query(**query), by), release=release, own=None)
+    found = Told.of(catalogue()[name], View(Query(**query), by), release=release, own=None)
     assert found is not None  # a release answers every indicator that is not one's own
     return found
 
@@ -93,6 +93,7 @@ def note(request: HttpRequest) -> HttpResponse:
 
 def note_pdf(release: frozen.Frozen) -> bytes:
     """The note of a release: the same release gives the same figures whatever the day."""
+    assert release.published_at is not None  # only releases that went out are noted
     totals = market.totals(release)
     told = [row for row in market.by_family(release) if row.code != UNKNOWN_FAMILY]
     rows, effects = [], []
@@ -105,15 +106,18 @@ def note_pdf(release: frozen.Frozen) -> bytes:
         if any(isinstance(value, float) for value in three):
             billed = evaluate("growth", replace(asked, formula={"of": "amount_billed"}))
             effects.append([row.label, _cell(billed, "variation"), *(_cell(value, "variation") for value in three)])
-    up = [row for row in told if isinstance(row.growth, float)]
-    best, worst = max(up, key=lambda row: row.growth, default=None), min(up, key=lambda row: row.growth, default=None)  # type: ignore[arg-type,return-value]
-    finding = f"L’assurance maladie a remboursé {_cell(totals['amount_amo'], 'euros', short=True)} aux prestataires de l’observatoire sur douze mois, {_cell(totals['amount_amo_growth'], 'variation')} en un an."
-    if best and worst and best is not worst:
-        finding += f" La plus forte hausse est celle de la famille « {best.label} » ({_cell(best.growth, 'variation')}) ; « {worst.label} » évolue de {_cell(worst.growth, 'variation')}."
+    changes = [(row.growth, row.label) for row in told if isinstance(row.growth, float)]
+    finding = (
+        f"L’assurance maladie a remboursé {_cell(totals['amount_amo'], 'euros', short=True)} aux prestataires de l’observatoire sur douze mois, "
+        f"{_cell(totals['amount_amo_growth'], 'variation')} en un an."
+    )
+    if len(changes) > 1:
+        best, worst = max(changes), min(changes)
+        finding += f" La plus forte hausse est celle de la famille « {best[1]} » ({_cell(best[0], 'variation')}) ; « {worst[1]} » évolue de {_cell(worst[0], 'variation')}."
     plates = [_asked(release, "index"), _asked(release, "family_contribution"), _asked(release, "penetration_standard", "region")]
     images = [[plate.definition.label, plate.definition.said, (figures.image(plate, "svg", titled=False) or b"").decode()] for plate in plates]
     data = {
-        "label": release.label, "until": numbers.month(release.until, full=True), "day": printing.day(release.published_at.date()), "finding": finding,  # type: ignore[attr-defined]
+        "label": release.label, "until": numbers.month(release.until, full=True), "day": printing.day(release.published_at.date()), "finding": finding,
         "groups": release.groups, "rows": rows, "effects": effects, "images": [image for image in images if image[2]],
         "patients": _cell(totals["patients"], "nombre"), "amount": _cell(totals["amount_amo"], "euros", short=True), "average": _cell(totals["average"], "euros"),
         "growth": _cell(totals["amount_amo_growth"], "variation"),

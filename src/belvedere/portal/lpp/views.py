@@ -2,22 +2,29 @@
 
 import datetime as dt
 
+import numpy as np
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from belvedere.engine.b2 import keys
 from belvedere.engine.indicators.definitions import catalogue
+from belvedere.engine.indicators.formulas.ask import growth, ratio
 from belvedere.engine.nomenclature import lpp_tree
 from belvedere.engine.nomenclature.products import MODES, SUPPLY_MODES, UNKNOWN_FAMILY, Product, families, products, tariff, tariffs
 from belvedere.engine.nomenclature.vocabulary import parts
 from belvedere.observatory.publication import frozen
-from belvedere.portal.market import growth, ratio
 from belvedere.portal.restitutions.search import words
 
 UNITS = {"week": "semaine", "day": "jour", "month": "mois", "unit": "unité"}
 KINDS = {"A": "achat", "E": "entretien", "L": "location", "P": "port", "R": "réparation", "S": "service", "V": "livraison"}
 INDICATORS = ("amount_amo", "patients", "units", "average_amo", "growth")
+
+
+def check_digit(lpp: int) -> int:
+    """The last digit that a code's first six call for."""
+    return int(keys.lpp_keys(np.array([lpp]))[0])
 
 
 def _matches(product: Product, asked: str) -> bool:
@@ -38,9 +45,9 @@ def listing(request: HttpRequest) -> HttpResponse:
         rows = [(product, tariff(product.lpp, today)) for product in found if product.family == code and code != UNKNOWN_FAMILY]
         if rows:
             shelves.append((code, label, rows))
-    wrong = asked.isdecimal() and len(asked) == 7 and not found and lpp_tree.check_digit(int(asked)) != int(asked[6])
+    wrong = asked.isdecimal() and len(asked) == 7 and not found and check_digit(int(asked)) != int(asked[6])
     return render(request, "lpp/listing.html", {
-        "asked": asked, "shelves": shelves, "count": sum(len(rows) for *_, rows in shelves), "wrong": f"{asked[:6]}{lpp_tree.check_digit(int(asked))}" if wrong else "",
+        "asked": asked, "shelves": shelves, "count": sum(len(rows) for *_, rows in shelves), "wrong": f"{asked[:6]}{check_digit(int(asked))}" if wrong else "",
         "units": UNITS, "all": len(products()),
     })  # fmt: skip
 
@@ -94,6 +101,6 @@ def code(request: HttpRequest, number: str) -> HttpResponse:
     return render(request, "lpp/code.html", {
         "product": product, "family": families()[product.family], "part": part[1] if part else "", "above": lpp_tree.above(product.lpp), "snapshot": lpp_tree.SNAPSHOT,
         "unit": UNITS[product.unit], "kind": KINDS.get(product.supply_type, "service"), "mode": MODES[SUPPLY_MODES.get(product.supply_type, "service")],
-        "steps": _steps(product.lpp), "curve": _curve(product.lpp, today), "now": tariff(product.lpp, today.isoformat()), "digit": lpp_tree.check_digit(product.lpp),
+        "steps": _steps(product.lpp), "curve": _curve(product.lpp, today), "now": tariff(product.lpp, today.isoformat()), "digit": check_digit(product.lpp),
         "release": release, "figures": figures, "indicators": [catalogue()[name] for name in INDICATORS], "siblings": siblings,
     })  # fmt: skip

@@ -22,7 +22,7 @@ from belvedere.observatory.members.own import OwnFacts
 from belvedere.observatory.publication import frozen
 from belvedere.portal import maps, numbers
 from belvedere.portal.restitutions import figures, mapping
-from belvedere.portal.restitutions.answering import Told, answer
+from belvedere.portal.restitutions.answering import Told
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Board:
         definition = catalogue()[name]
         view = View(Query(**query), by)
         try:
-            found = answer(definition, view, release=self.release, own=self.own, mine=mine)
+            found = Told.of(definition, view, release=self.release, own=self.own, mine=mine)
         except QueryError:
             return None
         if found is None or (found.why_not and not found.rows):

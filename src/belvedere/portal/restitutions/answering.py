@@ -1,14 +1,14 @@
 """An answer told in French: where and when, the value with its unit, the finding, and why there is none."""
 
-from belvedere.engine.indicators import answering
-from belvedere.engine.indicators.answering import Answer, Released, Row
-from belvedere.engine.indicators.definitions import Definition
+import re
+
+from belvedere.engine.indicators.answering import Answer, Row
 from belvedere.engine.indicators.formulas import Value
-from belvedere.engine.indicators.own import OwnFigures
-from belvedere.engine.indicators.query import View
 from belvedere.engine.secrecy.answers import Refused
 from belvedere.portal import numbers
 from belvedere.portal.restitutions import choices
+
+MONTH = re.compile(r"\d{4}-\d{2}")
 
 
 class Told(Answer):
@@ -29,6 +29,11 @@ class Told(Answer):
     def text(self) -> str:
         """The value with its unit."""
         return self.shown(self.value)
+
+    @staticmethod
+    def label(row: Row) -> str:
+        """What a row is called on a screen: months by their names."""
+        return numbers.month(row.code) if MONTH.fullmatch(row.code) else row.label
 
     def shown(self, value: Value, *, short: bool = False) -> str:
         """A value as the definition displays it, with its unit where the display does not say it."""
@@ -53,19 +58,9 @@ class Told(Answer):
     @property
     def finding(self) -> str:
         """The text alternative of the figure: what it shows, not how it is drawn."""
-        told = [row for row in self.rows if isinstance(row.value, int | float)]
+        told = [(row.value, self.label(row)) for row in self.rows if isinstance(row.value, int | float)]
         if not told:
             return f"{self.definition.label}, {self.place} : {self.text}."
-        top = max(told, key=lambda row: abs(row.value))  # type: ignore[arg-type]
-        low = min(told, key=lambda row: row.value)  # type: ignore[arg-type,return-value]
-        text = f"{self.definition.label}, {self.place}. Le plus fort : {top.label}, {self.shown(top.value)}"
-        return text + (f" ; le plus faible : {low.label}, {self.shown(low.value)}." if low is not top else ".")
-
-
-def answer(definition: Definition, view: View, *, release: Released | None, own: OwnFigures | None, mine: bool = False) -> Told | None:
-    """`answering.answer`, with its words."""
-    found = answering.answer(definition, view, release=release, own=own, mine=mine)
-    return Told(found.definition, found.view, found.source, found.release, found.own, found.mine) if found is not None else None
-
-
-__all__ = ["Answer", "Row", "Told", "answer"]
+        top, low = max(told, key=lambda pair: abs(pair[0])), min(told, key=lambda pair: pair[0])
+        text = f"{self.definition.label}, {self.place}. Le plus fort : {top[1]}, {self.shown(top[0])}"
+        return text + (f" ; le plus faible : {low[1]}, {self.shown(low[0])}." if low is not top else ".")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from belvedere.engine.indicators import grouping
 from belvedere.engine.indicators.definitions import Definition
 from belvedere.engine.indicators.formulas import Source
+from belvedere.engine.indicators.lattice import ALL
 from belvedere.engine.indicators.query import View
 from belvedere.engine.nomenclature.products import UNKNOWN_FAMILY, families, products
 from belvedere.engine.nomenclature.territories import FRANCE, departments, names
@@ -16,7 +17,6 @@ LABELS = {
     "region": "par région", "departement": "par département", "famille": "par famille", "code": "par code LPP", "mois": "par mois", "age": "par âge",
     "sexe": "par sexe", "regime": "par régime", "mode": "par mode de délivrance",
 }  # fmt: skip
-ALL = "*"
 
 
 @dataclass(frozen=True)

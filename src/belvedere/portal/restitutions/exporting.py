@@ -7,7 +7,7 @@ from `table`, so that they say the same.
 import datetime as dt
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -65,7 +65,7 @@ def response(answer: Told, kind: str, link: str) -> HttpResponse | None:
         made = exports.csv_response(name, header, rows, excel=kind == "excel.csv")
         made["Link"] = f'<{link}>; rel="canonical"'
         return made
-    makers: Mapping[str, tuple[str, object]] = {
+    makers: Mapping[str, tuple[str, Callable[[], bytes | None]]] = {
         "xlsx": ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", lambda: _xlsx(answer, link)),
         "json": ("application/json", lambda: json.dumps(content(answer, link), ensure_ascii=False, indent=1).encode()),
         "parquet": ("application/vnd.apache.parquet", lambda: _parquet(answer, link)),
@@ -75,7 +75,7 @@ def response(answer: Told, kind: str, link: str) -> HttpResponse | None:
         "pdf": ("application/pdf", lambda: pdf(answer, link)),
     }
     media, make = makers[kind]
-    body = make()  # type: ignore[operator]
+    body = make()
     if body is None:
         return None
     made = HttpResponse(body, content_type=media)
@@ -142,7 +142,7 @@ def _parquet(answer: Told, link: str) -> bytes:
 def pdf(answer: Told, link: str) -> bytes:
     """The page, printed: filters, figure, table, definition and link."""
     image = figures.image(answer, "svg")
-    rows = [[row.label, answer.shown(row.value), answer.shown(row.own) if row.own is not None else ""] for row in answer.rows]
+    rows = [[answer.label(row), answer.shown(row.value), answer.shown(row.own) if row.own is not None else ""] for row in answer.rows]
     data = {
         "title": answer.definition.title, "label": answer.definition.label, "why": answer.definition.why, "place": answer.place, "value": answer.text,
         "own": answer.shown(answer.own_value) if answer.own_value is not None else "", "svg": image.decode() if image else "",
@@ -150,6 +150,3 @@ def pdf(answer: Told, link: str) -> bytes:
         "about": [[name, text] for name, text in about(answer, link).items()], "day": printing.day(timezone.localdate()),
     }  # fmt: skip
     return printing.render("belvedere.portal.restitutions.texts", "page.typ", data)
-
-
-__all__ = ["FORMATS", "about", "content", "file_name", "pdf", "response", "schema", "table", "unit"]

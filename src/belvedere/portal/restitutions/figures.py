@@ -2,18 +2,16 @@
 
 import json
 from collections import OrderedDict
-from functools import lru_cache
+from collections.abc import Callable
 
 import altair as alt
 import vl_convert
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import SafeString
 
 from belvedere.portal import charts, numbers
 from belvedere.portal.restitutions.answering import Row, Told
 
 MOST_BARS = 24
-FRENCH = alt.Locale(number=alt.NumberLocale(decimal=",", thousands="\u202f", grouping=[3], currency=["", " €"]))
-SIZES = {"wide": 640, "narrow": 300}
 
 
 def _scaled(value: object, display: str) -> float | None:
@@ -36,13 +34,12 @@ def _unit(answer: Told) -> str:
 def bars(answer: Told, width: int) -> dict:
     """Horizontal bars of the rows that are told, the longest first, each written beside; one's own as a mark."""
     display = answer.definition.display
-    rows = [row for row in answer.rows if isinstance(row.value, int | float)]
+    told = [(abs(row.value), row) for row in answer.rows if isinstance(row.value, int | float)]
     if answer.by not in ("mois", "age") and not answer.parts:
-        rows.sort(key=lambda row: -abs(row.value))  # type: ignore[arg-type]
-    shown = rows[:MOST_BARS]
+        told.sort(key=lambda pair: -pair[0])
     values = [
-        {"libelle": _short(row.label, width), "rang": rank, "valeur": _scaled(row.value, display), "texte": numbers.shown(row.value, display, short=True), "moi": row.code == "me", "vous": _scaled(row.own, display)}
-        for rank, row in enumerate(shown)
+        {"libelle": _short(answer.label(row), width), "rang": rank, "valeur": _scaled(row.value, display), "texte": numbers.shown(row.value, display, short=True), "moi": row.code == "me", "vous": _scaled(row.own, display)}
+        for rank, (_, row) in enumerate(told[:MOST_BARS])
     ]  # fmt: skip
     y = alt.Y(
         "libelle:N",
@@ -60,7 +57,7 @@ def bars(answer: Told, width: int) -> dict:
     layers = [drawn, texts]
     if any(value["vous"] is not None for value in values) and display in ("pourcent", "variation", "points", "indice", "decimal", "euros_cents"):
         layers.append(base.mark_tick(color=charts.ME, thickness=4, size=19).encode(x="vous:Q", y=y))
-    return _finished(alt.layer(*layers).properties(width=width - width // 3, height=max(40, 25 * len(values))))
+    return charts.finished(alt.layer(*layers).properties(width=width - width // 3, height=max(40, 25 * len(values))))
 
 
 def _short(label: str, width: int) -> str:
@@ -71,35 +68,15 @@ def _short(label: str, width: int) -> str:
 def lines(answer: Told, width: int) -> dict:
     """Month by month: the market and oneself, each written at its right end; masked months are gaps."""
     display = answer.definition.display
-    mine = "Vous"
-    whole = mine if answer.personal else "Marché"
-    rows: list[dict] = []
-    for name, pick in ((whole, lambda row: row.value), (mine, lambda row: row.own)):
-        if name == mine and answer.personal:
-            continue
-        rows += [
-            {"mois": f"{row.code}-01", "serie": name, "valeur": _scaled(pick(row), display)}
-            for row in answer.series
-            if isinstance(pick(row), int | float)
-        ]
-    if not _comparable(answer):
-        rows = [row for row in rows if row["serie"] == whole]
-    ends = [
-        {**max((row for row in rows if row["serie"] == name), key=lambda row: row["mois"])} for name in dict.fromkeys(row["serie"] for row in rows)
-    ]
-    colours = alt.Color("serie:N", scale=alt.Scale(domain=["Vous", "Marché"], range=[charts.ME, charts.MARKET]), legend=None)
-    x = alt.X("mois:T", title=None, axis=alt.Axis(format="%m/%y", grid=False, tickCount=6, labelColor=charts.GREY, domainColor=charts.GREY))
-    y = alt.Y("valeur:Q", title=None, scale=alt.Scale(zero=display in PLAIN_ZERO, nice=True), axis=alt.Axis(tickCount=5, labelColor=charts.GREY, domain=False, ticks=False, format=_axis(display)))  # fmt: skip
-    drawn = alt.Chart(alt.Data(values=rows)).mark_line(strokeWidth=2.6, point=len(answer.series) < 4).encode(x=x, y=y, color=colours)
-    ends.sort(key=lambda row: -row["valeur"])
-    spread = max((row["valeur"] for row in rows), default=1) - (0 if display in PLAIN_ZERO else min((row["valeur"] for row in rows), default=0))
-    near = len(ends) == 2 and ends[0]["valeur"] - ends[1]["valeur"] < 0.08 * spread
-    for rank, end in enumerate(ends):
-        text = alt.Chart(alt.Data(values=[end])).mark_text(
-            align="left", dx=8, dy=(-7 if rank == 0 else 7) if near else 0, fontSize=13, fontWeight=600
-        )
-        drawn += text.encode(x=x, y=y, text="serie:N", color=colours)
-    return _finished(drawn.properties(width=width - 110, height=240))
+
+    def told(pick: Callable[[Row], object]) -> list[tuple[str, float]]:
+        return [(row.code, value) for row in answer.series if (value := _scaled(pick(row), display)) is not None]
+
+    series = {"Vous" if answer.personal else "Marché": told(lambda row: row.value)}
+    if _comparable(answer) and (mine := told(lambda row: row.own)):
+        series["Vous"] = mine
+    colours = {"Vous": charts.ME, "Marché": charts.MARKET}
+    return charts.monthly(series, colours, width, written=lambda name, _: name, zero=display in PLAIN_ZERO, axis=_axis(display))
 
 
 def curve(answer: Told, width: int) -> dict:
@@ -110,7 +87,7 @@ def curve(answer: Told, width: int) -> dict:
     y = alt.Y("part:Q", title=None, scale=alt.Scale(domain=[0, 100]), axis=alt.Axis(tickCount=5, domain=False, ticks=False, format=".0f"))
     drawn = alt.Chart(alt.Data(values=values)).mark_line(interpolate="step-after", color=charts.ME, strokeWidth=2.6).encode(x=x, y=y)
     half = alt.Chart(alt.Data(values=[{"part": 50}])).mark_rule(strokeDash=[4, 4], color=charts.GREY).encode(y="part:Q")
-    return _finished((half + drawn).properties(width=width - 80, height=220))
+    return charts.finished((half + drawn).properties(width=width - 80, height=220))
 
 
 PLAIN_ZERO = ("nombre", "euros")
@@ -121,14 +98,7 @@ def _comparable(answer: Told) -> bool:
     return answer.definition.display in ("pourcent", "variation", "indice", "decimal", "euros_cents") and answer.definition.kind != "measure"
 
 
-def _finished(chart: alt.Chart) -> dict:
-    chart = chart.properties(background="transparent", padding={"left": 26, "top": 6, "right": 64, "bottom": 4})
-    axis = alt.AxisConfig(labelFontSize=12, labelColor=charts.GREY, gridColor="#9aa3ad", gridOpacity=0.3)
-    # One call: each call of `configure` forgets those before it.
-    return chart.configure(font="system-ui, sans-serif", locale=FRENCH, view=alt.ViewConfig(stroke=None), axis=axis).to_dict(validate=False)
-
-
-def specifications(answer: Told, width: int = SIZES["wide"]) -> list[tuple[str, dict]]:
+def specifications(answer: Told, width: int = charts.SIZES["wide"]) -> list[tuple[str, dict]]:
     """(caption, Vega-Lite) of the figures of an answer: the series, then the rows."""
     found = []
     if answer.definition.kind == "survival" and answer.own is not None and answer.codes["product"] in answer.own.survival:
@@ -141,12 +111,6 @@ def specifications(answer: Told, width: int = SIZES["wide"]) -> list[tuple[str, 
         else:
             found.append((f"{answer.definition.label} ({_unit(answer)})", bars(answer, width)))
     return found
-
-
-@lru_cache(maxsize=1024)
-def _rendered(specification: str) -> str:
-    text = vl_convert.vegalite_to_svg(specification)
-    return text.replace('role="graphics-document"', "").replace('aria-roledescription="visualization"', "")
 
 
 # What was drawn, by the values drawn: nothing of an answer is kept beside its picture.
@@ -168,16 +132,10 @@ def inline(answer: Told) -> list[tuple[str, SafeString]]:
 
 
 def _inline(answer: Told) -> list[tuple[str, SafeString]]:
-    label = answer.finding.replace('"', "’").replace("<", "").replace("&", "et")
-    drawn: dict[int, list[str]] = {}
-    captions: list[str] = []
-    for css, width in SIZES.items():
-        for rank, (caption, specification) in enumerate(specifications(answer, width)):
-            body = _rendered(json.dumps(specification, sort_keys=True)).replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)
-            drawn.setdefault(rank, []).append(f'<div class="chart {css}" role="img" aria-label="{label}">{body}</div>')
-            if css == "wide":
-                captions.append(caption)
-    return [(captions[rank], mark_safe("".join(parts))) for rank, parts in drawn.items()]  # noqa: S308 (made of our own specification)
+    return [
+        (caption, charts.both_sizes(lambda width, rank=rank: specifications(answer, width)[rank][1], answer.finding))
+        for rank, (caption, _) in enumerate(specifications(answer))
+    ]
 
 
 def image(answer: Told, kind: str, *, titled: bool = True) -> bytes | None:
@@ -191,6 +149,3 @@ def image(answer: Told, kind: str, *, titled: bool = True) -> bytes | None:
     specification = {**specification, "background": "white"} | ({"title": title} if titled else {})
     text = json.dumps(specification, sort_keys=True)
     return vl_convert.vegalite_to_svg(text).encode() if kind == "svg" else vl_convert.vegalite_to_png(text, scale=2)
-
-
-__all__ = ["Row", "image", "inline", "numbers", "specifications"]

@@ -15,12 +15,9 @@ from belvedere.observatory.accounts.permissions import Action, can
 from belvedere.observatory.members.own import OwnFacts
 from belvedere.observatory.publication import frozen
 from belvedere.observatory.publication.models import Release, ReleaseState
-from belvedere.portal import maps
 from belvedere.portal.market import sort_key
 from belvedere.portal.restitutions import choices, exporting, figures, mapping, search
-from belvedere.portal.restitutions.answering import Told, answer
-
-NEW_DAYS = 90
+from belvedere.portal.restitutions.answering import Told
 
 
 def seen_by(request: HttpRequest) -> set[str]:
@@ -35,18 +32,17 @@ def seen_by(request: HttpRequest) -> set[str]:
 
 @require_safe
 def listing(request: HttpRequest) -> HttpResponse:
-    """Every indicator by theme; a search that forgives; filters by theme and tier; what is new."""
+    """Every indicator by theme; a search that forgives; filters by theme and tier."""
     asked, theme, tier = (request.GET.get(name, "").strip()[:80] for name in ("q", "theme", "niveau"))
     found = search.find(asked, catalogue().values())
     found = [item for item in found if (not theme or item.theme == theme) and (not tier or item.tier == tier)]
-    newest = max((str(item.added) for item in catalogue().values()), default="")
     themes = [
         (label, sorted((item for item in found if item.theme == code), key=lambda item: sort_key(item.label))) for code, label in THEMES.items()
     ]
     return render(request, "restitutions/catalogue.html", {
         "asked": asked, "theme": theme, "tier": tier, "themes": [] if asked else [pair for pair in themes if pair[1]], "found": found, "all": len(catalogue()),
         "theme_choices": THEMES.items(), "tier_choices": (("public", "Pour tous"), ("member", "Adhérents et fédérations"), ("own", "Mes propres chiffres")),
-        "seen": seen_by(request), "newest": newest, "release": frozen.current(),
+        "seen": seen_by(request), "release": frozen.current(),
     })  # fmt: skip
 
 
@@ -84,7 +80,7 @@ def asked(request: HttpRequest, definition: Definition) -> tuple[View, Told | No
         raise PermissionDenied("Cet indicateur est réservé aux adhérents et à leurs fédérations.")
     view = View.from_params(_params(request))
     release, row = _release(view)
-    return view, answer(definition, view, release=release, own=_own(request, release)), row
+    return view, Told.of(definition, view, release=release, own=_own(request, release)), row
 
 
 def permalink(request: HttpRequest, found: Told) -> str:
@@ -160,7 +156,7 @@ def figure(request: HttpRequest, name: str) -> HttpResponse:
     try:
         view = View.from_params(_params(request))
         release, _ = _release(view)
-        found = answer(definition, view, release=release, own=None)
+        found = Told.of(definition, view, release=release, own=None)
     except QueryError as error:
         return HttpResponse(str(error), status=400, content_type="text/plain; charset=utf-8")
     if found is None:
@@ -179,6 +175,3 @@ def figure(request: HttpRequest, name: str) -> HttpResponse:
 def old_definition(request: HttpRequest, name: str) -> HttpResponse:
     """Definitions moved to the catalogue: old addresses still lead there."""
     return redirect("definition", name=name, permanent=True)
-
-
-__all__ = ["export", "figure", "indicator", "listing", "maps", "old_definition"]

@@ -4,9 +4,10 @@ from django import template
 from django.utils.html import format_html
 
 from belvedere.engine.indicators.definitions import Definition
+from belvedere.engine.indicators.formulas import Value
 from belvedere.engine.secrecy.answers import Refused
 from belvedere.portal import numbers
-from belvedere.portal.restitutions.answering import Told
+from belvedere.portal.restitutions.answering import Row, Told
 from belvedere.portal.templatetags.fr import ABSENT, MASKED
 
 register = template.Library()
@@ -17,9 +18,9 @@ COLUMNS = {
 
 
 @register.filter
-def ecrit(answer: Told, value: object) -> str:
+def ecrit(answer: Told, value: Value) -> str:
     """A value with its unit."""
-    return answer.shown(value)  # type: ignore[arg-type]
+    return answer.shown(value)
 
 
 @register.filter
@@ -30,6 +31,12 @@ def case(answer: Told, value: object) -> str:
     if isinstance(value, Refused):
         return format_html('<span class="absent" title="{}">refusé</span>', value.why)
     return ABSENT if value is None else numbers.shown(value, answer.definition.display)
+
+
+@register.filter
+def libelle(answer: Told, row: Row) -> str:
+    """What a row is called."""
+    return answer.label(row)
 
 
 @register.filter

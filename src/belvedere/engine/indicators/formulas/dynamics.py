@@ -106,12 +106,10 @@ def contributions(ask: Ask) -> list[Part]:
     base, found = ask.measure(of, period=earlier), []
     for code, label in choices(ask, over).items():
         now, then = ask.measure(of, **{over: code}), ask.measure(of, period=earlier, **{over: code})
-        bad = told(now, then, base)
-        numbers = isinstance(now, int | float) and isinstance(then, int | float) and isinstance(base, int | float) and base
-        if bad is not None:
+        if (bad := told(now, then, base)) is not None:
             found.append(Part(code, label, bad))
-        elif numbers and (now or then):
-            found.append(Part(code, label, (now - then) / base))  # type: ignore[operator]
+        elif isinstance(now, int | float) and isinstance(then, int | float) and (now or then):
+            found.append(Part(code, label, ratio(now - then, base)))
     return found
 
 

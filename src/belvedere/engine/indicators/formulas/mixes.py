@@ -8,7 +8,8 @@ from belvedere.engine.nomenclature.territories import FRANCE, departments
 from belvedere.engine.nomenclature.vocabulary import parts_of
 from belvedere.engine.warehouse.engine import AGE_BANDS, PAYERS, UNKNOWN_AGE, UNKNOWN_REGION
 
-SEXES = {"1": "Hommes", "2": "Femmes", "0": "Sexe inconnu"}
+SEXES = {"1": "Hommes", "2": "Femmes"}
+AGES = {band: "75 ans et plus" if band == "75+" else f"{band.replace('-', ' à ')} ans" for band in AGE_BANDS}
 
 
 def choices(ask: Ask, over: str) -> Mapping[str, str]:
@@ -20,11 +21,7 @@ def choices(ask: Ask, over: str) -> Mapping[str, str]:
         return {item.code: item.name for item in departments() if item.region == zone}
     if over == "product":
         return {code: label for code, label in families().items() if code != UNKNOWN_FAMILY}
-    return {"mode": MODES, "age": {band: _age(band) for band in AGE_BANDS} | {UNKNOWN_AGE: "Âge inconnu"}, "sex": SEXES, "payer": PAYERS}[over]
-
-
-def _age(band: str) -> str:
-    return "75 ans et plus" if band == "75+" else f"{band.replace('-', ' à ')} ans"
+    return {"mode": MODES, "age": AGES | {UNKNOWN_AGE: "Âge inconnu"}, "sex": SEXES | {"0": "Sexe inconnu"}, "payer": PAYERS}[over]
 
 
 @split("mix")

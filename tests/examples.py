@@ -6,6 +6,7 @@ from all of them (nothing is masked in an example), and the definition's formula
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -25,13 +26,14 @@ from belvedere.engine.warehouse.schema import FACTS
 ME = "moi"
 
 
+@dataclass(frozen=True)
 class Whole(own.OwnFigures):
-    """The market of an example: every line, nothing masked; what a release tells beside its cells."""
+    """The market of an example: every line, nothing masked; `told` is what a release tells beside its cells."""
 
-    beside_told: Mapping[str, Any] = {}
+    told: Mapping[str, Any] = field(default_factory=dict)
 
     def beside(self, figure: str, product: str, period: str) -> object:
-        return self.beside_told.get(figure, {}).get(product, {}).get(period)
+        return self.told.get(figure, {}).get(product, {}).get(period)
 
 
 def months_of(text: str) -> list[str]:
@@ -86,12 +88,8 @@ def _sources(world: str) -> tuple[str, own.OwnFigures, Whole]:
     whole = own.compute(connection, [last])
     windows = {year: months_of(f"{own.year_before(year[4:])}..{year[4:]}")[1:] for year in whole.years}
     free = Parameters(patients=1, holdings=1, dominance_share=2.0, p_percent=0.0)
-    market = Whole(**{name: getattr(whole, name) for name in whole.__dataclass_fields__})
-    object.__setattr__(
-        market,
-        "beside_told",
-        supplement.compute(connection, windows, lambda family, window: whole.measure("patients", product=family, period=window), free),
-    )
+    told = supplement.compute(connection, windows, lambda family, window: whole.measure("patients", product=family, period=window), free)
+    market = Whole(**{name: getattr(whole, name) for name in whole.__dataclass_fields__}, told=told)
     connection.close()
     return last, figures, market
 

@@ -144,7 +144,8 @@ def circles(values: Mapping[str, object], tell: Mapping[str, str], written: Call
     shapes = tuple((f"g{rank}-{code}", base[code], tell.get(code, code)) for rank, (_, parts) in enumerate(_groups()) for code, _ in parts)
     power = 10 ** (len(str(int(most))) - 1)
     top = max((step * power for step in ROUND if step * power <= most), default=most)
-    steps = [(value, LARGEST * (value / most) ** 0.5) for value in (top, top / 4, top / 20) if value > 0]
+    sizes = dict.fromkeys(max(1, int(value)) for value in (top, top / 4, top / 20))  # a circle of no patient shows nothing
+    steps = [(value, LARGEST * (value / most) ** 0.5) for value in sizes]
     scale = tuple((round(2 * steps[0][1] - radius + 10, 1), round(radius, 1), written(value)) for value, radius in steps)
     kinds = list(base.values())
     return Circles(

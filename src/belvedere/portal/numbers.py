@@ -83,6 +83,6 @@ def shown(value: object, display: str, *, short: bool = False) -> str:
         return "refusé"
     if short and display == "euros":
         return euros(round(value), short=True)
-    if display == "decimal" and 0 < abs(value) < 1:
-        return decimal(value, 2 if abs(value) >= 0.1 else 3)
+    if display == "decimal" and value:
+        return decimal(value, next(digits for least, digits in ((100, 0), (1, 1), (0.1, 2), (0, 3)) if abs(value) >= least))
     return _SHOWN[display](value)

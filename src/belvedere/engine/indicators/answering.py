@@ -16,7 +16,6 @@ from belvedere.engine.nomenclature.territories import FRANCE
 from belvedere.engine.secrecy.answers import Refused
 
 Cell = str | int | float | None
-ALONE = ("place", "concentration", "penetration")  # kinds that mean nothing of one provider
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,7 @@ class Answer:
     @property
     def beside(self) -> OwnFigures | None:
         """The reader's own figures, where they may stand beside the market's."""
-        if self.own is None or not self.own.months or self.personal or self.definition.kind in ALONE:
+        if self.own is None or not self.own.months or self.personal or self.definition.alone:
             return None
         return self.own
 

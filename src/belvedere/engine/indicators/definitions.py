@@ -50,6 +50,7 @@ class Definition:
     additive: tuple[str, ...] = ()
     first_product: str = ""  # the family read first, for what is read one family at a time
     caution: str = ""
+    alone: bool = False  # means nothing of one provider beside the market
     needs: str = ""  # data that must come before it can be computed
     better: str = ""  # "plus" or "moins" when a direction is better
     author: str = "Belvédère"

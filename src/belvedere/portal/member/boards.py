@@ -65,9 +65,10 @@ class Board:
         )
 
     def _beside(self, found: Told) -> str:
-        if not found.personal and found.value is not None:
-            return f"marché : {found.shown(found.value, short=True)}"
-        return ""
+        if found.personal or found.value is None or (found.parts and found.definition.kind != "place"):
+            return ""
+        word = "médiane" if found.definition.kind == "place" else "marché"
+        return f"{word}{numbers.NBSP}: {found.shown(found.value, short=True)}"
 
     def cards(self, *asked: tuple[str, dict]) -> list[Card]:
         """Those of these cards that have something to say."""

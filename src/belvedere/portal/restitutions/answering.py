@@ -19,7 +19,9 @@ class Told(Answer):
         """Where, what and when, in French."""
         words = [choices.zone_name(self.codes["territory"])] if "territory" in self.definition.dimensions else ["France entière"]
         words.append(choices.product_name(self.codes["product"]))
-        if self.codes["period"].startswith("12m-"):
+        if "period" not in self.definition.dimensions:
+            words.append("toutes vos données")
+        elif self.codes["period"].startswith("12m-"):
             words.append(f"douze mois jusqu’en {numbers.month(self.codes['period'][4:], full=True)}")
         else:
             words.append(numbers.month(self.codes["period"], full=True))

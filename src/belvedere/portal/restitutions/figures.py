@@ -53,7 +53,7 @@ def bars(answer: Told, width: int) -> dict:
     fill = alt.condition(alt.datum.moi, alt.value(charts.ME), alt.value(colour))
     drawn = base.mark_bar(height=15, cornerRadiusEnd=3).encode(x=x, y=y, color=fill)
     texts = base.mark_text(align="left", dx=5, fontSize=12, color=charts.GREY).encode(x=alt.X("max:Q"), y=y, text="texte:N")
-    texts = texts.transform_calculate(max="max(0, datum.valeur)")
+    texts = texts.transform_calculate(max="max(0, datum.valeur, datum.vous)")
     layers = [drawn, texts]
     if any(value["vous"] is not None for value in values) and display in ("pourcent", "variation", "points", "indice", "decimal", "euros_cents"):
         layers.append(base.mark_tick(color=charts.ME, thickness=4, size=19).encode(x="vous:Q", y=y))

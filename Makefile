@@ -10,7 +10,7 @@ demo: setup
 
 test: setup browser check
 	$(BIN)/pytest tests -n 2 --dist loadfile
-	BELVEDERE_TEST_DATABASE=postgresql $(BIN)/pytest tests/unit/observatory
+	BELVEDERE_TEST_DATABASE=postgresql $(BIN)/pytest tests/unit/observatory -n 2 --dist loadfile
 
 test-long: test
 	BELVEDERE_LONG=1 $(BIN)/pytest tests/generative -n 2

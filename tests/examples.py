@@ -21,6 +21,7 @@ from belvedere.engine.nomenclature.territories import FRANCE
 from belvedere.engine.secrecy.rules import Parameters
 from belvedere.engine.warehouse import engine
 from belvedere.engine.warehouse.objected import Objected
+from belvedere.engine.warehouse.returns import RETURNS
 from belvedere.engine.warehouse.schema import FACTS
 
 ME = "moi"
@@ -69,10 +70,24 @@ def facts(example: Mapping[str, Any]) -> tuple[pa.Table, dict[int, int]]:
     return table, {member: member for member in senders.values()}
 
 
+def returned(example: Mapping[str, Any]) -> pa.Table:
+    """The payments of an example, all of "moi"."""
+    rows = [
+        {
+            "flow_id": rank, "member_id": 1, "invoice_no": item["piece"], "lot_no": item["lot"], "lot_date": None, "answered": np.datetime64(str(item["le"]), "D").item(),
+            "state": item["etat"], "asked_amo": round(item["demande"] * 100), "paid_amo": round(item.get("verse", 0) * 100),
+            "asked_amc": round(item.get("complementaire", 0) * 100), "paid_amc": round(item.get("complementaire", 0) * 100),
+            "code": item.get("cause"), "label": item.get("cause"),
+        }
+        for rank, item in enumerate(example.get("retours", ()))
+    ]  # fmt: skip
+    return pa.table({field.name: pa.array([row[field.name] for row in rows], field.type) for field in RETURNS}, schema=RETURNS)
+
+
 def ask(definition: Definition) -> Ask:
     """The question of a definition's example."""
     codes = dict.fromkeys(DIMENSIONS, "*") | {"territory": FRANCE} | definition.example.get("cell", {})
-    world = {name: definition.example[name] for name in ("patients", "lines") if name in definition.example}
+    world = {name: definition.example[name] for name in ("patients", "lines", "retours") if name in definition.example}
     last, figures, market = _sources(json.dumps(world, default=str))
     codes["period"] = own.window(last) if codes["period"] == "*" else codes["period"]
     return Ask(definition.formula, codes, figures if definition.tier == "own" else market, figures, market)
@@ -83,7 +98,7 @@ def _sources(world: str) -> tuple[str, own.OwnFigures, Whole]:
     """(last month, figures of "moi", figures of all) of an example's lines."""
     table, groups = facts(json.loads(world))
     last = max(table["period"].to_pylist()).strftime("%Y-%m")
-    figures = _figures(table.filter(pa.compute.equal(table["member_id"], 1)), groups, last)
+    figures = _figures(table.filter(pa.compute.equal(table["member_id"], 1)), groups, last, returned(json.loads(world)))
     connection = engine.connect(table, groups=groups, objected=Objected(), materialise=True)
     whole = own.compute(connection, [last])
     windows = {year: months_of(f"{own.year_before(year[4:])}..{year[4:]}")[1:] for year in whole.years}
@@ -94,8 +109,8 @@ def _sources(world: str) -> tuple[str, own.OwnFigures, Whole]:
     return last, figures, market
 
 
-def _figures(table: pa.Table, groups: Mapping[int, int], last: str) -> own.OwnFigures:
-    connection = engine.connect(table, groups=groups, objected=Objected(), materialise=True)
+def _figures(table: pa.Table, groups: Mapping[int, int], last: str, payments: pa.Table) -> own.OwnFigures:
+    connection = engine.connect(table, groups=groups, objected=Objected(), materialise=True, returned=payments)
     try:
         return own.compute(connection, [last])
     finally:

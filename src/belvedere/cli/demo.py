@@ -133,6 +133,7 @@ def build(options: argparse.Namespace, tell: Callable[[str, float], None], start
                     name = f"{sector.providers[rank].finess}-{sector.month(month):%Y-%m}.b2"
                     reception.receive(group=groups[sector.providers[rank].group], sealed=seal(clear, certificate), channel="folder", file_name=name)
             tell("Envoi des flux chiffrés", (month + 1) * options.providers / total)
+        _send_returns(sector, groups, certificate)
         waiting = Flow.objects.filter(settled_at=None).count()
         while left := Flow.objects.filter(settled_at=None).count():
             tell("Contrôle, pseudonymes, faits", 1 - left / max(waiting, 1))
@@ -170,6 +171,20 @@ def build(options: argparse.Namespace, tell: Callable[[str, float], None], start
         "seed": options.seed,
         "first": sector.first.isoformat(),
     }
+
+
+def _send_returns(sector, groups: dict, certificate: object) -> None:
+    """The returns of a simulated insurance to the group whose sign-in is printed: those that would have come by today."""
+    from belvedere.engine.b2.envelope import seal
+    from belvedere.engine.sector.returns import month_return
+    from belvedere.observatory.collect import reception
+
+    number = shown_group(sector)
+    for provider in (item for item in sector.providers if item.group == number):
+        for month in range(sector.months - 1):
+            if clear := month_return(sector, provider.rank, month):
+                name = f"noemie-{provider.finess}-{sector.month(month):%Y-%m}.txt"
+                reception.receive(group=groups[number], sealed=seal(clear, certificate), channel="folder", file_name=name)
 
 
 def _enrol(sector) -> tuple[dict, str]:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from belvedere.cli.french import EXIT_OK
 
+PAGES = max(2, min(os.cpu_count() or 2, 4))  # a page is Python: one process would keep the readers of the others waiting
+
 
 def register(commands: argparse._SubParsersAction) -> None:
     top = commands.add_parser("serve", help="sert le portail et l’API, avec un traitement des flux")
@@ -22,6 +24,7 @@ def register(commands: argparse._SubParsersAction) -> None:
     top.add_argument("--smtp", type=int, default=0, nargs="?", const=2525, metavar="PORT", help="reçoit aussi par messagerie (défaut : 2525)")
     top.add_argument("--sftp", type=int, default=0, nargs="?", const=2222, metavar="PORT", help="reçoit aussi par SFTP (défaut : 2222)")
     top.add_argument("--workers", type=int, default=1, help="processus de traitement")
+    top.add_argument("--pages", type=int, default=PAGES, help="processus qui servent les pages")
     top.add_argument("--no-worker", action="store_true", help="ne démarre pas de traitement des flux")
     top.set_defaults(run=_serve)
     worker = commands.add_parser("worker", help="traite les flux reçus (autant de processus que voulu)")
@@ -84,8 +87,8 @@ def stop_worker(process: subprocess.Popen | None) -> None:
         process.kill()
 
 
-def serve(host: str, port: int, *, with_worker: bool, workers: int = 1, smtp: int = 0, sftp: int = 0) -> None:
-    """Serve until stopped; helpers that die are started again."""
+def serve(host: str, port: int, *, with_worker: bool, workers: int = 1, pages: int = PAGES, smtp: int = 0, sftp: int = 0) -> None:
+    """Serve until stopped; helpers that die are started again. `pages` processes answer the browsers."""
     from granian import Granian
     from granian.constants import Interfaces
 
@@ -99,8 +102,8 @@ def serve(host: str, port: int, *, with_worker: bool, workers: int = 1, smtp: in
     helpers = Helpers(commands)
     try:
         Granian(
-            "belvedere.observatory.wsgi:application", address=host, port=port, interface=Interfaces.WSGI, workers=1,
-            blocking_threads=4, log_level="warning", log_access=False, respawn_failed_workers=True,
+            "belvedere.observatory.wsgi:application", address=host, port=port, interface=Interfaces.WSGI, workers=pages,
+            blocking_threads=2, log_level="warning", log_access=False, respawn_failed_workers=True,
         ).serve()  # fmt: skip
     finally:
         helpers.stop()
@@ -155,7 +158,15 @@ def _serve(options: argparse.Namespace) -> int:
     for label, port in (("Messagerie", options.smtp), ("SFTP", options.sftp)):
         if port:
             print(f"{label} : {name}:{port}", flush=True)
-    serve(options.host, options.port, with_worker=not options.no_worker, workers=options.workers, smtp=options.smtp, sftp=options.sftp)
+    serve(
+        options.host,
+        options.port,
+        with_worker=not options.no_worker,
+        workers=options.workers,
+        pages=options.pages,
+        smtp=options.smtp,
+        sftp=options.sftp,
+    )
     return EXIT_OK
 
 

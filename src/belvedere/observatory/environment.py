@@ -135,10 +135,13 @@ def database() -> dict[str, object]:
             "PASSWORD": unquote(parts.password or ""),
             "HOST": unquote(query.get("host", parts.hostname or "")),
             "PORT": str(parts.port or ""),
+            "CONN_MAX_AGE": 60,
+            "CONN_HEALTH_CHECKS": True,
         }
     return {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": str(data_dir() / "belvedere.sqlite3"),
+        "CONN_MAX_AGE": 60,
         "OPTIONS": {
             "transaction_mode": "IMMEDIATE",
             "timeout": 30,

@@ -46,7 +46,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "allauth.usersessions.middleware.UserSessionsMiddleware",
+    "belvedere.observatory.accounts.activity.SeenEachMinute",
     "belvedere.portal.access.Gatekeeper",
 ]
 ROOT_URLCONF = "belvedere.portal.urls"
@@ -111,8 +111,14 @@ WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
 globals().update(environment.mail())
 CACHES = {
-    "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache", "OPTIONS": {"MAX_ENTRIES": 1_000_000}}
-}  # limits hold across processes
+    # Limits hold across processes.
+    "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache", "OPTIONS": {"MAX_ENTRIES": 1_000_000}},
+    # Own figures, computed by whoever needs them first (the worker, when it has nothing else to do).
+    "own": {
+        "BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": environment.data_dir() / "own-figures", "TIMEOUT": 14 * 86_400,
+        "OPTIONS": {"MAX_ENTRIES": 5_000},
+    },
+}  # fmt: skip
 DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024 * 1024
 
 _https = environment.read("BELVEDERE_HTTPS") == "1"

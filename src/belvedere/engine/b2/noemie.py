@@ -127,10 +127,14 @@ class Payment:
 
 @dataclass
 class Returns:
-    """A file read: its reference (576, 580…), invoices, entities met and those that are unknown, findings."""
+    """A file read: its reference (576, 580…), date, sender and payees (numbers), whether it is a test, invoices, entities met and those
+    that are unknown, findings."""
 
     reference: str = ""
     created: str = ""
+    sender: str = ""
+    test: bool = False
+    payees: set[str] = field(default_factory=set)
     payments: list[Payment] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     unknown: list[Entity] = field(default_factory=list)
@@ -148,7 +152,11 @@ def returns(data: bytes) -> Returns:
         if item.name not in entities():
             found.unknown.append(item)
         elif item.name == "000":
-            found.reference, found.created = item.value("reference"), item.value("created")
+            found.reference, found.created, found.test = item.value("reference"), item.value("created"), item.value("flow") == "T"
+            found.sender = " ".join(filter(None, (f"NOEMIE {found.reference}", item.value("sender_no").lstrip("0"), item.value("message"))))
+            found.payees |= {item.value("dest_no")} - {""}
+        elif item.name == "040":
+            found.payees |= {item.value("payee_no")} - {""}
         elif item.name == "070":
             accounting = item.value("accounting_date")
         elif item.name == "071":
@@ -191,7 +199,7 @@ def _add(payment: Payment, item: Entity) -> None:
 def table(found: Returns) -> pa.Table:
     """Payments as columns, dates made real; no person."""
     rows = found.payments
-    dates = {name: [_date(getattr(row, name)) for row in rows] for name in ("lot_date", "billing_date", "accounting_date")}
+    dates = {name: [as_date(getattr(row, name)) for row in rows] for name in ("lot_date", "billing_date", "accounting_date")}
     numbers = ("invoice_no", "lot_no", "asked_amo", "paid_amo", "asked_amc", "paid_amc")
     return pa.table({
         **{name: pa.array([getattr(row, name) for row in rows], pa.int64()) for name in numbers},
@@ -202,7 +210,8 @@ def table(found: Returns) -> pa.Table:
     })  # fmt: skip
 
 
-def _date(text: str) -> dt.date | None:
+def as_date(text: str) -> dt.date | None:
+    """AAMMJJ as a date of 20AA; None when it holds none."""
     try:
         return dt.date(2000 + int(text[:2]), int(text[2:4]), int(text[4:6])) if text.strip("0 ") else None
     except ValueError:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import duckdb
 
-from belvedere.engine.indicators import anomalies, prescriptions, treatments
+from belvedere.engine.indicators import anomalies, payments, prescriptions, treatments
 from belvedere.engine.indicators.cells import TOTALS, text_of
 from belvedere.engine.indicators.lattice import ALL, COLUMNS, DIMENSIONS, PERIOD, cubes, level_of, shapes
 from belvedere.engine.indicators.measures import MEASURES
@@ -35,6 +35,8 @@ class OwnFigures:
     prescribed: Mapping[tuple[str, str], prescriptions.Prescriptions] = field(default_factory=dict)  # (family, period)
     flaws: Mapping[str, anomalies.Anomalies] = field(default_factory=dict)
     suspects: Sequence[anomalies.Suspect] = ()  # of the last twelve months
+    answered: Mapping[str, payments.Payments] = field(default_factory=dict)  # by twelve months, where returns came
+    rejects: Sequence[payments.Reject] = ()  # of the last twelve months, not paid since
 
     @property
     def label(self) -> str:
@@ -88,6 +90,7 @@ def compute(connection: duckdb.DuckDBPyConnection, anchors: Sequence[str] = ()) 
     treatments.prepare(connection)
     families = [str(row[0]) for row in connection.sql("SELECT DISTINCT family FROM facts ORDER BY 1").fetchall()]
     tiers = {code: part for family in families for part, (_, codes) in parts_of(family).items() for code in codes}
+    answers = payments.prepare(connection)
     telemonitored = tuple(code for part in ("TL1",) for code in parts_of("PPC")[part][1])
     return OwnFigures(
         months=months,
@@ -103,6 +106,8 @@ def compute(connection: duckdb.DuckDBPyConnection, anchors: Sequence[str] = ()) 
         prescribed={(family, window(end)): found for end in ends for family, found in prescriptions.compute(connection, end).items()},
         flaws={window(end): anomalies.compute(connection, end) for end in ends},
         suspects=anomalies.suspects(connection, months[-1]),
+        answered={window(end): found for end in ends if (found := payments.compute(connection, end))} if answers else {},
+        rejects=payments.open_rejects(connection, months[-1]) if answers else (),
     )
 
 

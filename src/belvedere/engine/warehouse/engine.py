@@ -14,6 +14,7 @@ from belvedere.engine.nomenclature.products import SUPPLY_MODES, UNKNOWN_FAMILY,
 from belvedere.engine.nomenclature.territories import region_of
 from belvedere.engine.warehouse.facts import UNKNOWN_DEPARTMENT
 from belvedere.engine.warehouse.objected import Objected
+from belvedere.engine.warehouse.returns import RETURNS
 from belvedere.engine.warehouse.schema import FACTS
 
 UNKNOWN_REGION = "RXX"
@@ -28,13 +29,28 @@ def _case(column: str, pairs: Iterable[tuple[str, str]], other: str) -> str:
     return "CASE " + " ".join(f"WHEN {column} {test} THEN '{value}'" for test, value in pairs) + f" ELSE '{other}' END"
 
 
+def _source(connection: duckdb.DuckDBPyConnection, name: str, content: Sequence[Path] | pa.Table, schema: pa.Schema) -> str:
+    """What a query reads: files, or a table registered under `name`, or nothing of that schema."""
+    if not isinstance(content, pa.Table) and content:
+        quoted = ", ".join("'" + str(path).replace("'", "''") + "'" for path in content)
+        return f"read_parquet([{quoted}])"
+    connection.register(name, content if isinstance(content, pa.Table) else schema.empty_table())
+    return name
+
+
 def connect(
-    paths: Sequence[Path] | pa.Table, *, groups: Mapping[int, int], objected: Objected, threads: int = 2, materialise: bool = False
+    paths: Sequence[Path] | pa.Table,
+    *,
+    groups: Mapping[int, int],
+    objected: Objected,
+    threads: int = 2,
+    materialise: bool = False,
+    returned: Sequence[Path] | pa.Table = (),
 ) -> duckdb.DuckDBPyConnection:
     """A connection whose view `facts` reads the given live files, or facts held in a table.
 
     `groups` maps member to group (the contributor of the secrecy rules); `objected` says whose lines are
-    left out, and which prescribers are unknown. `materialise` copies the view to memory, worth it when many cubes follow.
+    left out, and which prescribers are unknown; `returned` are the files of payments (view `payments`). `materialise` copies the view to memory, worth it when many cubes follow.
     """
     connection = duckdb.connect(config={"threads": threads})
     connection.register("raw_product", pa.table({
@@ -48,15 +64,8 @@ def connect(
     }))  # fmt: skip
     connection.register("raw_objection", objected.table())
     connection.register("raw_prescriber", pa.table({"prescriber": pa.array(objected.prescribers, pa.int64())}))
-    if isinstance(paths, pa.Table):
-        connection.register("raw_lines", paths)
-        source = "raw_lines"
-    elif paths:
-        quoted = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
-        source = f"read_parquet([{quoted}])"
-    else:
-        connection.register("raw_empty", FACTS.empty_table())
-        source = "raw_empty"
+    source = _source(connection, "raw_lines", paths, FACTS)
+    connection.execute(f"CREATE TEMP VIEW payments AS SELECT * FROM {_source(connection, 'raw_payments', returned, RETURNS)}")
     mode = _case("supply_type", [(f"= '{k}'", v) for k, v in SUPPLY_MODES.items()], "service")
     age = _case("age", [(f"BETWEEN {low} AND {high}", name) for name, (low, high) in AGE_BANDS.items()], UNKNOWN_AGE)
     payer = _case("regime", [("= 1", "general"), ("= 2", "agricole")], "autres")

@@ -25,13 +25,14 @@ KEPT_NUMBERS = 1000  # refused invoice numbers told in a receipt
 
 @dataclass
 class Examined:
-    """What a flow is worth. `refused` is the whole flow's fate; `refused_invoices` those refused one by one (the
+    """What a flow is worth. `returned` says that it is a return of the insurance (`returns`), `refused` is the whole flow's fate; `refused_invoices` those refused one by one (the
     first of them; `refused_count` all); `replaced` the invoices of earlier live files that no longer count.
     Amounts in cents, `first` and `last` days of care (days since 1970) of what counts."""
 
     counts: dict[str, int] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     refused: bool = False
+    returned: bool = False
     test: bool = False
     digest: str = ""
     software: str = ""

@@ -9,8 +9,8 @@ from belvedere.observatory.collect.models import COUNTED, Flow
 
 
 def counted(flows: QuerySet[Flow] | None = None) -> QuerySet[Flow]:
-    """Flows that count (of some, else of all): accepted, no trial, with months."""
-    return (Flow.objects.all() if flows is None else flows).filter(state__in=COUNTED, test=False, period_from__isnull=False)
+    """Flows that count (of some, else of all): billing, accepted, no trial, with months."""
+    return (Flow.objects.all() if flows is None else flows).filter(kind="b2", state__in=COUNTED, test=False, period_from__isnull=False)
 
 
 def months_between(first: dt.date, last: dt.date) -> Iterator[str]:

@@ -31,16 +31,18 @@ TRANSITIONS: dict[str, tuple[str, ...]] = {
 }
 SETTLED = tuple(state for state, following in TRANSITIONS.items() if not following)
 COUNTED = (State.ACCEPTED, State.REMARKS, State.PARTIAL)
+KINDS = [("b2", "Facturation B2"), ("noemie", "Retour NOEMIE")]
 CHANNELS = [("api", "API"), ("mail", "messagerie"), ("sftp", "SFTP"), ("folder", "dossier surveillé")]
 
 
 class Flow(models.Model):
-    """One B2 file sent by a member, and its receipt. The identifier is the receipt number."""
+    """One file sent by a member (its billing, or the insurance's return on it), and its receipt. The identifier is the receipt number."""
 
     group = models.ForeignKey(Group, models.PROTECT, verbose_name="groupe émetteur", related_name="flows")
     member = models.ForeignKey(Member, models.PROTECT, null=True, verbose_name="entité", related_name="flows")
     sender = models.ForeignKey(SenderKey, models.PROTECT, null=True, verbose_name="émetteur", related_name="flows")
     channel = models.CharField("voie", max_length=12, choices=CHANNELS)
+    kind = models.CharField("nature", max_length=8, choices=KINDS, default="b2")
     test = models.BooleanField("test, jamais compté", default=False)
     file_name = models.CharField("nom du fichier", max_length=120, blank=True)
     received_at = models.DateTimeField("reçu le")
@@ -112,6 +114,19 @@ class DataFile(models.Model):
     class Meta:
         verbose_name = "fichier de faits"
         indexes = (models.Index(fields=["member"], name="live_files", condition=Q(retired_at__isnull=True)),)
+
+
+class ReturnFile(models.Model):
+    """One live file of payments, as a NOEMIE return gave them; it names no person."""
+
+    flow = models.OneToOneField(Flow, models.PROTECT, verbose_name="flux", related_name="payments")
+    member = models.ForeignKey(Member, models.PROTECT, verbose_name="entité")
+    name = models.CharField("chemin", max_length=120, unique=True)
+    rows = models.IntegerField("factures")
+    size = models.BigIntegerField("taille (octets)")
+
+    class Meta:
+        verbose_name = "fichier de paiements"
 
 
 class Upload(models.Model):

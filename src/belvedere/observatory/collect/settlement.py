@@ -24,8 +24,9 @@ from belvedere.engine.b2.unwrap import Clear
 from belvedere.engine.nomenclature import lpp_reference
 from belvedere.engine.warehouse import files, ledger
 from belvedere.engine.warehouse.intake import Examined, examine
+from belvedere.engine.warehouse.returns import examine_return, looked_at
 from belvedere.observatory.collect import keyring, receipts, vault, webhooks
-from belvedere.observatory.collect.models import COUNTED, SETTLED, DataFile, Flow, State
+from belvedere.observatory.collect.models import COUNTED, SETTLED, DataFile, Flow, ReturnFile, State
 from belvedere.observatory.collect.queue import Heartbeat
 from belvedere.observatory.environment import data_dir, read
 from belvedere.observatory.journal.actions import record
@@ -117,7 +118,7 @@ def settle(flow: Flow) -> Flow:
             writer.drop()
         else:
             size = writer.close()
-            made = DataFile(
+            made = _payments(flow, history, name, writer.rows, size) if found.returned else DataFile(
                 flow=flow, member=history.member, name=name, rows=writer.rows, size=size, first_day=found.first, last_day=found.last,
                 low_number=found.low, high_number=found.high,
             )  # fmt: skip
@@ -152,13 +153,21 @@ def _examine(flow: Flow, history: History, writer: files.Writer, beat: Callable[
             beat()
             yield piece
 
-    found = examine(
-        chunks(), keys=keyring.pseudonym_keys(), flow_id=flow.pk, identify=history.identify, past=history.past,
-        write=lambda table: writer.write(objections.without(table)),
-        policy=flow.group.refusal or read("BELVEDERE_REFUSAL"), reference=reference(),
-    )  # fmt: skip
+    returned, pieces = looked_at(chunks())
+    if returned:
+        found = examine_return(pieces, flow_id=flow.pk, identify=history.identify, write=writer.write)
+    else:
+        found = examine(
+            pieces, keys=keyring.pseudonym_keys(), flow_id=flow.pk, identify=history.identify, past=history.past,
+            write=lambda table: writer.write(objections.without(table)),
+            policy=flow.group.refusal or read("BELVEDERE_REFUSAL"), reference=reference(),
+        )  # fmt: skip
     found.findings = [*clear.remarks, *map(clear.told, found.findings)]
     return found, clear.test
+
+
+def _payments(flow: Flow, history: History, name: str, rows: int, size: int) -> ReturnFile:
+    return ReturnFile(flow=flow, member=history.member, name=name, rows=rows, size=size)
 
 
 _references: dict[tuple[Path, float], lpp_reference.LppReference] = {}
@@ -194,6 +203,7 @@ def _state(flow: Flow, found: Examined) -> str:
 
 
 def _fill(flow: Flow, history: History, found: Examined) -> None:
+    flow.kind = "noemie" if found.returned else "b2"
     flow.member = history.member or flow.member  # who deposited, where the file itself does not tell
     flow.findings = [item.as_dict() for item in found.findings]
     flow.counts, flow.records = found.counts, found.records
@@ -215,7 +225,7 @@ def _already(flow: Flow, history: History, found: Examined) -> Flow | None:
     return Flow.objects.filter(member=history.member, content_hash=found.digest, state__in=COUNTED, test=False).first()
 
 
-def _finish(flow: Flow, history: History, found: Examined, made: DataFile | None) -> Flow:
+def _finish(flow: Flow, history: History, found: Examined, made: DataFile | ReturnFile | None) -> Flow:
     already = _already(flow, history, found)
     if already:
         flow.duplicate_of = already
@@ -240,7 +250,7 @@ def _finish(flow: Flow, history: History, found: Examined, made: DataFile | None
     return flow
 
 
-def _discard(made: DataFile | None, rewritten: list[tuple[DataFile, DataFile | None]]) -> None:
+def _discard(made: DataFile | ReturnFile | None, rewritten: list[tuple[DataFile, DataFile | None]]) -> None:
     for row in [made, *(new for _, new in rewritten)]:
         if row:
             vault.facts_path(row.name).unlink(missing_ok=True)
@@ -269,12 +279,14 @@ def _without(replaced: dict[int, set[int]], history: History, flow: Flow) -> lis
     return pairs
 
 
-def _commit(flow: Flow, history: History, made: DataFile | None, rewritten: list[tuple[DataFile, DataFile | None]], found: Examined) -> None:
+def _commit(
+    flow: Flow, history: History, made: DataFile | ReturnFile | None, rewritten: list[tuple[DataFile, DataFile | None]], found: Examined
+) -> None:
     flow.settled_at = now = timezone.now()
     with transaction.atomic():
         if not Flow.objects.select_for_update(of=("self",)).filter(pk=flow.pk, state=State.RUNNING, tries=flow.tries).exists():
             raise Conflict  # the lease ran out and another worker has it
-        if made and history.member:
+        if isinstance(made, DataFile) and history.member:
             Member.objects.select_for_update(of=("self",)).get(pk=history.member.pk)
             live = DataFile.objects.filter(member=history.member, retired_at=None)
             for row in live.exclude(pk__in=history.known):
@@ -293,6 +305,6 @@ def _commit(flow: Flow, history: History, made: DataFile | None, rewritten: list
             replaced=flow.replaced_invoices, findings=[f"{item.code}@{item.record}" for item in found.findings][:50],
         )  # fmt: skip
         receipts.sign(flow, place)
-        if flow.state in COUNTED and not flow.test:
+        if flow.state in COUNTED and not flow.test and not found.returned:
             enrolment.first_flow(flow.group)
         webhooks.announce(flow)

@@ -8,7 +8,7 @@ from pathlib import Path
 from django.utils import timezone
 
 from belvedere.observatory.collect import receipts
-from belvedere.observatory.collect.models import SETTLED, DataFile, Flow, Upload
+from belvedere.observatory.collect.models import SETTLED, DataFile, Flow, ReturnFile, Upload
 from belvedere.observatory.environment import data_dir, read
 
 logger = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ def sweep(grace: float = GRACE_SECONDS) -> int:
     kept_since = timezone.now() - dt.timedelta(hours=int(read("BELVEDERE_KEEP_SEALED_HOURS")))
     if int(read("BELVEDERE_KEEP_SEALED_HOURS")):
         waiting |= set(Flow.objects.filter(settled_at__gt=kept_since).values_list("sealed_name", flat=True))
-    live = set(DataFile.objects.filter(retired_at=None).values_list("name", flat=True))
+    live = set(DataFile.objects.filter(retired_at=None).values_list("name", flat=True)) | set(ReturnFile.objects.values_list("name", flat=True))
     uploads = set(Upload.objects.filter(flow=None, started_at__gt=timezone.now() - dt.timedelta(hours=UPLOAD_HOURS)).values_list("name", flat=True))
     for folder, kept in (("sealed", waiting), ("facts", live), ("incoming", uploads)):
         root = data_dir() / folder

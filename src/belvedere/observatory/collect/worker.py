@@ -85,7 +85,7 @@ def warm_up() -> None:
 def run(*, pause: float = 0.2, stop: Callable[[], bool] = lambda: False) -> None:
     """Work until told to stop."""
     warm_up()
-    for chore in (webhooks.deliver_due, _letters, notices.deliver_due, _journal, _purge, _daily):
+    for chore in (webhooks.deliver_due, _letters, notices.deliver_due, _journal, _purge, _daily, _warm):
         threading.Thread(target=_repeat, args=(chore, stop), daemon=True).start()
     swept = time.monotonic() - SWEEP_SECONDS + 10
     while not stop():
@@ -126,6 +126,12 @@ def _letters() -> int:
     from belvedere.observatory.digests import actions
 
     return actions.post_due()
+
+
+def _warm() -> None:
+    from belvedere.observatory.members import warming
+
+    warming.run()
 
 
 def _daily() -> None:

@@ -4,18 +4,21 @@ Made from the signed-in person; nothing here takes a member or a group as an arg
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
 
+from django.core.cache import caches
 from django.db.models import Max, QuerySet
 
+from belvedere import __version__
 from belvedere.engine.indicators import own as figures
 from belvedere.engine.warehouse import engine
 from belvedere.observatory.accounts.models import User
 from belvedere.observatory.accounts.permissions import Action, check
 from belvedere.observatory.collect.coverage import months_by
-from belvedere.observatory.collect.models import DataFile, Flow
+from belvedere.observatory.collect.models import DataFile, Flow, ReturnFile
 from belvedere.observatory.collect.vault import facts_path
 from belvedere.observatory.members.models import Group, SenderKey
 from belvedere.observatory.objections import register
@@ -30,6 +33,7 @@ class OwnFacts:
     _entities: tuple[int, ...]
     _version: tuple[int, ...]
     _paths: tuple[Path, ...]
+    _returned: tuple[Path, ...]
 
     @classmethod
     def of(cls, user: object) -> "OwnFacts":
@@ -41,12 +45,13 @@ class OwnFacts:
         rows = list(DataFile.objects.filter(member__in=entities, retired_at=None).order_by("pk").values_list("pk", "name"))
         last = rows[-1][0] if rows else 0
         version = (last, len(rows), *register.version())
-        return cls(group, person.whole_group, entities, version, tuple(facts_path(name) for _, name in rows))
+        returned = tuple(facts_path(name) for name in ReturnFile.objects.filter(member__in=entities).order_by("pk").values_list("name", flat=True))
+        return cls(group, person.whole_group, entities, version, tuple(facts_path(name) for _, name in rows), returned)
 
     def figures(self, *anchors: str) -> figures.OwnFigures:
         """Everything the position page needs, computed once per state of the group's data; `anchors`
         are last months (AAAA-MM) of periods to compare with."""
-        return _figures(self._entities, self._version, self._paths, anchors)
+        return _figures(self._entities, self._version, self._paths, self._returned, anchors)
 
     def flows(self) -> "list[Flow]":
         """The flows of these entities, newest first; whole-group people also see those that no entity could be read from."""
@@ -72,9 +77,19 @@ class OwnFacts:
 
 
 @lru_cache(maxsize=256)
-def _figures(entities: tuple[int, ...], version: tuple[int, ...], paths: tuple[Path, ...], anchors: tuple[str, ...]) -> figures.OwnFigures:
-    connection = engine.connect(paths, groups={}, objected=register.standing(), threads=2, materialise=True)
+def _figures(
+    entities: tuple[int, ...], version: tuple[int, ...], paths: tuple[Path, ...], returned: tuple[Path, ...], anchors: tuple[str, ...]
+) -> figures.OwnFigures:
+    """Computed once for all processes: the files, the objections and the program's version make the key."""
+    columns = [item.name for item in fields(figures.OwnFigures)]
+    key = sha256(repr((__version__, columns, entities, version, paths, returned, anchors)).encode()).hexdigest()
+    kept = caches["own"].get(key)
+    if isinstance(kept, figures.OwnFigures):
+        return kept
+    connection = engine.connect(paths, groups={}, objected=register.standing(), threads=2, materialise=True, returned=returned)
     try:
-        return figures.compute(connection, anchors)
+        found = figures.compute(connection, anchors)
     finally:
         connection.close()
+    caches["own"].set(key, found)
+    return found

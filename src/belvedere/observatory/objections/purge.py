@@ -9,6 +9,7 @@ import logging
 from collections.abc import Iterable
 
 import pyarrow.parquet as pq
+from django.core.cache import caches
 from django.db import transaction
 from django.db.models import Max, Q
 from django.utils import timezone
@@ -16,7 +17,7 @@ from django.utils import timezone
 from belvedere.engine.warehouse import files
 from belvedere.engine.warehouse.objected import Objected
 from belvedere.observatory.collect import vault
-from belvedere.observatory.collect.models import DataFile, Flow
+from belvedere.observatory.collect.models import DataFile, Flow, ReturnFile
 from belvedere.observatory.environment import read
 from belvedere.observatory.journal.actions import record
 from belvedere.observatory.members.models import Member
@@ -57,6 +58,8 @@ def run(grace: float = GRACE_SECONDS) -> dict[str, int]:
         counts["rewritten"] += bool(gone)
         counts["lines"] += gone or 0
     left, counts["destroyed"] = _destroy_retired(grace)
+    if counts["rewritten"]:
+        caches["own"].clear()  # figures that were computed with the lines that went
     if any(checked == 0 for _, _, checked in seen):
         counts["destroyed"] += _destroy_kept_sealed()
     if settled:
@@ -114,6 +117,13 @@ def expire(day: dt.date, grace: float = GRACE_SECONDS) -> int:
         count = DataFile.objects.filter(retired_at=None, last_day__lt=limit).update(retired_at=timezone.now())
         if count:
             record(by="conservation", action="faits.expires", subject="faits", files=count)
+        old = ReturnFile.objects.filter(flow__period_to__lt=day - dt.timedelta(days=round(float(read("BELVEDERE_KEEP_YEARS")) * 365.25)))
+        names = list(old.values_list("name", flat=True))
+        if names:
+            old.delete()
+            record(by="conservation", action="paiements.expires", subject="paiements", files=len(names))
+    for name in names:
+        vault.facts_path(name).unlink(missing_ok=True)
     _destroy_retired(grace)
     return count
 

@@ -24,6 +24,8 @@ from belvedere.portal import maps, numbers
 from belvedere.portal.restitutions import figures, mapping
 from belvedere.portal.restitutions.answering import Told
 
+ANSWERED = ("accepted_first", "reject_rate", "days_to_pay")  # computed from the insurance's returns
+
 
 @dataclass(frozen=True)
 class Card:
@@ -207,6 +209,15 @@ def billing(request: HttpRequest) -> HttpResponse:
     tiles = board.cards(
         *((name, {"draw": False, "mine": name == "delay"}) for name in ("delay", "median_delay", "unknown_codes", "off_tariff", "credits"))
     )
-    panels = board.cards(("delay", {"title": "Votre délai par famille", "by": "famille"}))
+    answered = board.own.answered.get(window(board.own.months[-1]))
+    tiles += board.cards(*((name, {"draw": False}) for name in ANSWERED))
+    panels = board.cards(
+        *((name, {}) for name in ANSWERED[1:]),
+        ("delay", {"title": "Votre délai par famille", "by": "famille"}),
+    )
     lead = f"{len(board.own.suspects)} lignes à revoir." if board.own.suspects else "Aucune ligne à revoir : codes et tarifs concordent."
-    return _show(request, board, "Ma facturation", lead, tiles, panels, suspects=board.own.suspects)
+    if answered:
+        lead += f" {numbers.integer(answered.rejected)} factures rejetées sur {numbers.integer(answered.invoices)} réponses de l’assurance maladie, pour {numbers.euros(answered.rejected_amount)}."
+    return _show(
+        request, board, "Ma facturation", lead, tiles, panels, suspects=board.own.suspects, rejects=board.own.rejects, awaits_returns=answered is None
+    )

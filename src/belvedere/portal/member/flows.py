@@ -96,6 +96,8 @@ def _causes(flows: Sequence[Flow]) -> tuple[Cause, ...]:
 def _software(flows: Sequence[Flow]) -> tuple[Software, ...]:
     by_name: dict[str, list[Flow]] = defaultdict(list)
     for flow in flows:
+        if flow.kind == "noemie":
+            continue
         by_name[flow.software or "Logiciel non déclaré"].append(flow)
     made = []
     for name, rows in by_name.items():

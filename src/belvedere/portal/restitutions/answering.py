@@ -47,7 +47,7 @@ class Told(Answer):
     def why_not(self) -> str:
         """Why there is no figure, and what to do; "" when there is one."""
         value = self.value if not self.parts or self.definition.kind == "place" else 0
-        if self.definition.needs:
+        if self.definition.needs and value is None and not self.rows:
             return f"Cet indicateur attend {self.definition.needs}. Il se calculera dès qu’ils seront là."
         if isinstance(value, Refused):
             return value.why

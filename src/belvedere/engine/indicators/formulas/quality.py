@@ -16,6 +16,31 @@ def flaw(ask: Ask) -> Value:
     return ratio(getattr(found, of), found.priced if of == "off_tariff" else found.lines)
 
 
+def _answered(ask: Ask):
+    return ask.own.answered.get(ask.period) if ask.own is not None else None
+
+
+@formula("answered")
+def answered(ask: Ask) -> Value:
+    """What the insurance answered: lots accepted at once (`lots`), invoices rejected (`rejects`), days to be paid (`days`)."""
+    found = _answered(ask)
+    if found is None:
+        return None
+    return {"lots": ratio(found.lots_first, found.lots), "rejects": ratio(found.rejected, found.invoices), "days": found.days_amo}[ask.formula["of"]]
+
+
+@split("answered")
+def answers(ask: Ask) -> list[Part]:
+    """Rejects by cause, as shares of the invoices answered; days to be paid by the AMO and the AMC."""
+    found = _answered(ask)
+    if found is None or ask.formula["of"] == "lots":
+        return []
+    if ask.formula["of"] == "days":
+        rows = (("AMO", "Assurance maladie obligatoire", found.days_amo), ("AMC", "Organismes complémentaires", found.days_amc))
+        return [Part(*row) for row in rows if row[2] is not None]
+    return [Part(code or "?", text or "Cause non dite", ratio(count, found.invoices)) for code, text, count, _ in found.causes]
+
+
 def _prescribed(ask: Ask):
     return ask.own.prescribed.get((ask.codes["product"], ask.period)) if ask.own is not None and ask.codes["territory"] == "FR" else None
 

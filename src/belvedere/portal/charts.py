@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from belvedere.portal import numbers
 
-ME, MARKET, GREY = "#C25400", "#0072B2", "#6b7580"
+ME, MARKET, GREY, THIRD = "#C25400", "#0072B2", "#6b7580", "#8a5a9e"
 SIZES = {"wide": 640, "narrow": 300}
 HEIGHT = 240
 FRENCH = alt.Locale(number=alt.NumberLocale(decimal=",", thousands="\u202f", grouping=[3], currency=["", " €"]))

@@ -99,3 +99,48 @@ def test_a_window_shorter_than_a_year_tells_nothing():
     connection = engine.connect(table, groups=groups, objected=Objected(), materialise=True)
     short = {"12m-2025-12": tuple(months_of("2025-07..2025-12"))}
     assert all(not by_family for by_family in supplement.compute(connection, short, lambda *_: 144, RULES).values())
+
+
+SPAN = "2024-01..2025-12"
+
+
+def joined(joiners, patients=15, start="2025-07"):
+    """Six groups that were always there, and some that come later: the panel's series of December 2025."""
+    lines = [line for number in range(6) for line in people(patients, f"g{number}", SPAN, facture=30.0 + number)]
+    for number in range(joiners):
+        lines += people(patients, f"n{number}", f"{start}..2025-12", facture=30.0 + number)
+    return told(lines)["panel"]["OXY"]["12m-2025-12"]
+
+
+def test_a_newly_plugged_member_is_no_growth_of_the_market():
+    found = joined(4)
+    assert set(found["constant"].values()) <= {100, 80, 125}, "the panel's months differ by their weeks alone"
+    assert found["constant"]["2025-12"] == found["extrapolated"]["2025-12"] == 100
+    assert len(found["constant"]) == 24
+
+
+@pytest.mark.parametrize("joiners", [1, 2])
+def test_the_panel_is_hidden_when_it_would_give_a_newcomer_away(joiners):
+    """With the raw series beside, the constant one would tell what one or two groups bill; the extrapolated one too."""
+    assert joined(joiners) is None
+    assert joined(0) is not None and joined(4) is not None
+
+
+def test_two_windows_do_not_give_away_the_group_that_left_between_them():
+    """Groups of the earlier panel alone: in the months that both windows share, the difference of the two panels is their sum."""
+    from belvedere.engine.indicators import panel
+
+    lines = [line for number in range(6) for line in people(15, f"g{number}", "2023-01..2025-12", facture=30.0 + number)]
+    lines += [line for number in range(3) for line in people(15, f"n{number}", "2025-03..2025-12")]
+    gone = people(15, "parti", "2023-01..2025-02", facture=40.0)
+    months, before = months_of(SPAN), months_of("2023-01..2024-12")
+
+    def constant(rows):
+        table, groups = facts({"lines": rows})
+        connection = engine.connect(table, groups=groups, objected=Objected(), materialise=True)
+        try:
+            return (panel.compute(connection, months, RULES, before)["OXY"] or {}).get("constant")
+        finally:
+            connection.close()
+
+    assert constant(lines) and constant(lines + gone) is None

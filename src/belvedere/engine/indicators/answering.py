@@ -7,7 +7,7 @@ from typing import Protocol, Self
 from belvedere.engine.indicators import formulas
 from belvedere.engine.indicators.definitions import Definition
 from belvedere.engine.indicators.formulas import Ask, Part, Source, Value
-from belvedere.engine.indicators.formulas.dynamics import index_series
+from belvedere.engine.indicators.formulas.dynamics import index_series, panel_series
 from belvedere.engine.indicators.grouping import MONTHLY, groupings, members
 from belvedere.engine.indicators.lattice import ALL
 from belvedere.engine.indicators.own import OwnFigures, window
@@ -15,6 +15,7 @@ from belvedere.engine.indicators.query import GROUPINGS, QueryError, View
 from belvedere.engine.nomenclature.territories import FRANCE
 from belvedere.engine.secrecy.answers import Refused
 
+COMPANIONS = {"constant": "Champ constant", "extrapolated": "Extrapolé"}
 Cell = str | int | float | None
 
 
@@ -157,6 +158,10 @@ class Answer:
         if self.definition.kind == "index":
             mine = dict(index_series(self.ask.of(self.beside))) if self.beside is not None else {}
             return [Row(month, month, value, mine.get(month)) for month, value in index_series(self.ask)]
+        if self.definition.kind == "panel":
+            of = self.definition.formula["of"]
+            mine = dict(panel_series(self.ask.of(self.beside), of)) if self.beside is not None else {}
+            return [Row(month, month, value, mine.get(month)) for month, value in panel_series(self.ask, of)]
         if self.definition.kind not in MONTHLY or "period" not in self.definition.dimensions:
             return []
         found = []
@@ -164,6 +169,13 @@ class Answer:
             here = self.ask.at(period=month)
             found.append(Row(month, month, self._value(here), self._own(here)))
         return found if any(row.value is not None for row in found) else []
+
+    @cached_property
+    def companions(self) -> dict[str, list[tuple[str, Value]]]:
+        """Series that are read beside the market's index: over a constant panel, and extrapolated to the groups of today."""
+        if self.definition.kind != "index" or self.personal:
+            return {}
+        return {name: points for of, name in COMPANIONS.items() if (points := panel_series(self.ask, of))}
 
     @property
     def masked(self) -> int:
@@ -198,6 +210,7 @@ def table(answer: Answer) -> tuple[list[str], list[list[Cell]]]:
     if answer.by != "mois":
         rows += [row(answer.by or "part", item.code, item.label, item.value, item.own) for item in answer.rows]
     rows += [row("mois", item.code, item.label, item.value, item.own) for item in answer.series]
+    rows += [row(name.lower(), month, month, value, None) for name, points in answer.companions.items() for month, value in points]
     return header, rows
 
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from belvedere.engine.indicators.formulas.dynamics import mondays
 from belvedere.engine.indicators.own import OwnFigures
+from belvedere.engine.indicators.weeks import mondays
 from belvedere.engine.nomenclature.products import UNKNOWN_FAMILY, families
 
 SMOOTH = 3

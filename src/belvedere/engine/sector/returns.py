@@ -16,7 +16,7 @@ CAUSES = (
     ("D101", "DROITS DE L ASSURE FERMES A LA DATE DES SOINS", 5), ("P204", "ENTENTE PREALABLE ABSENTE OU EXPIREE", 3), ("A310", "CODE LPP NON PRIS EN CHARGE A CETTE DATE", 2),
     ("T115", "PRESTATION DEJA PRISE EN CHARGE SUR LA PERIODE", 2), ("B007", "BENEFICIAIRE INCONNU DE L ORGANISME", 1),
 )  # fmt: skip
-LOT = 40  # invoices
+LOT = 20  # invoices
 
 
 def month_return(sector: Sector, provider: int, rank: int) -> bytes:
@@ -53,7 +53,7 @@ def _answers(sector: Sector, provider: int, rank: int) -> list[dict]:
     first = (sector.first.year * 12 + rank) % 1000 * 100_000 + 1
     return [
         {
-            "number": first + place, "lot": (rank * 8 + place // LOT) % 999 + 1, "amo": int(amo[place]), "amc": int(amc[place]), "cause": int(cause[place]),
+            "number": first + place, "lot": (rank * 16 + place // LOT) % 999 + 1, "amo": int(amo[place]), "amc": int(amc[place]), "cause": int(cause[place]),
             "delay": int(delay[place]), "state": "R" if rejected[place] else "P", "repaired": bool(rejected[place] and repaired[place]),
         }
         for place in range(count)

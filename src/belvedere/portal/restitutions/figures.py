@@ -76,6 +76,9 @@ def lines(answer: Told, width: int) -> dict:
     if _comparable(answer) and (mine := told(lambda row: row.own)):
         series["Vous"] = mine
     colours = {"Vous": charts.ME, "Marché": charts.MARKET}
+    for name, points in answer.companions.items():
+        series[name] = [(month, value) for month, value in points if isinstance(value, float)]
+        colours[name] = charts.GREY if name == "Champ constant" else charts.THIRD
     return charts.monthly(series, colours, width, written=lambda name, _: name, zero=display in PLAIN_ZERO, axis=_axis(display))
 
 

@@ -56,6 +56,10 @@ class Ask:
         """The same question of another cell."""
         return replace(self, codes={**self.codes, **codes})
 
+    def with_formula(self, **parameters: Any) -> "Ask":
+        """The same cell, asked with another formula."""
+        return replace(self, formula=parameters)
+
     def of(self, source: Source) -> "Ask":
         """The same question asked of another source."""
         return replace(self, source=source)

@@ -1,18 +1,11 @@
 """Changes over time: growth, indices, seasons, and what a change is made of."""
 
-import calendar
-import datetime as dt
-
 from belvedere.engine.indicators.formulas.ask import MASKED, Ask, Part, Value, formula, growth, ratio, split, told
 from belvedere.engine.indicators.formulas.mixes import choices
 from belvedere.engine.indicators.formulas.scalars import family_codes
-
-
-def mondays(month: str) -> int:
-    """Weeks that begin in a month (AAAA-MM): four or five weekly forfaits are billed in it."""
-    year, number = int(month[:4]), int(month[5:])
-    _, length = calendar.monthrange(year, number)
-    return sum(dt.date(year, number, day).weekday() == 0 for day in range(1, length + 1))
+from belvedere.engine.indicators.lattice import ALL
+from belvedere.engine.indicators.weeks import mondays
+from belvedere.engine.nomenclature.territories import FRANCE
 
 
 @formula("growth")
@@ -50,6 +43,29 @@ def index_series(ask: Ask) -> list[tuple[str, Value]]:
     weekly = [(month, ratio(ask.measure(ask.formula["of"], period=month), mondays(month))) for month in months]
     base = next((value for _, value in weekly if isinstance(value, float) and value), None)
     return [(month, ratio(value, base, 100)) for month, value in weekly] if base else []
+
+
+def panel_series(ask: Ask, of: str) -> list[tuple[str, Value]]:
+    """The index over a constant panel (`constant`) or `extrapolated`, as a release tells it beside its cells; one's own figures have one sender,
+    so their index is the plain one."""
+    beside = getattr(ask.source, "beside", None)
+    if beside is None:
+        return index_series(ask.with_formula(of="amount_amo"))
+    if ask.codes["territory"] != FRANCE or any(ask.codes.get(name, ALL) != ALL for name in ("payer", "mode", "age", "sex")):
+        return []
+    found = beside("panel", ask.codes["product"], ask.period)
+    if not isinstance(found, dict):
+        return []
+    return [(month, float(value)) for month, value in sorted(found.get(of, {}).items())]
+
+
+@formula("panel")
+def panel(ask: Ask) -> Value:
+    """The last point of the series `of`."""
+    points = panel_series(ask, ask.formula["of"])
+    if not points and (beside := getattr(ask.source, "beside", None)) is not None:
+        return MASKED if beside("panel", ask.codes["product"], ask.period) == MASKED else None
+    return points[-1][1] if points else None
 
 
 @split("seasonality")

@@ -32,6 +32,7 @@ INSTALLED_APPS = [
     "belvedere.observatory.objections",
     "belvedere.observatory.publication",
     "belvedere.observatory.digests",
+    "belvedere.observatory.desk",
     "belvedere.portal",
 ]
 MIDDLEWARE = [

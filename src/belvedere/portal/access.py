@@ -43,6 +43,7 @@ RULES: dict[str, Rule] = {
         (
             "public",
             "versions",
+            "press",
             "method",
             "accessibility",
             "mute",
@@ -70,6 +71,10 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(
         ("member:families", "member:family", "member:territories", "member:prescribers", "member:durations", "member:billing"), Action.SEE_OWN
     ),
+    "desk:desk": Action.SEE_MARKET,
+    "desk:basket": Action.SEE_MARKET,
+    "desk:alert": Action.SEE_OWN,
+    "desk:remove": Action.SEE_MARKET,
     "member:flows": Action.SEE_OWN,
     "member:flow": Action.SEE_OWN,
     "member:receipt": Action.SEE_OWN,

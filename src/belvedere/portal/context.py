@@ -21,7 +21,7 @@ OPERATOR_MENU = (
 )  # fmt: skip
 MEMBER_MENU = (
     ("member:position", "Ma position"), ("member:families", "Familles"), ("member:territories", "Territoires"), ("member:prescribers", "Prescripteurs"),
-    ("member:durations", "Durées"), ("member:billing", "Facturation"),
+    ("member:durations", "Durées"), ("member:billing", "Facturation"), ("desk:desk", "Paniers et alertes"),
 )  # fmt: skip
 ACCOUNT_MENU = (
     ("mfa_index", "Second facteur"), ("account_change_password", "Mot de passe"), ("usersessions_list", "Sessions et appareils"),

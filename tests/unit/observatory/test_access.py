@@ -50,6 +50,7 @@ KEYS = (
     ("token", "name"),
     ("code",),
     ("name", "kind"),
+    ("kind", "number"),
     ("uidb36", "key"),
 )
 

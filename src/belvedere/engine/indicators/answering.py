@@ -172,15 +172,23 @@ class Answer:
 
     @cached_property
     def companions(self) -> dict[str, list[tuple[str, Value]]]:
-        """Series that are read beside the market's index: over a constant panel, and extrapolated to the groups of today."""
+        """Series that are read beside the market's index: over a constant panel, and extrapolated to the groups of today. None where nobody came
+        or went: they would draw the same line."""
         if self.definition.kind != "index" or self.personal:
             return {}
-        return {name: points for of, name in COMPANIONS.items() if (points := panel_series(self.ask, of))}
+        raw = dict(index_series(self.ask))
+        found = {name: panel_series(self.ask, of) for of, name in COMPANIONS.items()}
+        return {name: points for name, points in found.items() if any(_apart(raw.get(month), value) for month, value in points)}
 
     @property
     def masked(self) -> int:
         """Rows that are masked."""
         return sum(row.value == "masked" for row in self.rows)
+
+
+def _apart(raw: Value, value: Value) -> bool:
+    """Whether two indices differ by more than the rounding."""
+    return isinstance(raw, float) and isinstance(value, float) and abs(raw - value) > 1
 
 
 def unit(answer: Answer) -> str:

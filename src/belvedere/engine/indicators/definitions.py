@@ -65,6 +65,11 @@ class Definition:
         return self.name.replace("_", "-")
 
     @property
+    def since(self) -> str:
+        """The day (AAAA-MM-JJ) that it came, or that its last version did."""
+        return max(str(self.added), str(self.reviewed)) if self.version > 1 else str(self.added)
+
+    @property
     def additive_fr(self) -> list[str]:
         """The additive dimensions in French."""
         return [DIMENSIONS_FR[dimension] for dimension in self.additive]

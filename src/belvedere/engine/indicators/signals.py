@@ -84,3 +84,14 @@ def watch(own: OwnFigures, market=None) -> tuple[list[Signal], int]:
                 past = means[:-SMOOTH][-PAST:]
                 signals.append(Signal(name, product, change, means[-1] / (sum(past) / len(past)) - 1 if past and sum(past) else None))
     return sorted(signals, key=lambda signal: -abs(signal.change)), examined
+
+
+def year_change(own: OwnFigures, indicator: str, product: str) -> float | None:
+    """Change of a watched figure's last three months against the same three a year before: smoothed, and free of seasons; None without that past."""
+    measure, weekly, per = WATCHED[indicator]
+    last = own.months[-SMOOTH:]
+    before = [f"{int(month[:4]) - 1}{month[4:]}" for month in last]
+    if len(last) < SMOOTH or any(month not in own.months for month in before):
+        return None
+    now, then = (_monthly(own, measure, weekly, per, months, product) for months in (last, before))
+    return sum(now) / sum(then) - 1 if now and then and sum(then) else None

@@ -11,6 +11,7 @@ from belvedere.engine.indicators import signals
 from belvedere.engine.indicators.definitions import catalogue
 from belvedere.engine.nomenclature.products import families
 from belvedere.observatory.accounts.models import OF_MEMBERS, User
+from belvedere.observatory.desk import actions as desk
 from belvedere.observatory.digests.models import EVERYTHING, Muted, Sent
 from belvedere.observatory.environment import read
 from belvedere.observatory.journal.actions import record
@@ -51,11 +52,13 @@ def compose(details: dict) -> dict[str, object]:
     release = found[1] if found else None
     own = OwnFacts.of(person).figures(*((release.until,) if release else ()))
     told, examined = signals.watch(own, release) if own.months else ([], 0)
+    rung = [reading for reading in desk.readings(person, own) if reading.rings]
     muted = set(Muted.objects.filter(person=person).values_list("indicator", flat=True))
     heard = [signal for signal in told if signal.indicator not in muted][:MOST]
     base = read("BELVEDERE_PUBLIC_URL")
     lines = [{"text": sentence(signal), "mute": base + mute_path(person, signal.indicator)} for signal in heard]
     return {
+        "rung": [f"{reading.text} : {_percent(reading.change)} sur un an." for reading in rung if reading.change is not None],
         "lines": lines, "examined": examined, "count": len(heard), "release": details["release"], "until": own.months[-1] if own.months else "",
         "stop": base + mute_path(person, EVERYTHING), "muted": sorted(catalogue()[name].label for name in muted if name in catalogue()),
     }  # fmt: skip

@@ -12,6 +12,7 @@ from belvedere.observatory.digests import actions as digests
 from belvedere.observatory.publication import frozen, gate
 from belvedere.observatory.publication.models import Release, ReleaseState
 from belvedere.portal import exports, maps, market, numbers
+from belvedere.portal.public import quotable
 
 AROUND_FRANCE = (0.7, 0.9, 1.1, 1.4)  # class bounds, as multiples of the published national rate
 
@@ -58,6 +59,15 @@ def overview(request: HttpRequest) -> HttpResponse:
         "departments": market.by_department(release),
         "map": density_map(release),
     })  # fmt: skip
+
+
+@require_safe
+def press(request: HttpRequest) -> HttpResponse:
+    """Figures ready to be quoted: a sentence, a picture, a source and a permanent address each."""
+    release = frozen.current()
+    if release is None:
+        return render(request, "public/closed.html")
+    return render(request, "public/press.html", {"cards": quotable.figures_of(release), "release": release, "when": quotable.when(release)})
 
 
 @require_safe

@@ -11,6 +11,11 @@ from belvedere.portal.restitutions import choices
 MONTH = re.compile(r"\d{4}-\d{2}")
 
 
+def spoken(period: str) -> str:
+    """« douze mois jusqu’en octobre 2026 », or a month."""
+    return f"douze mois jusqu’en {numbers.month(period[4:], full=True)}" if period.startswith("12m-") else numbers.month(period, full=True)
+
+
 class Told(Answer):
     """An answer and its words."""
 
@@ -19,12 +24,7 @@ class Told(Answer):
         """Where, what and when, in French."""
         words = [choices.zone_name(self.codes["territory"])] if "territory" in self.definition.dimensions else ["France entière"]
         words.append(choices.product_name(self.codes["product"]))
-        if "period" not in self.definition.dimensions:
-            words.append("toutes vos données")
-        elif self.codes["period"].startswith("12m-"):
-            words.append(f"douze mois jusqu’en {numbers.month(self.codes['period'][4:], full=True)}")
-        else:
-            words.append(numbers.month(self.codes["period"], full=True))
+        words.append(spoken(self.codes["period"]) if "period" in self.definition.dimensions else "toutes vos données")
         return ", ".join(words)
 
     @property

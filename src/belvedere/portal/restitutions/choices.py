@@ -1,5 +1,6 @@
 """What an indicator may be asked by: zones, products, periods and groupings, with their French names."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from belvedere.engine.indicators import grouping
@@ -10,6 +11,7 @@ from belvedere.engine.indicators.query import View
 from belvedere.engine.nomenclature.products import UNKNOWN_FAMILY, families, products
 from belvedere.engine.nomenclature.territories import FRANCE, departments, names
 from belvedere.engine.nomenclature.vocabulary import parts_of
+from belvedere.observatory.desk.models import Basket
 from belvedere.portal import numbers
 from belvedere.portal.market import sort_key
 
@@ -29,11 +31,13 @@ class Choices:
     groupings: list[tuple[str, str]]
 
 
-def of(definition: Definition, view: View, source: Source) -> Choices:
-    """The options that make sense for an indicator; a dimension it has not is left out."""
+def of(definition: Definition, view: View, source: Source, baskets: Sequence[Basket] = ()) -> Choices:
+    """The options that make sense for an indicator, the reader's baskets among them; a dimension it has not is left out."""
+    own = {kind: [(item.codes, item.name) for item in baskets if item.kind == kind] for kind in ("territory", "product")}
     regions = {item.region: item.region_name for item in departments()}
     zones = (
         ("", [(FRANCE, "France entière")]),
+        *((("Mes paniers", own["territory"]),) if own["territory"] else ()),
         ("Régions", sorted(regions.items(), key=lambda pair: sort_key(pair[1]))),
         ("Départements", [(item.code, f"{item.code} {item.name}") for item in departments()]),
     )
@@ -52,6 +56,7 @@ def of(definition: Definition, view: View, source: Source) -> Choices:
         zones if "territory" in definition.dimensions else (),
         (
             *((("", [(ALL, "Toutes familles")]),) if not definition.first_product else ()),
+            *((("Mes paniers", own["product"]),) if own["product"] else ()),
             ("Familles", goods),
             *((("Codes LPP", codes),) if codes else ()),
         )

@@ -12,12 +12,15 @@ from belvedere.engine.indicators.definitions import THEMES, Definition, catalogu
 from belvedere.engine.indicators.own import OwnFigures
 from belvedere.engine.indicators.query import QueryError, View
 from belvedere.observatory.accounts.permissions import Action, can
+from belvedere.observatory.desk.models import Basket
 from belvedere.observatory.members.own import OwnFacts
 from belvedere.observatory.publication import frozen
 from belvedere.observatory.publication.models import Release, ReleaseState
 from belvedere.portal.market import sort_key
 from belvedere.portal.restitutions import choices, exporting, figures, mapping, search
 from belvedere.portal.restitutions.answering import Told
+
+NEWS = 5
 
 
 def seen_by(request: HttpRequest) -> set[str]:
@@ -35,12 +38,16 @@ def listing(request: HttpRequest) -> HttpResponse:
     """Every indicator by theme; a search that forgives; filters by theme and tier."""
     asked, theme, tier = (request.GET.get(name, "").strip()[:80] for name in ("q", "theme", "niveau"))
     found = search.find(asked, catalogue().values())
+    fresh = sorted((item for item in found if item.since), key=lambda item: (item.since, sort_key(item.label)), reverse=True)
+    if new := request.GET.get("nouveautes") == "1":
+        found = fresh
     found = [item for item in found if (not theme or item.theme == theme) and (not tier or item.tier == tier)]
     themes = [
         (label, sorted((item for item in found if item.theme == code), key=lambda item: sort_key(item.label))) for code, label in THEMES.items()
     ]
     return render(request, "restitutions/catalogue.html", {
-        "asked": asked, "theme": theme, "tier": tier, "themes": [] if asked else [pair for pair in themes if pair[1]], "found": found, "all": len(catalogue()),
+        "news": [(item, item.changes.get(item.version, "")) for item in fresh[:NEWS]],
+        "asked": asked, "theme": theme, "tier": tier, "new": new, "themes": [] if asked or new else [pair for pair in themes if pair[1]], "found": found, "all": len(catalogue()),
         "theme_choices": THEMES.items(), "tier_choices": (("public", "Pour tous"), ("member", "Adhérents et fédérations"), ("own", "Mes propres chiffres")),
         "seen": seen_by(request), "release": frozen.current(),
     })  # fmt: skip
@@ -116,12 +123,16 @@ def indicator(request: HttpRequest, name: str) -> HttpResponse:
     return render(request, "restitutions/indicator.html", context, status=int(str(context["status"])))
 
 
+def _baskets(request: HttpRequest) -> list[Basket]:
+    return list(request.user.baskets.all()) if can(request.user, Action.SEE_MARKET) else []
+
+
 def _result(request: HttpRequest, found: Told) -> dict[str, object]:
     query = urlencode(found.view.to_params(), safe=":,")
     link = reverse("definition-export", args=[found.definition.slug, "x"])[:-1]
     drawn = figures.inline(found)
     return {
-        "choices": choices.of(found.definition, found.view, found.source), "figures": drawn, "map": mapping.of(found), "rows": found.rows,
+        "choices": choices.of(found.definition, found.view, found.source, _baskets(request)), "figures": drawn, "map": mapping.of(found), "rows": found.rows,
         "codes": found.codes, "permalink": permalink(request, found), "query": query,
         "exports": [(kind, label, f"{link}{kind}{'?' + query if query else ''}") for kind, label in exporting.FORMATS.items() if drawn or kind not in ("svg", "png")],
         "embed": request.build_absolute_uri(reverse("definition-figure", args=[found.definition.slug])) + ("?" + query if query else ""),

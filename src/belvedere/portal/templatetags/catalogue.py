@@ -6,7 +6,9 @@ from django.utils.html import format_html
 from belvedere.engine.indicators.definitions import Definition
 from belvedere.engine.indicators.formulas import Value
 from belvedere.engine.secrecy.answers import Refused
+from belvedere.observatory.desk.models import Basket
 from belvedere.portal import numbers
+from belvedere.portal.restitutions import choices
 from belvedere.portal.restitutions.answering import Row, Told
 from belvedere.portal.templatetags.fr import ABSENT, MASKED
 
@@ -65,6 +67,12 @@ def court(answer: Told, value: object) -> str:
     if value == "masked":
         return MASKED
     return numbers.shown(value, answer.definition.display, short=True)
+
+
+@register.filter
+def contenu(basket: Basket) -> str:
+    """What a basket holds, in words."""
+    return choices.zone_name(basket.codes) if basket.kind == "territory" else choices.product_name(basket.codes)
 
 
 @register.filter

@@ -1,6 +1,7 @@
 """The catalogue in a browser: every indicator, what it exports, and the slow count of the generator's truth."""
 
 import io
+import json
 import math
 import os
 import re
@@ -111,7 +112,13 @@ def plain(text: str) -> str:
 
 def test_pages_are_painted_within_a_second(page_for, demo):
     """First contentful paint of the pages that open most, the best of three: what is measured is the page, not the machine's other work."""
-    for role, path in (("Adhérent", "/ma-position/"), ("Adhérent", "/ma-position/familles/PPC/"), ("Fédération", "/marche/"), (None, "/"), (None, "/lpp/")):
+    for role, path in (
+        ("Adhérent", "/ma-position/"),
+        ("Adhérent", "/ma-position/familles/PPC/"),
+        ("Fédération", "/marche/"),
+        (None, "/"),
+        (None, "/lpp/"),
+    ):
         page, times = page_for(role), []
         for _ in range(3):
             page.goto(demo.url + path)
@@ -148,6 +155,19 @@ def test_the_market_equals_the_slow_count_of_the_truth(page_for, demo):
                     assert math.isclose(row["valeur"], truth.get(row["code"], 0), abs_tol=0.006), (name, row)
                     told += 1
     assert told > 40
+
+
+def test_the_notebook_runs_against_the_api(demo, monkeypatch, capsys):
+    """Every code cell of the tutorial, in order, in one namespace: what its reader would do."""
+    monkeypatch.setenv("BELVEDERE_ADRESSE", demo.url)
+    notebook = json.loads((Path(__file__).resolve().parents[2] / "docs/tutoriels/lire-les-chiffres.ipynb").read_text())
+    names: dict = {}
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            assert not cell["outputs"], "no result is kept in the repository"
+            exec(compile("".join(cell["source"]), cell["id"], "exec"), names)
+    told = capsys.readouterr().out
+    assert "masqué" in told and "Source : Belvédère, publication" in told
 
 
 def test_a_permalink_gives_the_same_number_and_the_api_agrees(page_for, demo):

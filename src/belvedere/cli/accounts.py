@@ -1,6 +1,7 @@
 """`belvedere account` and `belvedere federation`: the first people of an observatory, before anybody can sign in."""
 
 import argparse
+import datetime as dt
 import sys
 
 from belvedere.cli.french import EXIT_OK, EXIT_REFUSED, Parser
@@ -24,7 +25,12 @@ def register(commands: argparse._SubParsersAction) -> None:
     federation = commands.add_parser("federation", help="inscrit une fédération, qui prend en charge la cotisation de ses membres")
     federation.add_argument("name", metavar="NOM")
     federation.set_defaults(run=_federation)
-    for tool in (listing, add, close, federation):
+    entity = commands.add_parser("entity", help="fait passer une entité d’un groupe à un autre : cession, fusion")
+    entity.add_argument("finess", metavar="FINESS", type=int)
+    entity.add_argument("--to", required=True, metavar="GROUPE", help="nom du groupe qui la reprend")
+    entity.add_argument("--day", required=True, metavar="AAAA-MM-JJ", type=dt.date.fromisoformat, help="jour de la reprise")
+    entity.set_defaults(run=_move)
+    for tool in (listing, add, close, federation, entity):
         tool.add_argument("--data", default=None, help="dossier des données")
 
 
@@ -34,6 +40,24 @@ def _start(options: argparse.Namespace) -> None:
 
     use_data(options.data)
     prepare()
+
+
+def _move(options: argparse.Namespace) -> int:
+    _start(options)
+    from belvedere.observatory.members import moving
+    from belvedere.observatory.members.models import Group, Member
+
+    member, group = Member.objects.filter(finess=options.finess).first(), Group.objects.filter(name=options.to).first()
+    if member is None or group is None:
+        print("Entité inconnue." if member is None else "Groupe inconnu.", file=sys.stderr)
+        return EXIT_REFUSED
+    try:
+        moving.move_entity(member=member, to=group, day=options.day, by=BY)
+    except moving.MoveRefused as refusal:
+        print(refusal, file=sys.stderr)
+        return EXIT_REFUSED
+    print(f"{member.name} est du groupe {group.name} à partir du {options.day:%d/%m/%Y}, avec son passé.")
+    return EXIT_OK
 
 
 def _list(options: argparse.Namespace) -> int:

@@ -30,6 +30,7 @@ def _compute(options: argparse.Namespace) -> int:
     from belvedere.cli import use_data
 
     use_data(options.data)
+    from belvedere.engine.nomenclature.products import families
     from belvedere.observatory.publication import actions, gate
 
     months = actions.months_before(dt.date.fromisoformat(options.month + "-01"))
@@ -39,6 +40,8 @@ def _compute(options: argparse.Namespace) -> int:
         print(reason, file=sys.stderr)
         return EXIT_REFUSED
     print(f"Publication {release.label} : {release.released_cells} cellules publiées, {release.masked_cells} masquées.")
+    for family in release.report.get("vanished", ()):
+        print(f"Attention : plus aucune ligne de la famille {families()[family]} le dernier mois. Sa nomenclature a-t-elle changé ?", file=sys.stderr)
     reasons = gate.reasons(release)
     print("\n".join(reasons) if reasons else "Audit sans fuite ; en attente des trois fédérations.")
     return EXIT_REFUSED if reasons else EXIT_OK

@@ -39,7 +39,7 @@ def compute_release(*, label: str, months: list[str], by: str, seed: int, series
         )  # fmt: skip
         record(
             by=by, action="publication.calculee", subject=f"publication:{label}", digest=digest, proof=seals["proof"], cells=len(draft.lattice),
-            leaks=len(done.leaks),
+            leaks=len(done.leaks), vanished=draft.vanished,
         )  # fmt: skip
         gate.speak_for_standing(release)
     return Release.objects.get(pk=release.pk)
@@ -53,5 +53,5 @@ def _report(draft: computing.Draft) -> dict[str, object]:
         "federations_closed": computing.parameters().federations_attack, "cells": len(table.lattice), "relations": table.lattice.relations,
         "sensitive": int((draft.sensitive & filled).sum()), "secondary": int((done.mask & ~draft.sensitive).sum()),
         "holdings": table.given.holdings, "federations": table.affiliated.federations, "figures": done.figures,
-        "federation_leaks": sum(federations_learn(table, done.mask, draft.sensitive, seed=5).values()),
+        "vanished": draft.vanished, "federation_leaks": sum(federations_learn(table, done.mask, draft.sensitive, seed=5).values()),
     }  # fmt: skip

@@ -70,6 +70,7 @@ class Draft:
     counts: dict[str, float]
     basis: list[str]
     supplement: supplement.Told
+    vanished: list[str]
 
 
 def draft(months: list[str], *, seed: int) -> Draft:
@@ -97,10 +98,17 @@ def draft(months: list[str], *, seed: int) -> Draft:
         raise GateClosed(f"Ce qui a déjà paru empêche de protéger cette publication : {error}") from None
     for release in earlier:
         _keep_values(frozen.opened(release), lattice, told, figures)
+    vanished = _vanished(connection, months)
     beside = _beside(connection, earlier, lattice, periods, done.mask, figures.measures["patients"], rule)
     connection.close()
     counts = {"lines": row[0], "groups": row[1], "patients": row[2], "members": row[3], "fresh_groups": fresh, "biggest": biggest}
-    return Draft(lattice, periods, figures, table, primary, done, counts, [release.label for release in earlier], beside)
+    return Draft(lattice, periods, figures, table, primary, done, counts, [release.label for release in earlier], beside, vanished)
+
+
+def _vanished(connection, months: list[str]) -> list[str]:
+    """Families that were billed in these months and no longer are in the last: a nomenclature that changed, most often."""
+    rows = connection.sql("SELECT family FROM window_facts GROUP BY family HAVING max(month) < ? ORDER BY 1", params=[max(months)])
+    return [str(family) for (family,) in rows.fetchall()]
 
 
 def _beside(

@@ -77,6 +77,20 @@ class Member(models.Model):
         return self.name
 
 
+class Move(models.Model):
+    """An entity that changed hands on a day: its past goes with it, and who had it is kept."""
+
+    member = models.ForeignKey(Member, models.PROTECT, verbose_name="entité", related_name="moves")
+    left = models.ForeignKey(Group, models.PROTECT, verbose_name="groupe quitté", related_name="+")
+    joined = models.ForeignKey(Group, models.PROTECT, verbose_name="groupe rejoint", related_name="+")
+    day = models.DateField("le")
+
+    class Meta:
+        verbose_name = "changement de groupe"
+        verbose_name_plural = "changements de groupe"
+        ordering = ("day", "pk")
+
+
 class SenderKey(models.Model):
     """With what a group's software sends flows: a token (also the secret of OAuth2 client credentials), an
     address for its mail, a public key for SFTP. Of what is secret only the hash is kept."""

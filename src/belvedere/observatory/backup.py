@@ -73,7 +73,12 @@ def _snapshot(source: Path, target: Path) -> None:
 
 def _live(database: Path) -> Iterator[str]:
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
-        yield from (name for (name,) in connection.execute("SELECT name FROM collect_datafile WHERE retired_at IS NULL"))
+        yield from (
+            name
+            for (name,) in connection.execute(
+                "SELECT name FROM collect_datafile WHERE retired_at IS NULL UNION ALL SELECT name FROM collect_returnfile"
+            )
+        )
 
 
 def _files(folder: Path) -> bool:

@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-long check fix setup browser docs bench clean
+.PHONY: demo test test-long check fix setup browser spark docs bench clean
 
 demo: setup
 	$(BIN)/belvedere demo --data data/demo
@@ -12,7 +12,8 @@ test: setup browser check
 	$(BIN)/pytest tests -n 2 --dist loadfile
 	BELVEDERE_TEST_DATABASE=postgresql $(BIN)/pytest tests/unit/observatory -n 2 --dist loadfile
 
-test-long: test
+test-long: test spark
+	$(BIN)/python tools/spark_cluster.py $(BIN)/pytest tests/unit/engine/test_engines.py
 	BELVEDERE_LONG=1 $(BIN)/pytest tests/generative -n 2
 	BELVEDERE_LONG=1 $(BIN)/pytest tests/functional/test_nothing_lost.py
 	@$(BIN)/python -c 'import atheris' 2>/dev/null && $(BIN)/python tests/fuzz/intake_fuzzer.py -runs=100000 -artifact_prefix=build/ || \
@@ -29,6 +30,12 @@ $(VENV)/.ready: constraints.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
+
+# Spark itself, in an environment of its own: its package and the thin client have the same name.
+spark: setup
+	@command -v java >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq openjdk-17-jre-headless >/dev/null; } || \
+	  { echo "Java manque : installez un environnement d’exécution Java 17 ou plus récent, puis relancez."; exit 1; }
+	@test -e build/spark/.ready || { $(PYTHON) -m venv build/spark && build/spark/bin/python -m pip install --quiet --disable-pip-version-check pyspark==4.2.0 setuptools && touch build/spark/.ready; }
 
 browser:
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \

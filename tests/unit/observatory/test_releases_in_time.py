@@ -1,6 +1,7 @@
 """Two publications a month apart: closed months, sticky masks, linked periods, and a gate on what is new."""
 
 import datetime as dt
+import os
 from functools import cache
 
 import numpy as np
@@ -11,6 +12,7 @@ from belvedere.engine.sector.billing import make_sector
 from belvedere.observatory.publication import actions, audit, computing, frozen, gate, sealed
 from belvedere.observatory.publication.models import ReleaseState
 from tests.members import enrolled, send
+from tests.sail import served
 
 FIRST, MONTHS = dt.date(2025, 1, 1), ["2025-01", "2025-02", "2025-03", "2025-04"]
 
@@ -119,3 +121,19 @@ def test_a_monthly_release_says_which_twelve_months_it_compares(groups, federati
     assert second.months[-1] == "2025-04"
     assert second.until == "2025-03"
     assert {key[2] for key in second.cells} == {"12m-2025-03", *MONTHS}
+
+
+@pytest.mark.skipif(
+    os.environ.get("BELVEDERE_TEST_DATABASE") == "postgresql", reason="l’égalité des moteurs ne dépend pas de la base : essayée sur SQLite"
+)
+def test_a_release_is_the_same_whatever_the_engine_that_computes_it(groups, sector, monkeypatch):
+    """One setting moves the observatory to Spark Connect: same masks, same figures, same things told beside."""
+    send(groups, sector, range(3))
+    here = computing.draft(MONTHS[:3], seed=1)
+    with served() as address:
+        monkeypatch.setenv("BELVEDERE_ENGINE", address)
+        there = computing.draft(MONTHS[:3], seed=1)
+    np.testing.assert_array_equal(here.protection.mask, there.protection.mask)
+    for name, values in here.figures.measures.items():
+        np.testing.assert_array_equal(values, there.figures.measures[name], err_msg=name)
+    assert (here.supplement, here.counts, here.vanished) == (there.supplement, there.counts, there.vanished)

@@ -9,6 +9,7 @@ from belvedere.engine.b2 import noemie
 from belvedere.engine.b2.envelope import seal
 from belvedere.engine.sector.billing import month_file
 from belvedere.engine.sector.returns import MESSAGE, month_return
+from belvedere.engine.warehouse import returns
 from belvedere.observatory.accounts.models import Role
 from belvedere.observatory.collect import keyring, queue, reception, sweeping, vault, worker
 from belvedere.observatory.collect.coverage import counted
@@ -67,6 +68,16 @@ def test_a_return_that_is_not_ours_or_not_whole_is_refused(groups, code, change)
     flow = send(groups[0], change(month_return(sector(), 0, 1)))
     assert (flow.state, [item["code"] for item in flow.findings]) == (State.REFUSED, [code])
     assert not ReturnFile.objects.exists()
+
+
+def test_a_return_without_an_invoice_is_a_remark_and_one_too_large_a_refusal(groups, monkeypatch):
+    header = {"reference": "576", "created": "250301", "dest_no": f"{sector().providers[0].finess:09d}"}
+    empty = noemie.render([("070", "03", {"accounting_date": "250215"})], blocked=False, header=header)
+    flow = send(groups[0], empty)
+    assert (flow.state, [item["code"] for item in flow.findings]) == (State.REMARKS, ["N005"])
+    monkeypatch.setattr(returns, "LARGEST", 1000)
+    flow = send(groups[0], month_return(sector(), 0, 1))
+    assert (flow.state, [item["code"] for item in flow.findings]) == (State.REFUSED, ["N003"])
 
 
 def test_old_payments_go_with_the_years_that_lines_are_kept(answered):

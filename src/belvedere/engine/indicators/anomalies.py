@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-import duckdb
 import pyarrow as pa
 
 from belvedere.engine.nomenclature.products import UNKNOWN_FAMILY, tariffs
+from belvedere.engine.warehouse.connection import Connection
 
 
 @dataclass(frozen=True)
@@ -21,19 +21,23 @@ class Anomalies:
     median_delay: float | None
 
 
-def compute(connection: duckdb.DuckDBPyConnection, last: str) -> Anomalies:
+def compute(connection: Connection, last: str) -> Anomalies:
     """Anomalies of the twelve months that end with `last` (AAAA-MM). The base is compared with tariff × units, to the cent."""
-    steps = [(code, day, cents) for code, dated in tariffs().items() for day, cents in dated]
+    steps = [
+        (code, day, until, cents)
+        for code, dated in tariffs().items()
+        for (day, cents), until in zip(dated, [*(day for day, _ in dated[1:]), "9999-12-31"], strict=True)
+    ]
     connection.register("raw_tariff", pa.table({
-        "lpp": pa.array([code for code, _, _ in steps], pa.int32()), "day": pa.array([day for _, day, _ in steps]).cast(pa.date32()),
-        "cents": pa.array([cents for _, _, cents in steps], pa.int64()),
+        "lpp": pa.array([code for code, *_ in steps], pa.int32()), "day": pa.array([day for _, day, _, _ in steps]).cast(pa.date32()),
+        "until": pa.array([until for _, _, until, _ in steps]).cast(pa.date32()), "cents": pa.array([cents for *_, cents in steps], pa.int64()),
     }))  # fmt: skip
     row = connection.sql(f"""
         WITH own AS (SELECT * FROM facts WHERE period > DATE '{last}-01' - INTERVAL 12 MONTH AND period <= DATE '{last}-01')
         SELECT count(*), count(*) FILTER (family = '{UNKNOWN_FAMILY}'), count(cents),
                count(*) FILTER (cents IS NOT NULL AND amount_base <> cents * units), count(*) FILTER (amount_billed < 0),
                median(date_diff('day', act_date, invoice_date))
-        FROM own ASOF LEFT JOIN raw_tariff t ON own.lpp = t.lpp AND own.act_date >= t.day
+        FROM own LEFT JOIN raw_tariff t ON own.lpp = t.lpp AND own.act_date >= t.day AND own.act_date < t.until
     """).fetchall()[0]
     lines, unknown, priced, off_tariff, credits = (int(value) for value in row[:5])
     return Anomalies(lines, unknown, priced, off_tariff, credits, None if row[5] is None else float(row[5]))
@@ -52,12 +56,12 @@ class Suspect:
     expected: int | None
 
 
-def suspects(connection: duckdb.DuckDBPyConnection, last: str, most: int = 100) -> list[Suspect]:
+def suspects(connection: Connection, last: str, most: int = 100) -> list[Suspect]:
     """The first lines of the twelve months that end with `last` whose code is in no family or whose base is not the dated tariff. After `compute`."""
     rows = connection.sql(f"""
         SELECT flow_id, record, own.lpp, CAST(act_date AS VARCHAR), units, amount_base, cents * units
         FROM (SELECT * FROM facts WHERE period > DATE '{last}-01' - INTERVAL 12 MONTH AND period <= DATE '{last}-01') own
-        ASOF LEFT JOIN raw_tariff t ON own.lpp = t.lpp AND own.act_date >= t.day
+        LEFT JOIN raw_tariff t ON own.lpp = t.lpp AND own.act_date >= t.day AND own.act_date < t.until
         WHERE family = '{UNKNOWN_FAMILY}' OR (cents IS NOT NULL AND amount_base <> cents * units)
         ORDER BY act_date DESC, flow_id, record LIMIT {most}
     """).fetchall()

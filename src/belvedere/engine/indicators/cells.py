@@ -2,13 +2,13 @@
 
 Figures are first added up by month and group. A month that was published is closed: its amounts come from
 the sealed ledger kept at that time, never from later lines, so that two releases can be compared without
-telling what came in between (secrecy brief §6.2). Distinct persons and invoices are counted in the facts.
+telling what came in between (secrecy brief §6.2). Distinct persons and invoices do not add up: they are counted in the facts, once; a
+period whose months are all closed keeps the counts that were sealed with them, so that a new month reads little more than itself.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 
@@ -17,6 +17,7 @@ from belvedere.engine.indicators.measures import ADDITIVE, DISTINCT
 from belvedere.engine.nomenclature.territories import FRANCE
 from belvedere.engine.secrecy.lattice import Lattice
 from belvedere.engine.secrecy.rules import Contributions
+from belvedere.engine.warehouse.connection import Connection
 
 GROSS = "gross"  # amounts without their sign: a credit note must not hide a dominance
 TOTALS = (FRANCE, ALL, "", ALL, ALL, ALL, ALL)
@@ -25,12 +26,14 @@ TOTALS = (FRANCE, ALL, "", ALL, ALL, ALL, ALL)
 @dataclass
 class CellTable:
     """Measures (int64, cells) and contributions of a lattice; group codes are numbered 0..n in `groups`. `ledger`
-    holds the additive figures by month, cell and group of the months that this computation closes."""
+    holds the additive figures by month, cell and group of the months that this computation closes, `counts` the distinct counts by cell of
+    the periods that it counted."""
 
     measures: dict[str, np.ndarray]
     contributions: Contributions
     groups: np.ndarray
     ledger: pa.Table
+    counts: pa.Table
 
 
 def level_choices() -> list[tuple[str | None, ...]]:
@@ -39,15 +42,17 @@ def level_choices() -> list[tuple[str | None, ...]]:
 
 
 def compute(
-    connection: duckdb.DuckDBPyConnection,
+    connection: Connection,
     lattice: Lattice,
     periods: Mapping[str, Sequence[str]],
     *,
     months: Sequence[str] = (),
     closed: Sequence[pa.Table] = (),
+    counted: Sequence[pa.Table] = (),
 ) -> CellTable:
     """Measures and group contributions of every cell of `lattice`, over twelve-month `periods` (code -> months) and `months` besides.
-    `connection` offers the view `facts`; `closed` are the ledgers of the months already published."""
+    `connection` offers the view `facts`; `closed` are the ledgers of the months already published, `counted` the counts sealed
+    with them."""
     pairs = [(window, month) for window, months in periods.items() for month in months]
     whole = sorted({month for some in (*periods.values(), months) for month in some})
     connection.register("raw_month", pa.table({"month": pa.array(whole, pa.string())}))
@@ -55,7 +60,12 @@ def compute(
     done = pa.concat_tables(closed) if closed else None
     shut = sorted(set(done["month"].to_pylist())) if done is not None else []
     connection.register("raw_closed", pa.table({"month": pa.array(shut, pa.string())}))
-    connection.execute("CREATE OR REPLACE TEMP TABLE window_facts AS SELECT * FROM facts WHERE month IN (SELECT month FROM raw_month)")
+    sealed = set().union(*(table["period"].to_pylist() for table in counted)) if counted else set()
+    open_windows = [window for window, some in periods.items() if window not in sealed or not set(some) <= set(shut)]
+    open_months = [month for month in whole if month not in sealed or month not in shut]
+    read = sorted({*open_months, *(month for window in open_windows for month in periods[window])})
+    listed = ", ".join(f"DATE '{month}-01'" for month in read) or "DATE '0001-01-01'"
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE window_facts AS SELECT * FROM facts WHERE period IN ({listed})")
     added = ", ".join(f"{sql} AS {name}" for name, sql in ADDITIVE.items())
     fresh = []
     for choice in level_choices():
@@ -78,27 +88,32 @@ def compute(
     measures = {name: np.zeros(len(lattice), dtype=np.int64) for name in (*DISTINCT, *ADDITIVE)}
     for name in ADDITIVE:
         np.add.at(measures[name], at[keep], rows[name].to_numpy()[keep])
-    _count(connection, lattice, measures)
+    counts = _count(connection, {*open_windows, *open_months})
+    for table in (*counted, counts):
+        place = _cells(table, lattice)
+        for name in DISTINCT:
+            measures[name][place[place >= 0]] = table[name].to_numpy()[place >= 0]
     groups, holding = np.unique(rows["grp"].to_numpy()[keep], return_inverse=True)
     order = np.lexsort((holding, at[keep]))
     given = Contributions(at[keep][order], holding[order], rows[GROSS].to_numpy()[keep][order].astype(float), measures["patients"])
-    return CellTable(measures, given, groups, ledger)
+    return CellTable(measures, given, groups, ledger, counts)
 
 
-def _count(connection: duckdb.DuckDBPyConnection, lattice: Lattice, measures: dict[str, np.ndarray]) -> None:
-    """Distinct persons and invoices of every cell, from the facts."""
+def _count(connection: Connection, open_periods: set[str]) -> pa.Table:
+    """Distinct persons and invoices of every cell of these periods, from the facts."""
+    connection.register("raw_open", pa.table({"period": pa.array(sorted(open_periods), pa.string())}))
     counted = ", ".join(f"{sql} AS {name}" for name, sql in DISTINCT.items())
+    found = []
     for shape, periods in shapes(cubes()).items():
         choice = tuple(COLUMNS[level] if level else None for level in shape)
         for period, source in (("month", "window_facts"), ("period12", "window_facts JOIN raw_period USING (month)")):
             if period == "month" and "month" not in periods:
                 continue
             at_period = (*choice[:PERIOD], period, *choice[PERIOD + 1 :])
-            found = [f"{text_of(column, total)} AS {d}" for d, column, total in zip(DIMENSIONS, at_period, TOTALS, strict=True)]
-            table = connection.sql(f"SELECT {', '.join(found)}, {counted} FROM {source} GROUP BY ALL").to_arrow_table()
-            at = _cells(table, lattice)
-            for name in DISTINCT:
-                measures[name][at[at >= 0]] = table[name].to_numpy()[at >= 0]
+            columns = [f"{text_of(column, total)} AS {d}" for d, column, total in zip(DIMENSIONS, at_period, TOTALS, strict=True)]
+            sql = f"SELECT {', '.join(columns)}, {counted} FROM {source} WHERE {period} IN (SELECT period FROM raw_open) GROUP BY ALL"
+            found.append(connection.sql(sql).to_arrow_table())
+    return pa.concat_tables(found)
 
 
 def text_of(column: str | None, total: str) -> str:

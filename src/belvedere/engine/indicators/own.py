@@ -7,7 +7,7 @@ line is a true zero.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import duckdb
+import pyarrow as pa
 
 from belvedere.engine.indicators import anomalies, payments, prescriptions, treatments
 from belvedere.engine.indicators.cells import TOTALS, text_of
@@ -15,6 +15,7 @@ from belvedere.engine.indicators.lattice import ALL, COLUMNS, DIMENSIONS, PERIOD
 from belvedere.engine.indicators.measures import MEASURES
 from belvedere.engine.nomenclature.territories import FRANCE
 from belvedere.engine.nomenclature.vocabulary import parts_of
+from belvedere.engine.warehouse.connection import Connection
 
 Row = Mapping[str, int]
 Key = tuple[str, ...]
@@ -72,7 +73,7 @@ def year_before(last: str) -> str:
     return f"{int(last[:4]) - 1}{last[4:]}"
 
 
-def compute(connection: duckdb.DuckDBPyConnection, anchors: Sequence[str] = ()) -> OwnFigures:
+def compute(connection: Connection, anchors: Sequence[str] = ()) -> OwnFigures:
     """All figures of the facts that the connection offers: by month, and for the twelve months that end with the last month of the data,
     with each of `anchors` (AAAA-MM, the last months of what the figures are compared to), and for the twelve before each."""
     months = tuple(str(row[0]) for row in connection.sql("SELECT DISTINCT month FROM facts ORDER BY 1").fetchall())
@@ -80,13 +81,8 @@ def compute(connection: duckdb.DuckDBPyConnection, anchors: Sequence[str] = ()) 
         return OwnFigures(())
     ends = list(dict.fromkeys(end for last in (months[-1], *anchors) for end in (last, year_before(last))))
     ends = [end for end in ends if end >= months[0]]
-    connection.execute("CREATE OR REPLACE TEMP TABLE own_year (year12 VARCHAR, month VARCHAR)")
-    for end in ends:
-        connection.execute(
-            "INSERT INTO own_year SELECT ?, month FROM (SELECT DISTINCT month, period FROM facts) "
-            "WHERE period > CAST(? AS DATE) - INTERVAL 12 MONTH AND period <= CAST(? AS DATE)",
-            [window(end), f"{end}-01", f"{end}-01"],
-        )
+    pairs = [(window(end), month) for end in ends for month in months if year_before(end) < month <= end]
+    connection.register("own_year", pa.table({"year12": [year for year, _ in pairs], "month": [month for _, month in pairs]}))
     treatments.prepare(connection)
     families = [str(row[0]) for row in connection.sql("SELECT DISTINCT family FROM facts ORDER BY 1").fetchall()]
     tiers = {code: part for family in families for part, (_, codes) in parts_of(family).items() for code in codes}
@@ -111,7 +107,7 @@ def compute(connection: duckdb.DuckDBPyConnection, anchors: Sequence[str] = ()) 
     )
 
 
-def _cells(connection: duckdb.DuckDBPyConnection) -> list[tuple[Key, Row]]:
+def _cells(connection: Connection) -> list[tuple[Key, Row]]:
     measured = ", ".join(f"{item.sql} AS {name}" for name, item in MEASURES.items())
     size = len(DIMENSIONS)
     found: list[tuple[Key, Row]] = []

@@ -12,13 +12,13 @@ before shares twelve months with this one: what tells both apart, the groups of 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-import duckdb
 import numpy as np
 
 from belvedere.engine.indicators.weeks import mondays
 from belvedere.engine.nomenclature.products import UNKNOWN_FAMILY, families
 from belvedere.engine.secrecy import rules
 from belvedere.engine.secrecy.rules import Parameters
+from belvedere.engine.warehouse.connection import Connection
 
 ALL = "*"
 Series = dict[str, int]
@@ -27,7 +27,7 @@ Series = dict[str, int]
 class Contributions:
     """Amounts of each family, month and group, and the persons of any set of groups."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, months: Sequence[str], before: Sequence[str] = ()) -> None:
+    def __init__(self, connection: Connection, months: Sequence[str], before: Sequence[str] = ()) -> None:
         self._connection, self.months = connection, tuple(months)
         self.shared = [month for month in months if month in before]
         self.earlier = _always(connection, before)
@@ -35,7 +35,7 @@ class Contributions:
         self._persons: dict[tuple[int, ...], dict[tuple[str, str], int]] = {}
         connection.execute(f"""
             CREATE OR REPLACE TEMP TABLE panel AS
-            SELECT family, month, grp, sum(amount_amo) AS amo, sum(abs(amount_billed)) AS billed, list(DISTINCT patient) AS people
+            SELECT family, month, grp, sum(amount_amo) AS amo, sum(abs(amount_billed)) AS billed
             FROM facts WHERE month IN ({listed}) GROUP BY ALL
         """)
         self.sent: dict[str, set[int]] = {month: set() for month in months}
@@ -64,25 +64,23 @@ class Contributions:
     def _people(self, groups: set[int]) -> dict[tuple[str, str], int]:
         key = tuple(sorted(groups))
         if key not in self._persons:
-            listed = ", ".join(map(str, key))
+            listed, months = ", ".join(map(str, key)), ", ".join(f"'{month}'" for month in self.months)
             rows = self._connection.sql(f"""
-                WITH each AS (SELECT family, month, unnest(people) AS person FROM panel WHERE grp IN ({listed}))
-                SELECT coalesce(family, '{ALL}'), month, count(DISTINCT person) FROM each GROUP BY GROUPING SETS ((family, month), (month))
+                SELECT coalesce(family, '{ALL}'), month, count(DISTINCT patient) FROM facts
+                WHERE grp IN ({listed}) AND month IN ({months}) GROUP BY GROUPING SETS ((family, month), (month))
             """).fetchall()
             self._persons[key] = {(str(family), str(month)): int(count) for family, month, count in rows}
         return self._persons[key]
 
 
-def _always(connection: duckdb.DuckDBPyConnection, months: Sequence[str]) -> set[int]:
+def _always(connection: Connection, months: Sequence[str]) -> set[int]:
     """Groups that sent every one of these months."""
     listed = ", ".join(f"'{month}'" for month in months)
     query = f"SELECT grp FROM facts WHERE month IN ({listed}) GROUP BY grp HAVING count(DISTINCT month) = {len(months)}"
     return {int(row[0]) for row in connection.sql(query).fetchall()} if months else set()
 
 
-def compute(
-    connection: duckdb.DuckDBPyConnection, months: Sequence[str], parameters: Parameters, before: Sequence[str] = ()
-) -> dict[str, dict[str, Series] | None]:
+def compute(connection: Connection, months: Sequence[str], parameters: Parameters, before: Sequence[str] = ()) -> dict[str, dict[str, Series] | None]:
     """`before`: the months of the panel told before this one. By family ("*": all): the series that may be told, "constant" and "extrapolated" (index by month); None where neither may. The total
     is told only if every family is, so that no family can be had by difference."""
     found = Contributions(connection, months, before)

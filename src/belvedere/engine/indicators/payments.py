@@ -5,7 +5,7 @@ software uses again."""
 
 from dataclasses import dataclass
 
-import duckdb
+from belvedere.engine.warehouse.connection import Connection
 
 MATCH_DAYS = 730  # prescription of claims against the health insurance is two years (CSS, L. 332-1)
 CAUSES = 12
@@ -39,20 +39,23 @@ class Reject:
     label: str
 
 
-def prepare(connection: duckdb.DuckDBPyConnection) -> bool:
+def prepare(connection: Connection) -> bool:
     """Match every answer to its invoice (temporary table `answers`); whether there is any. An invoice asked without an amount (older references)
     counts for what was billed. `rank` 1 is its first answer."""
     connection.execute(f"""
         CREATE OR REPLACE TEMP TABLE answers AS
-        WITH billed AS (
-            SELECT member_id, invoice_no, invoice_date, sum(amount_amo) AS amo, sum(amount_amc) AS amc FROM facts GROUP BY ALL
+        WITH summed AS (
+            SELECT member_id, invoice_no, invoice_date, CAST(sum(amount_amo) AS BIGINT) AS amo FROM facts GROUP BY ALL
+        ),
+        billed AS (
+            SELECT *, coalesce(lead(invoice_date) OVER (PARTITION BY member_id, invoice_no ORDER BY invoice_date), DATE '9999-12-31') AS again FROM summed
         )
         SELECT p.member_id, p.invoice_no, p.lot_no, p.lot_date, p.answered, coalesce(b.invoice_date, p.lot_date) AS invoice_date,
                b.invoice_date IS NOT NULL AS known, p.state, p.paid_amo, p.paid_amc, p.code, p.label,
                CASE WHEN p.asked_amo > 0 OR p.asked_amc > 0 THEN p.asked_amo ELSE coalesce(b.amo, p.paid_amo) END AS asked,
                row_number() OVER (PARTITION BY p.member_id, p.invoice_no, b.invoice_date ORDER BY p.answered, p.flow_id) AS rank
-        FROM payments p ASOF LEFT JOIN billed b
-          ON p.member_id = b.member_id AND p.invoice_no = b.invoice_no AND p.answered >= b.invoice_date
+        FROM payments p LEFT JOIN billed b
+          ON p.member_id = b.member_id AND p.invoice_no = b.invoice_no AND p.answered >= b.invoice_date AND p.answered < b.again
         WHERE b.invoice_date IS NULL OR date_diff('day', b.invoice_date, p.answered) <= {MATCH_DAYS}
     """)
     return bool(connection.sql("SELECT count(*) FROM answers").fetchall()[0][0])
@@ -62,7 +65,7 @@ def _year(last: str, column: str = "answered") -> str:
     return f"date_trunc('month', {column}) > DATE '{last}-01' - INTERVAL 12 MONTH AND date_trunc('month', {column}) <= DATE '{last}-01'"
 
 
-def compute(connection: duckdb.DuckDBPyConnection, last: str) -> Payments | None:
+def compute(connection: Connection, last: str) -> Payments | None:
     """Answers of the twelve months that end with `last` (AAAA-MM), after `prepare`; None when none came."""
     row = connection.sql(f"""
         WITH year AS (SELECT * FROM answers WHERE {_year(last)}),
@@ -85,7 +88,7 @@ def compute(connection: duckdb.DuckDBPyConnection, last: str) -> Payments | None
     return Payments(lots, first, invoices, rejected, asked, lost, days_amo, days_amc, told)
 
 
-def open_rejects(connection: duckdb.DuckDBPyConnection, last: str, most: int = 100) -> list[Reject]:
+def open_rejects(connection: Connection, last: str, most: int = 100) -> list[Reject]:
     """Invoices rejected in the twelve months that end with `last` and not paid by a later answer, latest first. After `prepare`."""
     rows = connection.sql(f"""
         SELECT invoice_no, CAST(answered AS VARCHAR), asked, coalesce(code, ''), coalesce(label, '') FROM answers a

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-import duckdb
+from belvedere.engine.warehouse.connection import Connection
 
 # Specialty codes of the health insurance (IR_SPE_V) as prescribers of home care carry them.
 SPECIALTIES = {
@@ -26,12 +26,12 @@ class Prescriptions:
     by_specialty: tuple[tuple[int, int, int, int], ...]
 
 
-def compute(connection: duckdb.DuckDBPyConnection, last: str) -> dict[str, Prescriptions]:
+def compute(connection: Connection, last: str) -> dict[str, Prescriptions]:
     """Prescribers of the twelve months that end with `last` (AAAA-MM), by family and over all ("*"); unknown ones (0) count in amounts alone."""
     connection.execute(f"""
         CREATE OR REPLACE TEMP TABLE prescribed AS
         SELECT coalesce(family, '*') AS family, prescriber, prescriber_specialty, period > DATE '{last}-01' - INTERVAL 12 MONTH AS now,
-               list(DISTINCT patient) AS patients, CAST(sum(amount_amo) AS BIGINT) AS amount, count(DISTINCT period) AS months
+               CAST(sum(amount_amo) AS BIGINT) AS amount
         FROM facts WHERE period > DATE '{last}-01' - INTERVAL 24 MONTH AND period <= DATE '{last}-01'
         GROUP BY GROUPING SETS ((family, prescriber, prescriber_specialty, now), (prescriber, prescriber_specialty, now))
     """)
@@ -51,9 +51,11 @@ def compute(connection: duckdb.DuckDBPyConnection, last: str) -> dict[str, Presc
         FROM placed JOIN summed USING (family) GROUP BY family
     """).fetchall()
     specialties: dict[str, list[tuple[int, int, int, int]]] = {}
-    for family, code, doctors, patients, amount in connection.sql("""
-        SELECT family, prescriber_specialty, count(DISTINCT prescriber) FILTER (prescriber <> 0), len(list_distinct(flatten(list(patients)))), sum(amount)
-        FROM prescribed WHERE now GROUP BY ALL ORDER BY 5 DESC, 2
+    for family, code, doctors, patients, amount in connection.sql(f"""
+        SELECT coalesce(family, '*'), prescriber_specialty, count(DISTINCT prescriber) FILTER (prescriber <> 0), count(DISTINCT patient),
+               CAST(sum(amount_amo) AS BIGINT) AS amount
+        FROM facts WHERE period > DATE '{last}-01' - INTERVAL 12 MONTH AND period <= DATE '{last}-01'
+        GROUP BY GROUPING SETS ((family, prescriber_specialty), (prescriber_specialty)) ORDER BY amount DESC, prescriber_specialty
     """).fetchall():
         specialties.setdefault(str(family), []).append((int(code), int(doctors), int(patients), int(amount)))
     return {

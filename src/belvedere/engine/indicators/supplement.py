@@ -14,13 +14,13 @@ What an earlier release told stays; what it hid stays hidden.
 from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
-import duckdb
 import numpy as np
 
 from belvedere.engine.indicators import panel, treatments
 from belvedere.engine.nomenclature.products import UNKNOWN_FAMILY, families
 from belvedere.engine.secrecy import answers, rules
 from belvedere.engine.secrecy.rules import Parameters
+from belvedere.engine.warehouse.connection import Connection
 
 QUANTILES = {"p10": 0.10, "p25": 0.25, "p50": 0.50, "p75": 0.75, "p90": 0.90}
 # Bounds of the classes of the Herfindahl-Hirschman index (0 to 10 000), those of the European merger guidelines (2004/C 31/03).
@@ -33,7 +33,7 @@ ALL = "*"
 Told = dict[str, dict[str, dict[str, Any]]]  # figure -> family -> period -> value, None where it is hidden
 
 
-def compute(connection: duckdb.DuckDBPyConnection, periods: Mapping[str, Sequence[str]], published: Any, parameters: Parameters) -> Told:
+def compute(connection: Connection, periods: Mapping[str, Sequence[str]], published: Any, parameters: Parameters) -> Told:
     """Everything told beside the cells of these twelve-month periods. `connection` offers `facts`; `published(family, period)` gives
     the persons of the family's cell, None where it is not told: what is hidden has no courses, no band and no class."""
     treatments.prepare(connection)
@@ -62,7 +62,7 @@ def compute(connection: duckdb.DuckDBPyConnection, periods: Mapping[str, Sequenc
 
 
 def _panels(
-    connection: duckdb.DuckDBPyConnection, months: Sequence[str], published: Any, before: str, parameters: Parameters
+    connection: Connection, months: Sequence[str], published: Any, before: str, parameters: Parameters
 ) -> dict[str, dict[str, panel.Series] | None]:
     """The indices of `panel` over these months and, where a release tells them, the twelve before; for families whose every month is told."""
     past = sorted(f"{int(month[:4]) - 1}{month[4:]}" for month in months) if published(ALL, before) is not None else []
@@ -108,7 +108,7 @@ def _safe(rows: Sequence[tuple[str, str, int, int]], course: str, persons: int, 
     return not rules.unsafe(np.array([persons]), np.zeros(len(given), dtype=np.int64), given, parameters)[0]
 
 
-def _by_group(connection: duckdb.DuckDBPyConnection, months: Sequence[str]) -> dict[str, dict[int, dict[str, float]]]:
+def _by_group(connection: Connection, months: Sequence[str]) -> dict[str, dict[int, dict[str, float]]]:
     """family -> group -> figures of the months it sent, "*" over all families; groups that lack some of the months are left out."""
     listed = ", ".join(f"'{month}'" for month in months)
     rows = connection.sql(f"""

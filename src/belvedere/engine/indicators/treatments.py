@@ -8,8 +8,9 @@ so that a newly plugged sender never looks like a boom (domain §7.4).
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import duckdb
 import numpy as np
+
+from belvedere.engine.warehouse.connection import Connection
 
 LOOK_BACK = 12  # months without a line of the family before somebody is new again
 SILENCE = 3  # months without a line after which a treatment has stopped
@@ -21,7 +22,7 @@ SPLITS = (("new", "known", "unsure"), ("stopped", "going"), ("switched", "stayed
 MARKS = (1, 3, 6, 12, 24)  # months at which a survival curve is told
 
 
-def prepare(connection: duckdb.DuckDBPyConnection) -> None:
+def prepare(connection: Connection) -> None:
     """The table `treated`: one row per person, family and month of care, with what came before; from the view `facts`."""
     connection.execute(f"""
         CREATE OR REPLACE TEMP TABLE senders AS SELECT member_id, min(period) AS since FROM facts GROUP BY ALL;
@@ -29,15 +30,14 @@ def prepare(connection: duckdb.DuckDBPyConnection) -> None:
         WITH seen AS (
             SELECT patient, family, period, min(s.since) AS since, min(grp) AS low, max(grp) AS high
             FROM facts JOIN senders s USING (member_id) GROUP BY ALL
-        )
-        SELECT *, lag(period) OVER person AS before,
-               coalesce(before < period - INTERVAL {LOOK_BACK} MONTH, true) AS starts,
-               since > period - INTERVAL {LOOK_BACK} MONTH AS unsure
-        FROM seen WINDOW person AS (PARTITION BY patient, family ORDER BY period);
+        ),
+        followed AS (SELECT *, lag(period) OVER (PARTITION BY patient, family ORDER BY period) AS before FROM seen)
+        SELECT *, coalesce(before < period - INTERVAL {LOOK_BACK} MONTH, true) AS starts, since > period - INTERVAL {LOOK_BACK} MONTH AS unsure
+        FROM followed;
     """)
 
 
-def courses(connection: duckdb.DuckDBPyConnection, last: str) -> list[tuple[str, str, int, int]]:
+def courses(connection: Connection, last: str) -> list[tuple[str, str, int, int]]:
     """(family, course, group, persons) over the twelve months that end with `last` (AAAA-MM); -1 counts everybody once. After `prepare`."""
     rows = connection.sql(f"""
         WITH bounds AS (SELECT DATE '{last}-01' AS stop),
@@ -59,7 +59,7 @@ def courses(connection: duckdb.DuckDBPyConnection, last: str) -> list[tuple[str,
     return [(str(family), str(course), int(group), int(count)) for family, course, group, count in rows]
 
 
-def new_by_month(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], int]:
+def new_by_month(connection: Connection) -> dict[tuple[str, str], int]:
     """(month, family) to the persons who begin a treatment; months without enough past are left out. "*": any family."""
     rows = connection.sql("""
         SELECT strftime(period, '%Y-%m') AS month, family, count(*) FILTER (starts AND NOT unsure), count(*) FILTER (starts AND unsure) FROM treated GROUP BY ALL
@@ -104,7 +104,7 @@ def kaplan_meier(lasted: np.ndarray, stopped: np.ndarray) -> Survival:
     return Survival(tuple(range(longest + 1)), tuple(np.cumprod(kept).tolist()), len(lasted), int(stopped.sum()))
 
 
-def survivals(connection: duckdb.DuckDBPyConnection) -> dict[str, Survival]:
+def survivals(connection: Connection) -> dict[str, Survival]:
     """The curve of each family, over treatments that began at least three months after their sender's first data; still going
     when a line stands in the last three months of the data. After `prepare`."""
     table = connection.sql(f"""
@@ -124,7 +124,7 @@ def survivals(connection: duckdb.DuckDBPyConnection) -> dict[str, Survival]:
     }
 
 
-def migrations(connection: duckdb.DuckDBPyConnection, last: str, parts: Mapping[str, str]) -> dict[str, dict[tuple[str, str], int]]:
+def migrations(connection: Connection, last: str, parts: Mapping[str, str]) -> dict[str, dict[tuple[str, str], int]]:
     """family -> (part at first, part at last) -> persons, over the twelve months that end with `last`: `parts` (LPP code to part) of the
     first and of the last month of care of each person seen in at least two months."""
     if not parts:
@@ -144,13 +144,13 @@ def migrations(connection: duckdb.DuckDBPyConnection, last: str, parts: Mapping[
     return found
 
 
-def initiations(connection: duckdb.DuckDBPyConnection, start: str, after: tuple[str, ...], last: str) -> tuple[int, int]:
+def initiations(connection: Connection, start: str, after: tuple[str, ...], last: str) -> tuple[int, int]:
     """(persons whose first `start` code falls in the twelve months that end with `last` and who were seen past its fourteenth week, those
     then billed one of `after`). Rule: initiation is billed thirteen weeks at most (LPP 1.1.2.3, 9.INI)."""
     row = connection.sql(f"""
         WITH begun AS (SELECT patient, min(act_date) AS day FROM facts WHERE lpp_code = '{start}' GROUP BY ALL),
         later AS (
-            SELECT b.patient, max(f.lpp_code IN ({", ".join(f"'{code}'" for code in after)})) AS passed
+            SELECT b.patient, bool_or(f.lpp_code IN ({", ".join(f"'{code}'" for code in after)})) AS passed
             FROM begun b JOIN facts f ON f.patient = b.patient AND f.family = 'PPC' AND f.act_date >= b.day + INTERVAL 91 DAY
             WHERE b.day >= DATE '{last}-01' - INTERVAL 11 MONTH AND b.day < DATE '{last}-01' + INTERVAL 1 MONTH GROUP BY ALL
         )

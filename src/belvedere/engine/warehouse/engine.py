@@ -6,17 +6,20 @@ The view `facts` is the only thing indicators see: every live line, less those o
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 import duckdb
 import pyarrow as pa
 
 from belvedere.engine.nomenclature.products import SUPPLY_MODES, UNKNOWN_FAMILY, products
 from belvedere.engine.nomenclature.territories import region_of
+from belvedere.engine.warehouse.connection import Connection
 from belvedere.engine.warehouse.facts import UNKNOWN_DEPARTMENT
 from belvedere.engine.warehouse.objected import Objected
 from belvedere.engine.warehouse.returns import RETURNS
 from belvedere.engine.warehouse.schema import FACTS
 
+DUCKDB = "duckdb"
 UNKNOWN_REGION = "RXX"
 AGE_BANDS = {"0-19": (0, 19), "20-39": (20, 39), "40-59": (40, 59), "60-74": (60, 74), "75+": (75, 199)}
 UNKNOWN_AGE = "ND"
@@ -29,9 +32,21 @@ def _case(column: str, pairs: Iterable[tuple[str, str]], other: str) -> str:
     return "CASE " + " ".join(f"WHEN {column} {test} THEN '{value}'" for test, value in pairs) + f" ELSE '{other}' END"
 
 
-def _source(connection: duckdb.DuckDBPyConnection, name: str, content: Sequence[Path] | pa.Table, schema: pa.Schema) -> str:
+def opened(address: str = DUCKDB, threads: int = 2) -> Connection:
+    """A session of a compute engine: DuckDB in this process, or a Spark Connect server (`sc://host:port`)."""
+    if address == DUCKDB:
+        return cast(Connection, duckdb.connect(config={"threads": threads}))
+    from belvedere.engine.warehouse.spark import SparkConnection  # its client is an extra
+
+    return SparkConnection(address)
+
+
+def _source(connection: Connection, name: str, content: Sequence[Path] | pa.Table, schema: pa.Schema) -> str:
     """What a query reads: files, or a table registered under `name`, or nothing of that schema."""
     if not isinstance(content, pa.Table) and content:
+        if hasattr(connection, "read"):
+            connection.read(name, content, schema)
+            return name
         quoted = ", ".join("'" + str(path).replace("'", "''") + "'" for path in content)
         return f"read_parquet([{quoted}])"
     connection.register(name, content if isinstance(content, pa.Table) else schema.empty_table())
@@ -46,13 +61,15 @@ def connect(
     threads: int = 2,
     materialise: bool = False,
     returned: Sequence[Path] | pa.Table = (),
-) -> duckdb.DuckDBPyConnection:
+    address: str = DUCKDB,
+) -> Connection:
     """A connection whose view `facts` reads the given live files, or facts held in a table.
 
     `groups` maps member to group (the contributor of the secrecy rules); `objected` says whose lines are
-    left out, and which prescribers are unknown; `returned` are the files of payments (view `payments`). `materialise` copies the view to memory, worth it when many cubes follow.
+    left out, and which prescribers are unknown; `returned` are the files of payments (view `payments`). `materialise` copies the view to memory, worth it when many cubes follow;
+    `address` is the engine's (`opened`).
     """
-    connection = duckdb.connect(config={"threads": threads})
+    connection = opened(address, threads)
     connection.register("raw_product", pa.table({
         "lpp": pa.array(list(products()), pa.int32()),
         "family": [item.family for item in products().values()],
@@ -63,7 +80,7 @@ def connect(
         "member_id": pa.array(list(groups), pa.int32()), "grp": pa.array(list(groups.values()), pa.int32()),
     }))  # fmt: skip
     connection.register("raw_objection", objected.table())
-    connection.register("raw_prescriber", pa.table({"prescriber": pa.array(objected.prescribers, pa.int64())}))
+    connection.register("raw_prescriber", pa.table({"prescriber": pa.array(sorted(set(objected.prescribers)), pa.int64())}))
     source = _source(connection, "raw_lines", paths, FACTS)
     connection.execute(f"CREATE TEMP VIEW payments AS SELECT * FROM {_source(connection, 'raw_payments', returned, RETURNS)}")
     mode = _case("supply_type", [(f"= '{k}'", v) for k, v in SUPPLY_MODES.items()], "service")
@@ -71,7 +88,8 @@ def connect(
     payer = _case("regime", [("= 1", "general"), ("= 2", "agricole")], "autres")
     connection.execute(f"""
         CREATE TEMP {"TABLE" if materialise else "VIEW"} facts AS
-        SELECT f.* REPLACE (CASE WHEN f.prescriber IN (SELECT prescriber FROM raw_prescriber) THEN 0 ELSE f.prescriber END AS prescriber),
+        SELECT {", ".join(f"f.{name}" for name in FACTS.names if name != "prescriber")},
+               CASE WHEN h.prescriber IS NULL THEN f.prescriber ELSE 0 END AS prescriber,
                strftime(f.period, '%Y-%m') AS month,
                coalesce(t.region, '{UNKNOWN_REGION}') AS region,
                coalesce(p.family, '{UNKNOWN_FAMILY}') AS family,
@@ -81,9 +99,10 @@ def connect(
                f.member_id * 10000000000 + f.invoice_no AS invoice,
                coalesce(g.grp, -f.member_id) AS grp
         FROM {source} f
-        LEFT JOIN raw_product p USING (lpp)
-        LEFT JOIN raw_territory t USING (department)
-        LEFT JOIN raw_group g USING (member_id)
+        LEFT JOIN raw_product p ON f.lpp = p.lpp
+        LEFT JOIN raw_territory t ON f.department = t.department
+        LEFT JOIN raw_group g ON f.member_id = g.member_id
+        LEFT JOIN raw_prescriber h ON f.prescriber = h.prescriber
         ANTI JOIN raw_objection o ON f.patient = o.patient AND f.act_date < o.until
     """)
     return connection

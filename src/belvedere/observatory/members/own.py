@@ -20,6 +20,7 @@ from belvedere.observatory.accounts.permissions import Action, check
 from belvedere.observatory.collect.coverage import months_by
 from belvedere.observatory.collect.models import DataFile, Flow, ReturnFile
 from belvedere.observatory.collect.vault import facts_path
+from belvedere.observatory.environment import read
 from belvedere.observatory.members.models import Group, SenderKey
 from belvedere.observatory.objections import register
 
@@ -86,7 +87,9 @@ def _figures(
     kept = caches["own"].get(key)
     if isinstance(kept, figures.OwnFigures):
         return kept
-    connection = engine.connect(paths, groups={}, objected=register.standing(), threads=2, materialise=True, returned=returned)
+    connection = engine.connect(
+        paths, groups={}, objected=register.standing(), threads=2, materialise=True, returned=returned, address=read("BELVEDERE_ENGINE")
+    )
     try:
         found = figures.compute(connection, anchors)
     finally:

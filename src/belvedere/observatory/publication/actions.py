@@ -28,7 +28,7 @@ def compute_release(*, label: str, months: list[str], by: str, seed: int, series
     draft = computing.draft(months, seed=seed)
     done, counts = draft.protection, draft.counts
     name, digest = frozen.freeze(draft.lattice.keys, done.mask, draft.figures.measures, label, draft.supplement)
-    seals = sealed.write(draft.table, done, draft.sensitive, draft.figures.ledger)
+    seals = sealed.write(draft.table, done, draft.sensitive, draft.figures.ledger, draft.figures.counts)
     with transaction.atomic():
         release = Release.objects.create(
             label=label, months=months, periods=draft.periods, created_at=timezone.now(), file_name=name, digest=digest, lines=counts["lines"],

@@ -22,6 +22,8 @@ from belvedere.observatory.objections import register
 from belvedere.observatory.publication import frozen, sealed
 from belvedere.observatory.publication.models import Release, ReleaseState
 
+IN_MEMORY = 30_000_000  # lines that are copied to memory for the computation; beyond, files are read again for each cube
+
 
 class GateClosed(Exception):
     """Why a release may not go out, in a French sentence."""
@@ -44,16 +46,13 @@ def published() -> list[Release]:
 def connection_to_facts():
     """DuckDB over the live facts of verified groups, less those of persons who objected: who could invent groups could thin the
     rules that count them (attack A24)."""
+    rows = list(DataFile.objects.filter(retired_at=None, member__group__verified_at__isnull=False).order_by("pk").values_list("name", "rows"))
     return engine.connect(
-        [
-            facts_path(name)
-            for name in DataFile.objects.filter(retired_at=None, member__group__verified_at__isnull=False)
-            .order_by("pk")
-            .values_list("name", flat=True)
-        ],
+        [facts_path(name) for name, _ in rows],
         groups=dict(Member.objects.values_list("pk", "group_id")),
         objected=register.standing(),
-        materialise=True,
+        materialise=sum(count for _, count in rows) <= IN_MEMORY,
+        address=environment.read("BELVEDERE_ENGINE"),
     )
 
 
@@ -82,9 +81,12 @@ def draft(months: list[str], *, seed: int) -> Draft:
     lattice = lattice_of(periods, months)
     connection = connection_to_facts()
     # One ledger a month: the release that published it first closed it.
-    figures = cells.compute(connection, lattice, periods, months=months, closed=[sealed.ledger(release) for release in earlier])
-    row = connection.sql("SELECT count(*), count(DISTINCT grp), count(DISTINCT patient), count(DISTINCT member_id) FROM window_facts").fetchall()[0]
-    shares = connection.sql("SELECT max(total) / greatest(sum(total), 1) FROM (SELECT sum(amount_billed) AS total FROM window_facts GROUP BY grp)")
+    figures = cells.compute(
+        connection, lattice, periods, months=months, closed=[sealed.ledger(release) for release in earlier], counted=sealed.counts(earlier)
+    )
+    held = f"facts WHERE period BETWEEN DATE '{min(months)}-01' AND DATE '{max(months)}-01'"
+    row = connection.sql(f"SELECT count(*), count(DISTINCT grp), count(DISTINCT patient), count(DISTINCT member_id) FROM {held}").fetchall()[0]
+    shares = connection.sql(f"SELECT max(total) / greatest(sum(total), 1) FROM (SELECT sum(amount_billed) AS total FROM {held} GROUP BY grp)")
     biggest = float(shares.fetchall()[0][0] or 0)
     fresh = connection.sql("SELECT count(DISTINCT grp) FROM window_facts ANTI JOIN raw_closed USING (month)").fetchall()[0][0]
     told, masked = _said_before(earlier, lattice)
@@ -107,7 +109,8 @@ def draft(months: list[str], *, seed: int) -> Draft:
 
 def _vanished(connection, months: list[str]) -> list[str]:
     """Families that were billed in these months and no longer are in the last: a nomenclature that changed, most often."""
-    rows = connection.sql("SELECT family FROM window_facts GROUP BY family HAVING max(month) < ? ORDER BY 1", params=[max(months)])
+    within = f"period BETWEEN DATE '{min(months)}-01' AND DATE '{max(months)}-01'"
+    rows = connection.sql(f"SELECT family FROM facts WHERE {within} GROUP BY family HAVING max(month) < ? ORDER BY 1", params=[max(months)])
     return [str(family) for (family,) in rows.fetchall()]
 
 

@@ -7,6 +7,7 @@ served. They contain no person. The release's row keeps their hash.
 import hashlib
 import io
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,7 +39,7 @@ class Proof:
     certificate: Certificate
 
 
-def write(table: Table, protection: Protection, sensitive: np.ndarray, ledger: pa.Table) -> dict[str, str]:
+def write(table: Table, protection: Protection, sensitive: np.ndarray, ledger: pa.Table, counts: pa.Table) -> dict[str, str]:
     """Write the sealed files of a release; their names and hashes."""
     given, split = table.given, table.affiliated
     arrays = {
@@ -48,9 +49,13 @@ def write(table: Table, protection: Protection, sensitive: np.ndarray, ledger: p
     }  # fmt: skip
     proof = io.BytesIO()
     np.savez_compressed(proof, **arrays, **{f"certificate_{name}": values for name, values in protection.certificate.arrays().items()})
-    figures = io.BytesIO()
-    pq.write_table(ledger, figures, compression="zstd")
-    return {"proof": _seal(proof.getvalue(), "npz"), "ledger": _seal(figures.getvalue(), "parquet")}
+    return {"proof": _seal(proof.getvalue(), "npz"), "ledger": _seal(_parquet(ledger), "parquet"), "counts": _seal(_parquet(counts), "parquet")}
+
+
+def _parquet(table: pa.Table) -> bytes:
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd")
+    return buffer.getvalue()
 
 
 def _seal(content: bytes, kind: str) -> str:
@@ -79,6 +84,11 @@ def _unseal(digest: str, kind: str) -> io.BytesIO:
 def ledger(release: Release) -> pa.Table:
     """The figures by month, cell and group of the months that a release closed. BrokenSeal."""
     return pq.read_table(_unseal(release.sealed.get("ledger", ""), "parquet"))
+
+
+def counts(releases: Sequence[Release]) -> list[pa.Table]:
+    """The distinct counts by cell that releases sealed with their months; those of before this was sealed are counted again. BrokenSeal."""
+    return [pq.read_table(_unseal(release.sealed["counts"], "parquet")) for release in releases if release.sealed.get("counts")]
 
 
 def proof(release: Release, lattice) -> Proof:

@@ -1,0 +1,18 @@
+"""A Spark Connect server in this process (pysail): the light double of a Spark cluster."""
+
+from contextlib import contextmanager
+
+import pytest
+
+
+@contextmanager
+def served():
+    """The address of a server, for as long as the block lasts."""
+    spark = pytest.importorskip("pysail.spark", reason="pysail n’a pas de paquet pour cette machine")
+    server = spark.SparkConnectServer(port=0)
+    server.start(background=True)
+    host, port = server.listening_address
+    try:
+        yield f"sc://{host}:{port}"
+    finally:
+        server.stop()

@@ -60,23 +60,43 @@ def build(folder: Path, lines: int) -> dict[str, float]:
     return {"lines": written, "facts_s": round(made, 1), "release_s": round(time.perf_counter() - start, 1), "cells": release.released_cells}
 
 
+def a_table(sector, provider, rank: int, line: dict, places, member: int, flow: int = 1, step: int = 10**7):
+    """The facts of a provider's month, as its flow would leave them; invoices are numbered from `rank` x `step`."""
+    import numpy as np
+    import pyarrow as pa
+
+    from belvedere.engine.sector.billing import SUPPLY
+    from belvedere.engine.warehouse.schema import FACTS
+
+    count, people, first = len(line["lpp"]), sector.population, sector.month(rank)
+    person, odd = people.patient[line["episode"]], np.uint64(0x9E3779B97F4A7C15)
+    day = np.datetime64(first, "D") + np.minimum(line["day"] - 1, 27)
+    columns = {
+        "flow_id": np.full(count, flow), "member_id": np.full(count, member), "record": np.arange(count), "invoice_no": rank * step + line["invoice"],
+        "patient": ((person + 1).astype(np.uint64) * odd >> np.uint64(1)).astype(np.int64), "patient_bucket": person % 16, "sex": people.sex[person],
+        "age": 2025 - people.birth_year[person], "department": places[people.department[person]], "regime": people.regime[person],
+        "period": np.full(count, np.datetime64(first, "D")), "act_date": day, "invoice_date": np.full(count, np.datetime64(sector.month(rank + 1), "D") + 4),
+        "lpp": line["lpp"], "supply_type": np.array([chr(SUPPLY[code]) for code in line["lpp"].tolist()]), "units": line["units"],
+        "amount_base": line["total"], "amount_amo": line["amo"], "amount_amc": line["amc"], "amount_billed": line["total"],
+        "prescriber": people.prescriber[line["episode"]], "prescriber_specialty": people.specialty[line["episode"]], "nature": np.zeros(count, int),
+    }  # fmt: skip
+    return pa.table([pa.array(columns[column.name]).cast(column.type) for column in FACTS], schema=FACTS)
+
+
 def write_facts(sector) -> int:
     """One fact file a provider and month, listed as a flow would list it; the number of lines."""
     import numpy as np
-    import pyarrow as pa
     from django.utils import timezone
 
     from belvedere.engine.nomenclature.territories import departments
-    from belvedere.engine.sector.billing import SUPPLY, month_lines
+    from belvedere.engine.sector.billing import month_lines
     from belvedere.engine.warehouse import files
-    from belvedere.engine.warehouse.schema import FACTS
     from belvedere.observatory.collect.models import DataFile, Flow, State
     from belvedere.observatory.collect.vault import facts_path
     from belvedere.observatory.members.models import Member
 
     members = {int(member.finess): member for member in Member.objects.select_related("group")}
-    people, places = sector.population, np.array([item.code for item in departments()])
-    odd = np.uint64(0x9E3779B97F4A7C15)
+    places = np.array([item.code for item in departments()])
     written = 0
     for provider in sector.providers:
         member = members[provider.finess]
@@ -85,22 +105,12 @@ def write_facts(sector) -> int:
             count = len(line["lpp"])
             if not count:
                 continue
-            person, first = people.patient[line["episode"]], sector.month(rank)
-            day = np.datetime64(first, "D") + np.minimum(line["day"] - 1, 27)
+            first = sector.month(rank)
             flow = Flow.objects.create(
                 group=member.group, member=member, channel="api", received_at=timezone.now(), settled_at=timezone.now(), state=State.ACCEPTED,
                 sealed_name=f"{member.pk}-{rank}", content_hash=f"{member.pk}-{rank}", sealed_size=0, lines=count, period_from=first, period_to=first, invoices=int(line["invoice"].max()) + 1,
             )  # fmt: skip
-            columns = {
-                "flow_id": np.full(count, flow.pk), "member_id": np.full(count, member.pk), "record": np.arange(count), "invoice_no": rank * 10**7 + line["invoice"],
-                "patient": ((person + 1).astype(np.uint64) * odd >> np.uint64(1)).astype(np.int64), "patient_bucket": person % 16, "sex": people.sex[person],
-                "age": 2025 - people.birth_year[person], "department": places[people.department[person]], "regime": people.regime[person],
-                "period": np.full(count, np.datetime64(first, "D")), "act_date": day, "invoice_date": np.full(count, np.datetime64(sector.month(rank + 1), "D") + 4),
-                "lpp": line["lpp"], "supply_type": np.array([chr(SUPPLY[code]) for code in line["lpp"].tolist()]), "units": line["units"],
-                "amount_base": line["total"], "amount_amo": line["amo"], "amount_amc": line["amc"], "amount_billed": line["total"],
-                "prescriber": people.prescriber[line["episode"]], "prescriber_specialty": people.specialty[line["episode"]], "nature": np.zeros(count, int),
-            }  # fmt: skip
-            table = pa.table([pa.array(columns[column.name]).cast(column.type) for column in FACTS], schema=FACTS)
+            table = a_table(sector, provider, rank, line, places, member.pk, flow.pk)
             name = f"{member.pk}-{rank}.parquet"
             path = facts_path(name)
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -19,6 +19,7 @@ from belvedere.engine.secrecy.lattice import Lattice
 from belvedere.engine.secrecy.rules import Contributions
 from belvedere.engine.warehouse.connection import Connection
 
+IN_MEMORY = 30_000_000  # lines copied to memory; beyond, files are read again for each cube
 GROSS = "gross"  # amounts without their sign: a credit note must not hide a dominance
 TOTALS = (FRANCE, ALL, "", ALL, ALL, ALL, ALL)
 
@@ -49,10 +50,11 @@ def compute(
     months: Sequence[str] = (),
     closed: Sequence[pa.Table] = (),
     counted: Sequence[pa.Table] = (),
+    in_memory: int = IN_MEMORY,
 ) -> CellTable:
     """Measures and group contributions of every cell of `lattice`, over twelve-month `periods` (code -> months) and `months` besides.
     `connection` offers the view `facts`; `closed` are the ledgers of the months already published, `counted` the counts sealed
-    with them."""
+    with them; lines that are read are copied to memory while the cubes follow each other if there are `in_memory` of them at most."""
     pairs = [(window, month) for window, months in periods.items() for month in months]
     whole = sorted({month for some in (*periods.values(), months) for month in some})
     connection.register("raw_month", pa.table({"month": pa.array(whole, pa.string())}))
@@ -65,7 +67,9 @@ def compute(
     open_months = [month for month in whole if month not in sealed or month not in shut]
     read = sorted({*open_months, *(month for window in open_windows for month in periods[window])})
     listed = ", ".join(f"DATE '{month}-01'" for month in read) or "DATE '0001-01-01'"
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE window_facts AS SELECT * FROM facts WHERE period IN ({listed})")
+    lines = int(connection.sql(f"SELECT count(*) FROM facts WHERE period IN ({listed})").fetchall()[0][0])
+    kind = "TABLE" if lines <= in_memory else "VIEW"
+    connection.execute(f"CREATE OR REPLACE TEMP {kind} window_facts AS SELECT * FROM facts WHERE period IN ({listed})")
     added = ", ".join(f"{sql} AS {name}" for name, sql in ADDITIVE.items())
     fresh = []
     for choice in level_choices():

@@ -22,8 +22,6 @@ from belvedere.observatory.objections import register
 from belvedere.observatory.publication import frozen, sealed
 from belvedere.observatory.publication.models import Release, ReleaseState
 
-IN_MEMORY = 30_000_000  # lines that are copied to memory for the computation; beyond, files are read again for each cube
-
 
 class GateClosed(Exception):
     """Why a release may not go out, in a French sentence."""
@@ -51,7 +49,7 @@ def connection_to_facts():
         [facts_path(name) for name, _ in rows],
         groups=dict(Member.objects.values_list("pk", "group_id")),
         objected=register.standing(),
-        materialise=sum(count for _, count in rows) <= IN_MEMORY,
+        materialise=sum(count for _, count in rows) <= cells.IN_MEMORY,
         address=environment.read("BELVEDERE_ENGINE"),
     )
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 from belvedere.engine.privacy.pseudonyms import PseudonymKeys
 from belvedere.engine.sector.billing import make_sector, month_file
 from belvedere.engine.warehouse.intake import examine
-from belvedere.observatory.collect import inbox, queue, receipts, settlement, sweeping, webhooks
+from belvedere.observatory.collect import compaction, inbox, queue, receipts, settlement, sweeping, webhooks
 from belvedere.observatory.collect.models import Flow
 from belvedere.observatory.journal import sealing
 from belvedere.observatory.members import enrolment, invoicing
@@ -141,7 +141,7 @@ def _daily() -> None:
     if _day == today:
         return
     _day = today
-    for chore in (enrolment.chase, lambda: invoicing.bill_all(today), lambda: purge.expire(today)):
+    for chore in (enrolment.chase, lambda: invoicing.bill_all(today), lambda: purge.expire(today), compaction.run):
         try:
             chore()
         except Exception as error:  # each has its own fault; tomorrow tries again

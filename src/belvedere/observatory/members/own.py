@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from django.core.cache import caches
-from django.db.models import Max, QuerySet
+from django.db.models import Max, Q, QuerySet
 
 from belvedere import __version__
 from belvedere.engine.indicators import own as figures
@@ -74,7 +74,10 @@ class OwnFacts:
 
     def months_by_member(self) -> Mapping[str, set[str]]:
         """Months for which each entity sent accepted lines."""
-        return months_by("member__name", self._flows().filter(files__retired_at=None, files__isnull=False, period_from__isnull=False))
+        return months_by(
+            "member__name",
+            self._flows().filter(Q(files__retired_at=None) | Q(files__merged_into__isnull=False), files__isnull=False, period_from__isnull=False),
+        )
 
 
 @lru_cache(maxsize=256)

@@ -1,0 +1,83 @@
+"""Compaction: fewer files, the same figures, invoices still counted once, nobody in the way."""
+
+import datetime as dt
+import json
+
+import pyarrow.parquet as pq
+import pytest
+from django.utils import timezone
+
+from belvedere.cli import main
+from belvedere.engine.b2.envelope import seal
+from belvedere.observatory.accounts.models import Role
+from belvedere.observatory.collect import compaction, keyring, queue, reception, sweeping, vault, worker
+from belvedere.observatory.collect.models import DataFile, Flow, State
+from belvedere.observatory.journal.models import Entry
+from belvedere.observatory.members.own import OwnFacts
+from tests.flows import a_file, sector
+from tests.members import send
+from tests.people import person
+
+LATER = dt.timedelta(hours=2)
+
+
+@pytest.fixture
+def sent(groups, monkeypatch):
+    """Three months of the first provider: a quarter of three files."""
+    monkeypatch.setattr(compaction, "LEAST", 2)
+    send(groups, sector(), range(3), [0])
+    return groups[0]
+
+
+def test_a_quarter_becomes_one_sorted_file_and_no_figure_changes(sent):
+    user = person(Role.MEMBER_ADMIN, group=sent)
+    before, months = OwnFacts.of(user).figures(), OwnFacts.of(user).months_by_member()
+    live = DataFile.objects.filter(retired_at=None).count()
+    done = compaction.run(timezone.now() + LATER)
+    assert (done.merged, done.made, done.conflicts) == (live, 1, 0)
+    made = DataFile.objects.get(retired_at=None)
+    table = pq.read_table(vault.facts_path(made.name))
+    assert made.rows == len(table) and made.size == vault.facts_path(made.name).stat().st_size
+    assert table.equals(table.sort_by(compaction.ORDER)), "a month, then a bucket of patients, lie together"
+    after = OwnFacts.of(user).figures()
+    assert after == before and after is not before
+    assert OwnFacts.of(user).months_by_member() == months, "completeness looks at the flows, not at their files"
+    assert Entry.objects.filter(action="faits.fondus").count() == 1
+    assert compaction.run(timezone.now() + LATER).merged == 0, "nothing is merged twice"
+
+
+def test_what_was_merged_is_still_counted_once_and_replaced(sent):
+    compaction.run(timezone.now() + LATER)
+    lines = DataFile.objects.get(retired_at=None).rows
+    reception.receive(group=sent, sealed=seal(a_file(0, 1), keyring.certificate()), channel="api", file_name="encore")
+    again = worker.settle(queue.claim())
+    assert again.state == State.DUPLICATE
+    assert sum(DataFile.objects.filter(retired_at=None).values_list("rows", flat=True)) == lines
+
+
+def test_flows_under_way_and_fresh_ones_are_left_alone(sent):
+    assert compaction.candidates() == [], "the last hour's flows wait"
+    first = Flow.objects.order_by("pk").first()
+    Flow.objects.filter(pk=first.pk).update(settled_at=None, state=State.RUNNING)
+    assert compaction.candidates(timezone.now() + LATER) == [], "an earlier flow may still replace what they hold"
+
+
+def test_a_file_that_changes_meanwhile_stops_the_merge(sent, monkeypatch):
+    rows = compaction.candidates(timezone.now() + LATER)[0]
+    written = compaction.files.write
+
+    def overtaken(table, path):
+        DataFile.objects.filter(pk=rows[0].pk).update(retired_at=timezone.now())
+        return written(table, path)
+
+    monkeypatch.setattr(compaction.files, "write", overtaken)
+    done = compaction.Compacted()
+    assert compaction.merge(rows, done) is None and done.conflicts == 1
+    assert not DataFile.objects.filter(merged_into__isnull=False).exists()
+    assert sweeping.sweep(grace=0) >= 0 and all(vault.facts_path(row.name).exists() for row in rows[1:])
+
+
+def test_the_command_says_what_it_did(sent, capsys):
+    assert main(["maintain", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert told["files"] == 3 and told["lines"] > 0 and 0 < told["bytes_per_line"] < 500

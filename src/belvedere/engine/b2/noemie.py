@@ -18,6 +18,10 @@ import pyarrow as pa
 from belvedere.engine.b2.findings import B2Error, Finding, finding
 
 BLOCK = 128
+MOST_ENTITIES = 1_000_000  # a million of them is ten times a national provider's month
+
+
+UNKNOWN, KEPT_UNKNOWN = "???", 20
 
 
 @dataclass(frozen=True)
@@ -97,12 +101,16 @@ def read(data: bytes) -> Iterator[Entity]:
         raise B2Error(finding("N001"))
     body, last = _payload(data)
     yield Entity("000", "", data[:BLOCK].decode("latin-1"), 1)
-    rank = 1
-    for text in body.decode("latin-1").split("@"):
-        text = text.lstrip("\r\n")
+    rank, begin, whole = 1, 0, body.decode("latin-1")
+    while begin < len(whole):
+        end = whole.find("@", begin)
+        text = whole[begin : end if end >= 0 else len(whole)].lstrip("\r\n")
+        begin = end + 1 if end >= 0 else len(whole)
         if not text.strip():
             continue
         rank += 1
+        if rank > MOST_ENTITIES:
+            raise B2Error(finding("N003", limit=64))
         yield Entity(text[:3], text[3:5], text, rank)
     yield Entity("999", "", last.decode("latin-1"), rank + 1)
 
@@ -137,7 +145,7 @@ class Returns:
     payees: set[str] = field(default_factory=set)
     payments: list[Payment] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
-    unknown: list[Entity] = field(default_factory=list)
+    unknown: list[Entity] = field(default_factory=list)  # the first of them; `counts` has them all under UNKNOWN
     findings: list[Finding] = field(default_factory=list)
 
 
@@ -148,11 +156,12 @@ def returns(data: bytes) -> Returns:
     accounting, lot_no, lot_date = "", 0, ""
     current: Payment | None = None
     for item in read(data):
-        found.counts[item.name] = found.counts.get(item.name, 0) + 1
-        if item.name not in entities():
-            found.unknown.append(item)
+        name = item.name if item.name in entities() else UNKNOWN
+        found.counts[name] = found.counts.get(name, 0) + 1
+        if name == UNKNOWN:
+            found.unknown += [item] if len(found.unknown) < KEPT_UNKNOWN else []
         elif item.name == "000":
-            found.reference, found.created, found.test = item.value("reference"), item.value("created"), item.value("flow") == "T"
+            found.reference, found.created, found.test = item.value("reference"), item.value("created"), item.value("flow") in ("T", "D")
             found.sender = " ".join(filter(None, (f"NOEMIE {found.reference}", item.value("sender_no").lstrip("0"), item.value("message"))))
             found.payees |= {item.value("dest_no")} - {""}
         elif item.name == "040":
@@ -176,8 +185,8 @@ def returns(data: bytes) -> Returns:
             payment.state = "R" if payment.codes and not payment.paid_amo else "P"
     if found.unknown:
         names = sorted({item.name for item in found.unknown})
-        told = ", ".join(name if name.isalnum() else "?" for name in names)[:60]
-        found.findings.append(finding("N002", found.unknown[0].rank, "", len(found.unknown), names=told))
+        told = ", ".join(name if name.isdigit() else "?" for name in names)[:60]
+        found.findings.append(finding("N002", found.unknown[0].rank, "", found.counts[UNKNOWN], names=told))
     return found
 
 

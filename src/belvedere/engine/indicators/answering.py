@@ -177,8 +177,15 @@ class Answer:
         if self.definition.kind != "index" or self.personal:
             return {}
         raw = dict(index_series(self.ask))
-        found = {name: panel_series(self.ask, of) for of, name in COMPANIONS.items()}
-        return {name: points for name, points in found.items() if any(_apart(raw.get(month), value) for month, value in points)}
+        found: dict[str, list[tuple[str, Value]]] = {}
+        for of, name in COMPANIONS.items():
+            points = panel_series(self.ask, of)
+            start = raw.get(points[0][0]) if points else None
+            if isinstance(start, float):  # the same first month, so that both are read on one scale
+                levelled = [(month, value * start / 100 if isinstance(value, float) else value) for month, value in points]
+                if any(_apart(raw.get(month), value) for month, value in levelled):
+                    found[name] = levelled
+        return found
 
     @property
     def masked(self) -> int:
@@ -188,7 +195,7 @@ class Answer:
 
 def _apart(raw: Value, value: Value) -> bool:
     """Whether two indices differ by more than the rounding."""
-    return isinstance(raw, float) and isinstance(value, float) and abs(raw - value) > 1
+    return isinstance(raw, float) and isinstance(value, float) and abs(raw - value) > 0.01 * raw
 
 
 def unit(answer: Answer) -> str:

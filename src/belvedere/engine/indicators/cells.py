@@ -50,11 +50,13 @@ def compute(
     months: Sequence[str] = (),
     closed: Sequence[pa.Table] = (),
     counted: Sequence[pa.Table] = (),
+    cutoffs: Mapping[str, int] | None = None,
     in_memory: int = IN_MEMORY,
 ) -> CellTable:
     """Measures and group contributions of every cell of `lattice`, over twelve-month `periods` (code -> months) and `months` besides.
     `connection` offers the view `facts`; `closed` are the ledgers of the months already published, `counted` the counts sealed
-    with them; lines that are read are copied to memory while the cubes follow each other if there are `in_memory` of them at most."""
+    with them, `cutoffs` the last flow of each of these months: persons of a closed month are counted among the lines that its amounts were
+    made of, those of the groups in its ledger that had come by then. Lines that are read are copied to memory while the cubes follow each other if there are `in_memory` of them at most."""
     pairs = [(window, month) for window, months in periods.items() for month in months]
     whole = sorted({month for some in (*periods.values(), months) for month in some})
     connection.register("raw_month", pa.table({"month": pa.array(whole, pa.string())}))
@@ -69,7 +71,13 @@ def compute(
     listed = ", ".join(f"DATE '{month}-01'" for month in read) or "DATE '0001-01-01'"
     lines = int(connection.sql(f"SELECT count(*) FROM facts WHERE period IN ({listed})").fetchall()[0][0])
     kind = "TABLE" if lines <= in_memory else "VIEW"
-    connection.execute(f"CREATE OR REPLACE TEMP {kind} window_facts AS SELECT * FROM facts WHERE period IN ({listed})")
+    connection.register("raw_admitted", _admitted(done, cutoffs or {}))
+    connection.execute(f"""
+        CREATE OR REPLACE TEMP {kind} window_facts AS
+        SELECT f.* FROM facts f ANTI JOIN raw_closed c ON f.month = c.month WHERE f.period IN ({listed})
+        UNION ALL
+        SELECT f.* FROM facts f SEMI JOIN raw_admitted a ON f.month = a.month AND f.grp = a.grp AND f.flow_id <= a.last_flow WHERE f.period IN ({listed})
+    """)
     added = ", ".join(f"{sql} AS {name}" for name, sql in ADDITIVE.items())
     fresh = []
     for choice in level_choices():
@@ -97,10 +105,25 @@ def compute(
         place = _cells(table, lattice)
         for name in DISTINCT:
             measures[name][place[place >= 0]] = table[name].to_numpy()[place >= 0]
+    # A figure without anybody who brings it was not weighed by the rules: it is nobody's.
+    nobody = np.ones(len(lattice), dtype=bool)
+    nobody[at[keep]] = False
+    for name in DISTINCT:
+        measures[name][nobody] = 0
     groups, holding = np.unique(rows["grp"].to_numpy()[keep], return_inverse=True)
     order = np.lexsort((holding, at[keep]))
     given = Contributions(at[keep][order], holding[order], rows[GROSS].to_numpy()[keep][order].astype(float), measures["patients"])
     return CellTable(measures, given, groups, ledger, counts)
+
+
+def _admitted(closed: pa.Table | None, cutoffs: Mapping[str, int]) -> pa.Table:
+    """(month, group, last flow) whose lines stand in the closed months; without a cutoff, all that came."""
+    schema = pa.schema([("month", pa.string()), ("grp", pa.int64()), ("last_flow", pa.int64())])
+    if closed is None:
+        return schema.empty_table()
+    pairs = sorted(set(zip(closed["month"].to_pylist(), closed["grp"].to_pylist(), strict=True)))
+    last = [cutoffs.get(month, 2**62) for month, _ in pairs]
+    return pa.table([[month for month, _ in pairs], [int(group) for _, group in pairs], last], schema=schema)
 
 
 def _count(connection: Connection, open_periods: set[str]) -> pa.Table:

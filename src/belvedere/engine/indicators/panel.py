@@ -1,12 +1,14 @@
 """The market's index over a constant panel of groups, and extrapolated to the groups of today: what a newly plugged member does to the
-market's series, taken away (ScanSanté and OpenPrescribing users ask for both; domain reference §7, trap 4).
+market's series, taken away (domain reference §7, trap 4).
 
-- constant: the groups that sent every month of the window and of the year before, those alone.
+- constant: the groups that sent every month of the window, those alone.
 - extrapolated: today's level carried back by the growth, month after month, of the groups that sent both months (a chained index).
 
-Both are indices, 100 at the first month, rounded to one point. With the raw series beside them they tell what the groups that came or went
-bill: those are told only where these groups, together, obey the primary rules in each month, or where there is none. The panel of the window
-before shares twelve months with this one: what tells both apart, the groups of one alone, must obey them too.
+Both are indices over the twelve months of a window, 100 at the first, rounded to one point, and told of families, never of their total. With the
+raw series beside them they tell what the groups that came or went bill. So (ADR 35): every set of groups that stands in a difference obeys the
+primary rules in each month, or is empty, as seen by the public and by each federation, which knows its members; the lines read are those that the
+published cells were made of, where a month was closed before; an index never leaves one half to double, where a point would be too fine. Windows
+share no month, so that two panels have no difference.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,44 +22,45 @@ from belvedere.engine.secrecy import rules
 from belvedere.engine.secrecy.rules import Parameters
 from belvedere.engine.warehouse.connection import Connection
 
-ALL = "*"
 Series = dict[str, int]
+Sealed = Mapping[tuple[str, str], Mapping[int, int]]  # (family, month) -> group -> cents reimbursed, of the months closed before
+SPREAD = 2.0  # an index beyond double or under half is not told
 
 
 class Contributions:
     """Amounts of each family, month and group, and the persons of any set of groups."""
 
-    def __init__(self, connection: Connection, months: Sequence[str], before: Sequence[str] = ()) -> None:
-        self._connection, self.months = connection, tuple(months)
-        self.shared = [month for month in months if month in before]
-        self.earlier = _always(connection, before)
+    def __init__(self, connection: Connection, months: Sequence[str], federations: Mapping[int, int]) -> None:
+        self._connection, self.months, self._federations = connection, tuple(months), federations
         listed = ", ".join(f"'{month}'" for month in months)
         self._persons: dict[tuple[int, ...], dict[tuple[str, str], int]] = {}
-        connection.execute(f"""
-            CREATE OR REPLACE TEMP TABLE panel AS
-            SELECT family, month, grp, sum(amount_amo) AS amo, sum(abs(amount_billed)) AS billed
-            FROM facts WHERE month IN ({listed}) GROUP BY ALL
-        """)
         self.sent: dict[str, set[int]] = {month: set() for month in months}
-        self.amo: dict[tuple[str, str], dict[int, float]] = {}
+        self.amo: dict[tuple[str, str], dict[int, int]] = {}
         self.billed: dict[tuple[str, str], dict[int, float]] = {}
-        for family, month, group, amo, billed in connection.sql("SELECT family, month, grp, amo, billed FROM panel").fetchall():
+        for family, month, group, amo, billed in connection.sql(f"""
+            SELECT family, month, grp, CAST(sum(amount_amo) AS BIGINT), CAST(sum(abs(amount_billed)) AS BIGINT)
+            FROM facts WHERE month IN ({listed}) GROUP BY ALL
+        """).fetchall():
             self.sent[month].add(int(group))
-            for name in (str(family), ALL):
-                amounts, given = self.amo.setdefault((name, month), {}), self.billed.setdefault((name, month), {})
-                amounts[int(group)] = amounts.get(int(group), 0.0) + float(amo)
-                given[int(group)] = given.get(int(group), 0.0) + float(billed)
+            self.amo.setdefault((str(family), month), {})[int(group)] = int(amo)
+            self.billed.setdefault((str(family), month), {})[int(group)] = float(billed)
 
-    def of(self, family: str, month: str, groups: set[int]) -> float:
+    def of(self, family: str, month: str, groups: set[int]) -> int:
         """What these groups were reimbursed (cents)."""
         return sum(amount for group, amount in self.amo.get((family, month), {}).items() if group in groups)
 
     def may_be_told(self, family: str, month: str, groups: set[int], parameters: Parameters) -> bool:
-        """Whether the groups' sum would obey the primary rules; nothing to hide where they bill nothing."""
-        given = {group: amount for group, amount in self.billed.get((family, month), {}).items() if group in groups}
-        if not given:
+        """Whether the groups' sum would obey the primary rules, whole and less the members of each federation; nothing to hide where they
+        bill nothing."""
+        present = {group for group in self.billed.get((family, month), {}) if group in groups}
+        houses = {self._federations[group] for group in present if group in self._federations}
+        seen = [present, *({group for group in present if self._federations.get(group) != house} for house in houses)]
+        return all(self._safe(family, month, some, parameters) for some in seen)
+
+    def _safe(self, family: str, month: str, groups: set[int], parameters: Parameters) -> bool:
+        if not groups:
             return True
-        amounts = np.array(list(given.values()))
+        amounts = np.array([self.billed[family, month][group] for group in sorted(groups)])
         persons = np.array([self._people(groups).get((family, month), 0)])
         return not rules.unsafe(persons, np.zeros(len(amounts), dtype=np.int64), amounts, parameters)[0]
 
@@ -66,32 +69,36 @@ class Contributions:
         if key not in self._persons:
             listed, months = ", ".join(map(str, key)), ", ".join(f"'{month}'" for month in self.months)
             rows = self._connection.sql(f"""
-                SELECT coalesce(family, '{ALL}'), month, count(DISTINCT patient) FROM facts
-                WHERE grp IN ({listed}) AND month IN ({months}) GROUP BY GROUPING SETS ((family, month), (month))
+                SELECT family, month, count(DISTINCT patient) FROM facts WHERE grp IN ({listed}) AND month IN ({months}) GROUP BY ALL
             """).fetchall()
             self._persons[key] = {(str(family), str(month)): int(count) for family, month, count in rows}
         return self._persons[key]
 
 
-def _always(connection: Connection, months: Sequence[str]) -> set[int]:
-    """Groups that sent every one of these months."""
-    listed = ", ".join(f"'{month}'" for month in months)
-    query = f"SELECT grp FROM facts WHERE month IN ({listed}) GROUP BY grp HAVING count(DISTINCT month) = {len(months)}"
-    return {int(row[0]) for row in connection.sql(query).fetchall()} if months else set()
-
-
-def compute(connection: Connection, months: Sequence[str], parameters: Parameters, before: Sequence[str] = ()) -> dict[str, dict[str, Series] | None]:
-    """`before`: the months of the panel told before this one. By family ("*": all): the series that may be told, "constant" and "extrapolated" (index by month); None where neither may. The total
-    is told only if every family is, so that no family can be had by difference."""
-    found = Contributions(connection, months, before)
+def compute(
+    connection: Connection,
+    months: Sequence[str],
+    parameters: Parameters,
+    *,
+    sealed: Sealed | None = None,
+    federations: Mapping[int, int] | None = None,
+) -> dict[str, dict[str, Series] | None]:
+    """By family: the series that may be told, "constant" and "extrapolated" (index by month); None where neither may."""
+    found = Contributions(connection, months, federations or {})
     told: dict[str, dict[str, Series] | None] = {}
     for family in families():
         if family != UNKNOWN_FAMILY and any(found.amo.get((family, month)) for month in months):
-            told[family] = _of(found, family, parameters)
-    complete = [set(series or ()) for series in told.values()]
-    whole = _of(found, ALL, parameters) or {}
-    told[ALL] = {name: series for name, series in whole.items() if all(name in names for names in complete)} or None
+            told[family] = _of(found, family, parameters) if _as_published(found, family, sealed or {}) else None
     return told
+
+
+def _as_published(found: Contributions, family: str, sealed: Sealed) -> bool:
+    """Whether the lines of the months closed before are still those of the published cells: late lines would tell what came in between."""
+    for month in {month for _, month in sealed} & set(found.months):
+        senders = {group for (_, at), given in sealed.items() if at == month for group in given}
+        if senders != found.sent[month] or dict(sealed.get((family, month), {})) != found.amo.get((family, month), {}):
+            return False
+    return True
 
 
 def _of(found: Contributions, family: str, parameters: Parameters) -> dict[str, Series] | None:
@@ -99,27 +106,30 @@ def _of(found: Contributions, family: str, parameters: Parameters) -> dict[str, 
     return {name: series for name, series in made.items() if series} or None
 
 
+def _always(found: Contributions) -> set[int]:
+    return set.intersection(*found.sent.values())
+
+
 def _constant(found: Contributions, family: str, parameters: Parameters) -> Series | None:
-    everybody = set().union(*found.sent.values())
-    always = set.intersection(*found.sent.values())
+    always = _always(found)
     for month in found.months:
-        apart = found.earlier ^ always if found.earlier and month in found.shared else set()
-        for groups in (always, everybody - always, apart):
+        for groups in (always, found.sent[month] - always):
             if not found.may_be_told(family, month, groups, parameters):
                 return None
     return _index({month: found.of(family, month, always) for month in found.months})
 
 
 def _extrapolated(found: Contributions, family: str, parameters: Parameters) -> Series | None:
-    last = found.months[-1]
-    levels = {last: found.of(family, last, found.sent[last])}
+    last, always = found.months[-1], _always(found)
+    levels = {last: float(found.of(family, last, found.sent[last]))}
     for before, month in reversed(list(pairwise(found.months))):
         both = found.sent[before] & found.sent[month]
-        for at, groups in ((before, both), (month, both), (before, found.sent[before] - both), (month, found.sent[month] - both)):
-            if not found.may_be_told(family, at, groups, parameters):
-                return None
+        for at in (before, month):
+            for groups in (both, found.sent[at] - both, both - always):  # the last: both series are told
+                if not found.may_be_told(family, at, groups, parameters):
+                    return None
         after = found.of(family, month, both)
-        if not after:
+        if after <= 0:
             return None
         levels[before] = levels[month] * found.of(family, before, both) / after
     return _index({month: levels[month] for month in found.months})
@@ -128,4 +138,6 @@ def _extrapolated(found: Contributions, family: str, parameters: Parameters) -> 
 def _index(levels: Mapping[str, float]) -> Series | None:
     weekly = {month: amount / mondays(month) for month, amount in levels.items()}
     base = next(iter(weekly.values()))
-    return {month: round(amount / base * 100) for month, amount in weekly.items()} if base else None
+    if base <= 0 or max(weekly.values()) > SPREAD * base or min(weekly.values()) < base / SPREAD:
+        return None
+    return {month: round(amount / base * 100) for month, amount in weekly.items()}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from belvedere.engine.warehouse.connection import Connection
 
 MATCH_DAYS = 730  # prescription of claims against the health insurance is two years (CSS, L. 332-1)
+EARLY_DAYS = 92  # an answer may precede the version that stands: a reject, then the corrected invoice that replaced it (`ledger.SAME_PERIOD_DAYS`)
 CAUSES = 12
 
 
@@ -48,14 +49,17 @@ def prepare(connection: Connection) -> bool:
             SELECT member_id, invoice_no, invoice_date, CAST(sum(amount_amo) AS BIGINT) AS amo FROM facts GROUP BY ALL
         ),
         billed AS (
-            SELECT *, coalesce(lead(invoice_date) OVER (PARTITION BY member_id, invoice_no ORDER BY invoice_date), DATE '9999-12-31') AS again FROM summed
+            SELECT *, coalesce(lead(invoice_date) OVER (PARTITION BY member_id, invoice_no ORDER BY invoice_date), DATE '9999-12-31') AS again,
+                   CASE WHEN lag(invoice_date) OVER (PARTITION BY member_id, invoice_no ORDER BY invoice_date) IS NULL
+                        THEN invoice_date - INTERVAL {EARLY_DAYS} DAY ELSE invoice_date END AS since
+            FROM summed
         )
         SELECT p.member_id, p.invoice_no, p.lot_no, p.lot_date, p.answered, coalesce(b.invoice_date, p.lot_date) AS invoice_date,
                b.invoice_date IS NOT NULL AS known, p.state, p.paid_amo, p.paid_amc, p.code, p.label,
                CASE WHEN p.asked_amo > 0 OR p.asked_amc > 0 THEN p.asked_amo ELSE coalesce(b.amo, p.paid_amo) END AS asked,
                row_number() OVER (PARTITION BY p.member_id, p.invoice_no, b.invoice_date ORDER BY p.answered, p.flow_id) AS rank
         FROM payments p LEFT JOIN billed b
-          ON p.member_id = b.member_id AND p.invoice_no = b.invoice_no AND p.answered >= b.invoice_date AND p.answered < b.again
+          ON p.member_id = b.member_id AND p.invoice_no = b.invoice_no AND p.answered >= b.since AND p.answered < b.again
         WHERE b.invoice_date IS NULL OR date_diff('day', b.invoice_date, p.answered) <= {MATCH_DAYS}
     """)
     return bool(connection.sql("SELECT count(*) FROM answers").fetchall()[0][0])
@@ -72,8 +76,8 @@ def compute(connection: Connection, last: str) -> Payments | None:
         lots AS (SELECT member_id, lot_no, lot_date, bool_and(state <> 'R') FILTER (rank = 1) AS clean FROM year GROUP BY ALL HAVING clean IS NOT NULL)
         SELECT (SELECT count(*) FROM lots), (SELECT count(*) FILTER (clean) FROM lots),
                count(*) FILTER (rank = 1), count(*) FILTER (rank = 1 AND state = 'R'), sum(asked) FILTER (rank = 1), sum(asked) FILTER (rank = 1 AND state = 'R'),
-               median(date_diff('day', invoice_date, answered)) FILTER (state = 'P' AND paid_amo > 0),
-               median(date_diff('day', invoice_date, answered)) FILTER (state = 'P' AND paid_amc > 0)
+               median(date_diff('day', invoice_date, answered)) FILTER (state = 'P' AND paid_amo > 0 AND answered >= invoice_date),
+               median(date_diff('day', invoice_date, answered)) FILTER (state = 'P' AND paid_amc > 0 AND answered >= invoice_date)
         FROM year
     """).fetchall()[0]
     if not row[2]:
@@ -94,7 +98,7 @@ def open_rejects(connection: Connection, last: str, most: int = 100) -> list[Rej
         SELECT invoice_no, CAST(answered AS VARCHAR), asked, coalesce(code, ''), coalesce(label, '') FROM answers a
         WHERE {_year(last)} AND state = 'R' AND NOT EXISTS (
             SELECT 1 FROM answers later WHERE later.member_id = a.member_id AND later.invoice_no = a.invoice_no
-              AND later.invoice_date IS NOT DISTINCT FROM a.invoice_date AND later.rank > a.rank)
+              AND later.invoice_date IS NOT DISTINCT FROM a.invoice_date AND later.rank > a.rank AND later.state IN ('P', 'R'))
         ORDER BY answered DESC, invoice_no LIMIT {most}
     """).fetchall()
     return [Reject(int(number), str(day), int(asked or 0), str(code), str(label)) for number, day, asked, code, label in rows]

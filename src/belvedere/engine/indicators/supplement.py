@@ -1,7 +1,6 @@
 """What a release tells beside its cells: courses of treatments, bands of providers, concentration; each protected by itself.
 
-Every figure is of France, one family, twelve months. No total over families is told (but the panel's, where every family is), so that no
-family can be had by difference.
+Every figure is of France, one family, twelve months. No total over families is told, so that no family can be had by difference.
 - courses: a split of a family's patients (new, known…); all its parts or none. Each part that is not empty obeys the primary rules on
   persons (11 persons, 3 groups, dominance, p %), and no part is everybody.
 - bands: means of the five groups around a quantile, at least ten groups and three on each side, rounded (attack A14).
@@ -33,17 +32,28 @@ ALL = "*"
 Told = dict[str, dict[str, dict[str, Any]]]  # figure -> family -> period -> value, None where it is hidden
 
 
-def compute(connection: Connection, periods: Mapping[str, Sequence[str]], published: Any, parameters: Parameters) -> Told:
+def compute(
+    connection: Connection,
+    periods: Mapping[str, Sequence[str]],
+    published: Any,
+    parameters: Parameters,
+    *,
+    sealed: panel.Sealed | None = None,
+    federations: Mapping[int, int] | None = None,
+) -> Told:
     """Everything told beside the cells of these twelve-month periods. `connection` offers `facts`; `published(family, period)` gives
-    the persons of the family's cell, None where it is not told: what is hidden has no courses, no band and no class."""
+    the persons of the family's cell, None where it is not told: what is hidden has no courses, no band and no class. `sealed`: amounts by group of the months closed
+    before; `federations`: of each group."""
     treatments.prepare(connection)
     told: Told = {name: {} for name in ("courses", "concentration", "panel", *BANDED)}
     for window, months in periods.items():
         if len(months) != 12:
             continue  # the past of a shorter window would tell months that nobody declared
         before = f"12m-{int(max(months)[:4]) - 1}{max(months)[4:]}"
-        for family, series in _panels(connection, months, published, before, parameters).items():
-            told["panel"].setdefault(family, {})[window] = series
+        for family, series in panel.compute(connection, sorted(months), parameters, sealed=sealed, federations=federations).items():
+            if published(family, window) is not None:
+                whole = all(published(family, month) is not None for month in months)
+                told["panel"].setdefault(family, {})[window] = series if whole else None
         rows = treatments.courses(connection, max(months))
         held = _by_group(connection, months)
         earlier = _by_group(connection, [f"{int(month[:4]) - 1}{month[4:]}" for month in months])
@@ -59,21 +69,6 @@ def compute(connection: Connection, periods: Mapping[str, Sequence[str]], publis
             for name, values in _values(groups, past, parameters.patients).items():
                 told[name].setdefault(family, {})[window] = _bands(values, GROWTH_STEP if name.startswith("growth") else None)
     return told
-
-
-def _panels(
-    connection: Connection, months: Sequence[str], published: Any, before: str, parameters: Parameters
-) -> dict[str, dict[str, panel.Series] | None]:
-    """The indices of `panel` over these months and, where a release tells them, the twelve before; for families whose every month is told."""
-    past = sorted(f"{int(month[:4]) - 1}{month[4:]}" for month in months) if published(ALL, before) is not None else []
-    span = [*past, *sorted(months)]
-    found = panel.compute(connection, span, parameters, [f"{int(month[:4]) - 1}{month[4:]}" for month in span])
-    window = f"12m-{max(months)}"
-    return {
-        family: series if all(published(family, month) is not None for month in span) else None
-        for family, series in found.items()
-        if published(family, window) is not None
-    }
 
 
 def kept(now: Told, before: Sequence[Told], periods: Container[str]) -> Told:

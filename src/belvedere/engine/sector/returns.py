@@ -34,7 +34,7 @@ def month_return(sector: Sector, provider: int, rank: int) -> bytes:
                 items += _invoice(answer, sent)
     header = {
         "reference": "576", "created": f"{sent + dt.timedelta(days=30):%y%m%d}", "sender_type": "CT", "sender_no": "0000001594", "dest_type": "TP",
-        "dest_no": f"{who.finess:09d}", "message": MESSAGE, "flow": "D",
+        "dest_no": f"{who.finess:09d}", "message": MESSAGE, "flow": "R",
     }  # fmt: skip
     return render(items, blocked=True, header=header)
 

@@ -2,11 +2,15 @@
 
 import hashlib
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
+from functools import cache
+from importlib.resources import files
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from belvedere.engine import b2
 from belvedere.engine.b2 import noemie
 from belvedere.engine.b2.findings import B2Error, finding
 from belvedere.engine.warehouse.intake import Examined, Identify, Write
@@ -31,12 +35,35 @@ _COLUMNS = (
 RETURNS = pa.schema([pa.field(name, kind, metadata={"unit": unit, "source": source}) for name, kind, unit, source in _COLUMNS])
 
 
-_LONG_NUMBER = re.compile(r"\d{6,}|\d(?:[ ._-]?\d){9,}")
+_LONG_NUMBER = re.compile(r"\d{6,}|\d(?:[ ._/-]*[\dAB]){8,}")
+_CODE = re.compile(r"[A-Z0-9]{1,10}")
+SENDER_WIDTH = 37
 
 
-def _plain(text: str) -> str:
-    """A text of the return that may be kept: printable, without any long number, which could be a person's."""
-    return _LONG_NUMBER.sub("…", "".join(char for char in text if char.isprintable())).strip()
+@cache
+def _words() -> frozenset[str]:
+    """Words of the insurance's reject labels that may be kept: a name is none of them."""
+    return frozenset((files(b2) / "reject_words.txt").read_text(encoding="utf-8").split())
+
+
+def sender_text(text: str) -> str:
+    """What a return says of its sender, fit to be kept: printable, without any long number, which could be a person's."""
+    return _LONG_NUMBER.sub("…", "".join(char for char in text if char.isprintable())).strip()[:SENDER_WIDTH]
+
+
+def label_text(text: str | None) -> str | None:
+    """A reject label word by word: words that are not of the trade, and numbers, are left out, since a label is free text in which a caisse may
+    name somebody."""
+    if text is None:
+        return None
+    words = re.findall(r"[^\W\d_]+|\S", unicodedata.normalize("NFKD", text.upper()).encode("ascii", "ignore").decode())
+    kept = [word if word in _words() else "…" for word in words if word.isalpha() or word.isdigit()]
+    return re.sub(r"(?:… ?)+", "… ", " ".join(kept)).strip()
+
+
+def code_text(text: str | None) -> str | None:
+    """A reject code, if it is one."""
+    return text if text and _CODE.fullmatch(text) else None
 
 
 def looked_at(chunks: Iterator[bytes]) -> tuple[bool, Iterator[bytes]]:
@@ -62,7 +89,8 @@ def payments(found: noemie.Returns, *, member_id: int, flow_id: int) -> pa.Table
     table = noemie.table(found)
     created = noemie.as_date(found.created)
     made = {
-        "label": pa.array([None if label is None else _plain(label) for label in table["label"].to_pylist()], pa.string()),
+        "code": pa.array([code_text(code) for code in table["code"].to_pylist()], pa.string()),
+        "label": pa.array([label_text(label) for label in table["label"].to_pylist()], pa.string()),
         "flow_id": pa.repeat(pa.scalar(flow_id, pa.int64()), len(table)),
         "member_id": pa.repeat(pa.scalar(member_id, pa.int32()), len(table)),
         "answered": pc.fill_null(table["accounting_date"], pa.scalar(created, pa.date32())) if created else table["accounting_date"],
@@ -88,7 +116,7 @@ def examine_return(
     except B2Error as error:
         found.findings, found.refused = [error.finding], True
         return found
-    found.counts, found.findings, found.software, found.test = read.counts, read.findings, _plain(read.sender), read.test
+    found.counts, found.findings, found.software, found.test = read.counts, read.findings, sender_text(read.sender), read.test
     payees = {int(number[-9:]) for number in read.payees if number.isascii() and number[-9:].isdigit()}
     found.member = identify(payees) if len(payees) == 1 else None
     if found.member is None:

@@ -15,21 +15,18 @@ class SeenEachMinute:
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self._get_response, self._tracked = get_response, UserSessionsMiddleware(get_response)
-        self._noted: dict[tuple[str, str, str], float] = {}
+        self._noted: dict[int, float] = {}
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         session = getattr(request, "session", None)
-        # The session key is read from the cookie; who it belongs to is settled by the session itself.
-        key = (
-            (session.session_key if session is not None else None) or "",
-            request.META.get("REMOTE_ADDR", "") + request.META.get("HTTP_X_FORWARDED_FOR", ""),
-            request.META.get("HTTP_USER_AGENT", ""),
-        )
+        # The session key is read from the cookie; who it belongs to is settled by the session itself. Hashed: nothing of it is kept.
+        given = (session.session_key if session is not None else None) or ""
+        key = hash((given, request.META.get("REMOTE_ADDR"), request.META.get("HTTP_X_FORWARDED_FOR"), request.META.get("HTTP_USER_AGENT")))
         now = time.monotonic()
-        if key[0] and now - self._noted.get(key, -EVERY_SECONDS) < EVERY_SECONDS:
+        if given and now - self._noted.get(key, -EVERY_SECONDS) < EVERY_SECONDS:
             return self._get_response(request)
         response = self._tracked(request)
-        if key[0]:
+        if given:
             if len(self._noted) >= KEPT:
                 self._noted.clear()
             self._noted[key] = now

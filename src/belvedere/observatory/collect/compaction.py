@@ -23,7 +23,7 @@ from belvedere.observatory.journal.actions import record
 from belvedere.observatory.members.models import Member
 
 LEAST = 4  # files of a quarter that are worth merging
-MOST_LINES = 4_000_000  # of one merged file: about 600 MB while it is written
+MOST_LINES = 1_500_000  # of one merged file: about 500 MB while it is sorted and written
 SETTLED_SINCE = dt.timedelta(hours=1)
 ORDER = [("period", "ascending"), ("patient_bucket", "ascending"), ("flow_id", "ascending"), ("record", "ascending")]
 
@@ -79,7 +79,9 @@ def merge(rows: list[DataFile], done: Compacted) -> DataFile | None:
         except FileNotFoundError:
             done.conflicts += 1
             return None
-    table = pa.concat_tables(tables).sort_by(ORDER)
+    table = pa.concat_tables(tables)
+    tables.clear()
+    table = table.sort_by(ORDER)
     last = max(row.flow_id for row in rows)
     name = f"{last // 1000:06d}/{last}-m{timezone.now():%Y%m%d%H%M%S%f}.parquet"
     size = files.write(table, vault.facts_path(name))
@@ -96,12 +98,11 @@ def merge(rows: list[DataFile], done: Compacted) -> DataFile | None:
                 raise _Changed
             DataFile.objects.filter(merged_into__in=wanted).update(merged_into=made)
             record(by="conservation", action="faits.fondus", subject=f"entite:{made.member_id}", files=len(rows), lines=len(table))
-    except BaseException as error:
+    except _Changed:
+        # Whatever else goes wrong may go wrong after the commit: the file is then left, listed or swept as an orphan.
         vault.facts_path(name).unlink(missing_ok=True)
-        if isinstance(error, _Changed):
-            done.conflicts += 1
-            return None
-        raise
+        done.conflicts += 1
+        return None
     done.merged, done.made, done.lines = done.merged + len(rows), done.made + 1, done.lines + len(table)
     return made
 

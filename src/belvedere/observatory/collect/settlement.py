@@ -242,8 +242,8 @@ def _finish(flow: Flow, history: History, found: Examined, made: DataFile | Retu
     except IntegrityError as error:
         _discard(made, rewritten)
         raise Conflict from error  # the same content was counted by another worker meanwhile
-    except BaseException:
-        _discard(made, rewritten)
+    except Conflict:
+        _discard(made, rewritten)  # nothing was committed; any other failure may follow a commit, and leaves the files to the sweeper
         raise
     if int(read("BELVEDERE_KEEP_SEALED_HOURS")) == 0:
         vault.sealed_path(flow.sealed_name).unlink(missing_ok=True)

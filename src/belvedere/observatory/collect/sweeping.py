@@ -5,6 +5,7 @@ import logging
 import time
 from pathlib import Path
 
+from django.db.models import Q
 from django.utils import timezone
 
 from belvedere.observatory.collect import receipts
@@ -30,7 +31,10 @@ def sweep(grace: float = GRACE_SECONDS) -> int:
     kept_since = timezone.now() - dt.timedelta(hours=int(read("BELVEDERE_KEEP_SEALED_HOURS")))
     if int(read("BELVEDERE_KEEP_SEALED_HOURS")):
         waiting |= set(Flow.objects.filter(settled_at__gt=kept_since).values_list("sealed_name", flat=True))
-    live = set(DataFile.objects.filter(retired_at=None).values_list("name", flat=True)) | set(ReturnFile.objects.values_list("name", flat=True))
+    # A file retired just now may still be read by who listed it.
+    recent = timezone.now() - dt.timedelta(seconds=grace)
+    live = set(DataFile.objects.filter(Q(retired_at=None) | Q(retired_at__gt=recent)).values_list("name", flat=True))
+    live |= set(ReturnFile.objects.values_list("name", flat=True))
     uploads = set(Upload.objects.filter(flow=None, started_at__gt=timezone.now() - dt.timedelta(hours=UPLOAD_HOURS)).values_list("name", flat=True))
     for folder, kept in (("sealed", waiting), ("facts", live), ("incoming", uploads)):
         root = data_dir() / folder

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from django.core.cache import cache
 from django.db import DatabaseError, OperationalError, close_old_connections
 from django.db.models import F
 from django.utils import timezone
@@ -17,6 +18,7 @@ from belvedere.engine.sector.billing import make_sector, month_file
 from belvedere.engine.warehouse.intake import examine
 from belvedere.observatory.collect import compaction, inbox, queue, receipts, settlement, sweeping, webhooks
 from belvedere.observatory.collect.models import Flow
+from belvedere.observatory.collect.queue import worker_name
 from belvedere.observatory.journal import sealing
 from belvedere.observatory.members import enrolment, invoicing
 from belvedere.observatory.notices import actions as notices
@@ -141,11 +143,17 @@ def _daily() -> None:
     if _day == today:
         return
     _day = today
-    for chore in (enrolment.chase, lambda: invoicing.bill_all(today), lambda: purge.expire(today), compaction.run):
+    for chore in (enrolment.chase, lambda: invoicing.bill_all(today), lambda: purge.expire(today), lambda: _once(today, compaction.run)):
         try:
             chore()
         except Exception as error:  # each has its own fault; tomorrow tries again
             logger.error("tâche du jour : %s", type(error).__name__)
+
+
+def _once(day: dt.date, chore: Callable[[], object]) -> None:
+    """Do a day's chore in one worker of all."""
+    if cache.add(f"once:{day}", worker_name(), 86_400):
+        chore()
 
 
 def _repeat(chore: Callable[[], object], stop: Callable[[], bool]) -> None:

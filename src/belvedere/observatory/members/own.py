@@ -59,12 +59,17 @@ class OwnFacts:
         return list(self._flows().select_related("member")[:500])
 
     def _flows(self) -> QuerySet[Flow]:
-        own = Flow.objects.filter(group=self.group)
+        # A flow follows its entity when that changes hands; one that no entity could be read from stays with its sender.
+        own = Flow.objects.filter(Q(member__group=self.group) | Q(member=None, group=self.group))
         return own if self.whole else own.filter(member__in=self._entities)
 
     def flow(self, number: int) -> Flow | None:
         """One of these flows; None for any other's."""
         return self._flows().filter(pk=number).select_related("member", "duplicate_of").first()
+
+    def simulated_returns(self) -> bool:
+        """Whether some of the insurance's returns come from a simulator, which says so in its message zone."""
+        return self._flows().filter(kind="noemie", software__contains="SIMULATEUR").exists()
 
     def senders(self) -> "list[SenderKey]":
         """The group's live sender keys, each with the date of its last flow."""

@@ -26,6 +26,7 @@ from belvedere.observatory.objections.models import Objection
 
 logger = logging.getLogger(__name__)
 LOOKBACK = 500  # files of transactions that were under way when the last number was read
+MERGED_SECONDS = 3600.0  # files that compaction merged hold nothing to erase: a long computation may still read them
 GRACE_SECONDS = 60.0  # a query that opened its list of files just before still finds them
 
 
@@ -101,12 +102,10 @@ def _rewrite(row: DataFile, objected: Objected) -> int | None:
                 raise _Changed
             if made:
                 made.save()
-    except BaseException as error:
-        if made:
+    except _Changed:
+        if made:  # nothing was committed; any other failure may follow a commit, and leaves the file to the sweeper
             vault.facts_path(made.name).unlink(missing_ok=True)
-        if isinstance(error, _Changed):
-            return None
-        raise
+        return None
     return len(table) - len(kept) or 1
 
 
@@ -122,8 +121,6 @@ def expire(day: dt.date, grace: float = GRACE_SECONDS) -> int:
         if names:
             old.delete()
             record(by="conservation", action="paiements.expires", subject="paiements", files=len(names))
-    for name in names:
-        vault.facts_path(name).unlink(missing_ok=True)
     _destroy_retired(grace)
     return count
 
@@ -147,12 +144,13 @@ def _destroy_retired(grace: float) -> tuple[int, int]:
     """(old versions that still lie on the disk, those destroyed now)."""
     limit = timezone.now() - dt.timedelta(seconds=grace)
     left = destroyed = 0
-    rows: Iterable[tuple[str, dt.datetime]] = DataFile.objects.exclude(retired_at=None).values_list("name", "retired_at")
-    for name, retired in rows:
+    rows: Iterable[tuple[str, dt.datetime, int | None]] = DataFile.objects.exclude(retired_at=None).values_list("name", "retired_at", "merged_into")
+    merged = limit - dt.timedelta(seconds=MERGED_SECONDS if grace else 0)
+    for name, retired, into in rows:
         path = vault.facts_path(name)
         if not path.exists():
             continue
-        if retired <= limit:
+        if retired <= (limit if into is None else merged):
             path.unlink(missing_ok=True)
             destroyed += 1
         else:

@@ -53,5 +53,5 @@ def _report(draft: computing.Draft) -> dict[str, object]:
         "federations_closed": computing.parameters().federations_attack, "cells": len(table.lattice), "relations": table.lattice.relations,
         "sensitive": int((draft.sensitive & filled).sum()), "secondary": int((done.mask & ~draft.sensitive).sum()),
         "holdings": table.given.holdings, "federations": table.affiliated.federations, "figures": done.figures,
-        "vanished": draft.vanished, "federation_leaks": sum(federations_learn(table, done.mask, draft.sensitive, seed=5).values()),
+        "vanished": draft.vanished, "last_flow": draft.last_flow, "federation_leaks": sum(federations_learn(table, done.mask, draft.sensitive, seed=5).values()),
     }  # fmt: skip

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow.compute as pc
 
 from belvedere.engine.indicators import cells, supplement
 from belvedere.engine.indicators.lattice import ALL, DIMENSIONS, PARTITION, lattice_of, release_periods
@@ -68,6 +69,7 @@ class Draft:
     basis: list[str]
     supplement: supplement.Told
     vanished: list[str]
+    last_flow: int
 
 
 def draft(months: list[str], *, seed: int) -> Draft:
@@ -80,7 +82,13 @@ def draft(months: list[str], *, seed: int) -> Draft:
     connection = connection_to_facts()
     # One ledger a month: the release that published it first closed it.
     figures = cells.compute(
-        connection, lattice, periods, months=months, closed=[sealed.ledger(release) for release in earlier], counted=sealed.counts(earlier)
+        connection,
+        lattice,
+        periods,
+        months=months,
+        closed=[sealed.ledger(release) for release in earlier],
+        counted=sealed.counts(earlier),
+        cutoffs=_cutoffs(earlier),
     )
     held = f"facts WHERE period BETWEEN DATE '{min(months)}-01' AND DATE '{max(months)}-01'"
     row = connection.sql(f"SELECT count(*), count(DISTINCT grp), count(DISTINCT patient), count(DISTINCT member_id) FROM {held}").fetchall()[0]
@@ -99,10 +107,21 @@ def draft(months: list[str], *, seed: int) -> Draft:
     for release in earlier:
         _keep_values(frozen.opened(release), lattice, told, figures)
     vanished = _vanished(connection, months)
+    last_flow = int(connection.sql("SELECT coalesce(max(flow_id), 0) FROM facts").fetchall()[0][0])
     beside = _beside(connection, earlier, lattice, periods, done.mask, figures.measures["patients"], rule)
     connection.close()
     counts = {"lines": row[0], "groups": row[1], "patients": row[2], "members": row[3], "fresh_groups": fresh, "biggest": biggest}
-    return Draft(lattice, periods, figures, table, primary, done, counts, [release.label for release in earlier], beside, vanished)
+    return Draft(lattice, periods, figures, table, primary, done, counts, [release.label for release in earlier], beside, vanished, last_flow)
+
+
+def _cutoffs(earlier: list[Release]) -> dict[str, int]:
+    """The last flow that was counted in each month when it was closed."""
+    found: dict[str, int] = {}
+    for release in earlier:
+        if last := release.report.get("last_flow"):
+            for month in release.months:
+                found.setdefault(month, int(last))
+    return found
 
 
 def _vanished(connection, months: list[str]) -> list[str]:
@@ -122,7 +141,24 @@ def _beside(
         rank = lattice.index.get((FRANCE, family, period, ALL, ALL, ALL, ALL))
         return int(persons[rank]) if rank is not None and not mask[rank] else None
 
-    return supplement.kept(supplement.compute(connection, new, published, rule), [frozen.opened(release).supplement for release in earlier], periods)
+    federations = {group: federation for group, federation in Group.objects.values_list("pk", "federation_id") if federation}
+    made = supplement.compute(connection, new, published, rule, sealed=_sealed_amounts(earlier), federations=federations)
+    return supplement.kept(made, [frozen.opened(release).supplement for release in earlier], periods)
+
+
+def _sealed_amounts(earlier: list[Release]) -> dict[tuple[str, str], dict[int, int]]:
+    """(family, month) -> group -> cents reimbursed in France, as the months that were published were closed."""
+    found: dict[tuple[str, str], dict[int, int]] = {}
+    for release in earlier:
+        rows = sealed.ledger(release)
+        whole = rows.filter(pc.and_kleene(pc.equal(rows["territory"], FRANCE), pc.not_equal(rows["product"], ALL)))
+        for name in DIMENSIONS:
+            if name not in ("territory", "product", "period"):
+                whole = whole.filter(pc.equal(whole[name], ALL))
+        for product, month, group, amount in zip(*(whole[name].to_pylist() for name in ("product", "month", "grp", "amount_amo")), strict=True):
+            if not product.isdecimal():
+                found.setdefault((product, month), {})[group] = amount
+    return found
 
 
 def _table(lattice: Lattice, figures: cells.CellTable, told: np.ndarray) -> Table:

@@ -219,5 +219,14 @@ def billing(request: HttpRequest) -> HttpResponse:
     if answered:
         lead += f" {numbers.integer(answered.rejected)} factures rejetées sur {numbers.integer(answered.invoices)} réponses de l’assurance maladie, pour {numbers.euros(answered.rejected_amount)}."
     return _show(
-        request, board, "Ma facturation", lead, tiles, panels, suspects=board.own.suspects, rejects=board.own.rejects, awaits_returns=answered is None
+        request,
+        board,
+        "Ma facturation",
+        lead,
+        tiles,
+        panels,
+        suspects=board.own.suspects,
+        rejects=board.own.rejects,
+        awaits_returns=answered is None,
+        simulated=OwnFacts.of(request.user).simulated_returns(),
     )

@@ -9,8 +9,11 @@ import pytest
 
 from belvedere.engine.indicators.lattice import release_periods, windows
 from belvedere.engine.sector.billing import make_sector
+from belvedere.engine.warehouse import engine
+from belvedere.engine.warehouse.objected import Objected
 from belvedere.observatory.publication import actions, audit, computing, frozen, gate, sealed
 from belvedere.observatory.publication.models import ReleaseState
+from tests.examples import facts
 from tests.members import enrolled, send
 from tests.sail import served
 
@@ -155,3 +158,12 @@ def test_late_persons_of_a_closed_month_are_in_no_count(groups, federations, sec
     before = frozen.opened(computing.published()[0])
     rank = made.lattice.index[("FR", "*", "2025-02", "*", "*", "*", "*")]
     assert made.figures.measures["patients"][rank] == before.measure("patients", period="2025-02")
+
+
+def test_a_family_that_is_no_longer_billed_is_told():
+    """A nomenclature that changes (chairs in December 2025) empties a family all at once: whoever computes a release hears of it."""
+    lines = [{"patient": "Anne", "mois": "2025-01..2025-02", "code": 1136581}, {"patient": "Basile", "mois": "2025-01", "code": 1187880}]
+    table, holders = facts({"lines": lines})
+    connection = engine.connect(table, groups=holders, objected=Objected())
+    assert computing._vanished(connection, ["2025-01", "2025-02"]) == ["PPC"]
+    assert computing._vanished(connection, ["2025-01"]) == []

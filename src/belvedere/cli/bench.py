@@ -25,6 +25,12 @@ def register(commands: argparse._SubParsersAction) -> None:
     secrecy.set_defaults(run=_secrecy)
     journal = tools.add_parser("journal", help="le journal en écriture groupée, à côté de SQLite seul")
     journal.set_defaults(run=lambda options: _run("journal.py", []))
+    scale = tools.add_parser("scale", help="cube, mois de plus, mémoire et disque à plusieurs volumes, à côté de pairs et de Spark")
+    scale.add_argument("--json", action="store_true", help="un objet JSON")
+    scale.add_argument("--volumes", default="2,20", help="millions de lignes, séparés par des virgules (20 : cinq minutes)")
+    scale.add_argument("--peers", default="2", help="millions de lignes auxquels les pairs répondent")
+    scale.add_argument("--spark", default="", help="millions de lignes auxquels une vraie grappe calcule (après make spark)")
+    scale.set_defaults(run=_scale)
     pages = tools.add_parser("pages", help="pages d’un adhérent et du marché, huit lecteurs, vingt millions de lignes")
     pages.add_argument("--json", action="store_true", help="un objet JSON")
     pages.add_argument("--lines", type=int, default=20_000_000, help="lignes de facture (vingt millions : une dizaine de minutes)")
@@ -33,6 +39,10 @@ def register(commands: argparse._SubParsersAction) -> None:
 
 def _intake(options: argparse.Namespace) -> int:
     return _run("intake.py", ["--json"] * options.json + ["--growth"] * options.growth + ["--megabytes", str(options.megabytes)])
+
+
+def _scale(options: argparse.Namespace) -> int:
+    return _run("scale.py", ["--json"] * options.json + ["--volumes", options.volumes, "--peers", options.peers, "--spark", options.spark])
 
 
 def _secrecy(options: argparse.Namespace) -> int:

@@ -101,10 +101,19 @@ def serve(host: str, port: int, *, with_worker: bool, workers: int = 1, pages: i
         commands.append(["gate", *data, "--host", host, "--smtp", str(smtp), "--sftp", str(sftp)])
     helpers = Helpers(commands)
     try:
-        Granian(
-            "belvedere.observatory.wsgi:application", address=host, port=port, interface=Interfaces.WSGI, workers=pages,
-            blocking_threads=2, log_level="warning", log_access=False, respawn_failed_workers=True,
-        ).serve()  # fmt: skip
+        while True:
+            server = Granian(
+                "belvedere.observatory.wsgi:application", address=host, port=port, interface=Interfaces.WSGI, workers=pages,
+                blocking_threads=2, log_level="warning", log_access=False, respawn_failed_workers=True,
+            )  # fmt: skip
+            with contextlib.suppress(SystemExit):  # it gives up when a process dies twice within seconds; the house does not
+                server.serve()
+            if server.interrupt_signal:
+                break
+            print("belvedere : le serveur de pages s’est arrêté, redémarrage", file=sys.stderr, flush=True)
+            time.sleep(0.5)
+            if server.interrupt_signal:
+                break
     finally:
         helpers.stop()
 

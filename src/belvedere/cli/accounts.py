@@ -1,4 +1,4 @@
-"""`belvedere account` and `belvedere federation`: the first people of an observatory, before anybody can sign in."""
+"""`belvedere account`, `federation` and `entity`: the first people of an observatory, before anybody can sign in, and entities that change hands."""
 
 import argparse
 import datetime as dt

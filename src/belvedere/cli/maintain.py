@@ -17,21 +17,19 @@ def _run(options: argparse.Namespace) -> int:
     from belvedere.cli import use_data
 
     use_data(options.data)
-    from django.db.models import Count, Sum
-
+    from belvedere.observatory import state
     from belvedere.observatory.collect import compaction, sweeping
-    from belvedere.observatory.collect.models import DataFile
 
     done, swept = compaction.run(), sweeping.sweep()
-    state = DataFile.objects.filter(retired_at=None).aggregate(files=Count("pk"), lines=Sum("rows"), size=Sum("size"))
-    lines, size = state["lines"] or 0, state["size"] or 0
+    found = state.figures()
+    files, lines, size = (int(found[name]) for name in ("files", "lines", "bytes"))
     told = {
-        "merged": done.merged, "made": done.made, "conflicts": done.conflicts, "swept": swept, "files": state["files"], "lines": lines, "bytes": size,
+        "merged": done.merged, "made": done.made, "conflicts": done.conflicts, "swept": swept, "files": files, "lines": lines, "bytes": size,
         "bytes_per_line": round(size / lines, 2) if lines else 0.0,
     }  # fmt: skip
     if options.json:
         print(json.dumps(told))
     else:
         print(f"{done.merged} fichiers fondus en {done.made} ; {swept} fichiers orphelins balayés.")
-        print(f"Entrepôt : {lines} lignes en {state['files']} fichiers, {size / 2**20:.1f} Mio ({told['bytes_per_line']} octets par ligne).")
+        print(f"Entrepôt : {lines} lignes en {files} fichiers, {size / 2**20:.1f} Mio ({told['bytes_per_line']} octets par ligne).")
     return EXIT_OK

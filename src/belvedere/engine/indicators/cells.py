@@ -56,7 +56,8 @@ def compute(
     """Measures and group contributions of every cell of `lattice`, over twelve-month `periods` (code -> months) and `months` besides.
     `connection` offers the view `facts`; `closed` are the ledgers of the months already published, `counted` the counts sealed
     with them, `cutoffs` the last flow of each of these months: persons of a closed month are counted among the lines that its amounts were
-    made of, those of the groups in its ledger that had come by then. Lines that are read are copied to memory while the cubes follow each other if there are `in_memory` of them at most."""
+    made of, those of the groups in its ledger that had come by then. Lines that are read are copied to memory while the cubes follow
+    each other if there are `in_memory` of them at most."""
     pairs = [(window, month) for window, months in periods.items() for month in months]
     whole = sorted({month for some in (*periods.values(), months) for month in some})
     connection.register("raw_month", pa.table({"month": pa.array(whole, pa.string())}))

@@ -27,7 +27,7 @@ Sealed = Mapping[tuple[str, str], Mapping[int, int]]  # (family, month) -> group
 SPREAD = 2.0  # an index beyond double or under half is not told
 
 
-class Contributions:
+class Amounts:
     """Amounts of each family, month and group, and the persons of any set of groups."""
 
     def __init__(self, connection: Connection, months: Sequence[str], federations: Mapping[int, int]) -> None:
@@ -84,7 +84,7 @@ def compute(
     federations: Mapping[int, int] | None = None,
 ) -> dict[str, dict[str, Series] | None]:
     """By family: the series that may be told, "constant" and "extrapolated" (index by month); None where neither may."""
-    found = Contributions(connection, months, federations or {})
+    found = Amounts(connection, months, federations or {})
     told: dict[str, dict[str, Series] | None] = {}
     for family in families():
         if family != UNKNOWN_FAMILY and any(found.amo.get((family, month)) for month in months):
@@ -92,7 +92,7 @@ def compute(
     return told
 
 
-def _as_published(found: Contributions, family: str, sealed: Sealed) -> bool:
+def _as_published(found: Amounts, family: str, sealed: Sealed) -> bool:
     """Whether the lines of the months closed before are still those of the published cells: late lines would tell what came in between."""
     for month in {month for _, month in sealed} & set(found.months):
         senders = {group for (_, at), given in sealed.items() if at == month for group in given}
@@ -101,16 +101,16 @@ def _as_published(found: Contributions, family: str, sealed: Sealed) -> bool:
     return True
 
 
-def _of(found: Contributions, family: str, parameters: Parameters) -> dict[str, Series] | None:
+def _of(found: Amounts, family: str, parameters: Parameters) -> dict[str, Series] | None:
     made = {"constant": _constant(found, family, parameters), "extrapolated": _extrapolated(found, family, parameters)}
     return {name: series for name, series in made.items() if series} or None
 
 
-def _always(found: Contributions) -> set[int]:
+def _always(found: Amounts) -> set[int]:
     return set.intersection(*found.sent.values())
 
 
-def _constant(found: Contributions, family: str, parameters: Parameters) -> Series | None:
+def _constant(found: Amounts, family: str, parameters: Parameters) -> Series | None:
     always = _always(found)
     for month in found.months:
         for groups in (always, found.sent[month] - always):
@@ -119,7 +119,7 @@ def _constant(found: Contributions, family: str, parameters: Parameters) -> Seri
     return _index({month: found.of(family, month, always) for month in found.months})
 
 
-def _extrapolated(found: Contributions, family: str, parameters: Parameters) -> Series | None:
+def _extrapolated(found: Amounts, family: str, parameters: Parameters) -> Series | None:
     last, always = found.months[-1], _always(found)
     levels = {last: float(found.of(family, last, found.sent[last]))}
     for before, month in reversed(list(pairwise(found.months))):

@@ -1,7 +1,7 @@
 """What a simulated health insurance answers to a provider's month: a NOEMIE file that pays most invoices and rejects some.
 
 The simulator says so in the file's own message zone. Rates are of our making: about 2.5 % of invoices rejected, half of them paid a month later;
-the AMO pays in five to twelve days, complementary bodies later (`mission.md`: a simulator for an outside party only)."""
+the AMO and complementary bodies pay in five to twelve days (a simulator stands for an outside party only)."""
 
 import datetime as dt
 

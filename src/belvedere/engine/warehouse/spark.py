@@ -6,7 +6,7 @@ for DuckDB; it is parsed and rendered to Spark's dialect by sqlglot. Temporary t
 
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,7 @@ import sqlglot
 from pyspark.sql import DataFrame, SparkSession
 from sqlglot import exp
 
-_CREATED = re.compile(
-    r"\s*CREATE\s+(?:OR\s+REPLACE\s+)?TEMP(?:ORARY)?\s+(TABLE|VIEW)\s+(\w+)\s+(?:AS\b|(\(.*?\))\s*;?\s*$)", re.IGNORECASE | re.DOTALL
-)
+_CREATED = re.compile(r"\s*CREATE\s+(?:OR\s+REPLACE\s+)?TEMP\s+(TABLE|VIEW)\s+(\w+)\s+AS\b", re.IGNORECASE)
 _LITERALS = {str: lambda value: exp.Literal.string(value), int: lambda value: exp.Literal.number(value)}
 
 
@@ -73,13 +71,11 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
 class SparkConnection:
     """A session of a Spark Connect server; close it, the server keeps nothing of it."""
 
-    def __init__(self, address: str, *, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(self, address: str) -> None:
         with warnings.catch_warnings():
             # Answers are taken as Arrow tables: pandas, whose version the client comments on, is never used.
             warnings.simplefilter("ignore", FutureWarning)
             self._spark = SparkSession.builder.remote(address).create()
-        for name, value in (settings or {}).items():
-            self._spark.conf.set(name, value)
 
     def register(self, name: str, table: pa.Table) -> None:
         """A small table (nomenclature, groups, objections) under a name."""
@@ -91,9 +87,9 @@ class SparkConnection:
         frame = self._spark.read.parquet(*map(str, paths)) if paths else self._spark.createDataFrame([], _schema(schema))
         frame.createOrReplaceTempView(name)
 
-    def execute(self, query: str, parameters: Sequence[object] | None = None) -> None:
+    def execute(self, query: str) -> None:
         """Statements that keep their result under a name."""
-        for kind, name, text in rendered(_filled(query, parameters)):
+        for kind, name, text in rendered(query):
             frame = self._spark.sql(text)
             if kind:
                 (frame.cache() if kind == "TABLE" else frame).createOrReplaceTempView(name)

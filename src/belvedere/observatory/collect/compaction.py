@@ -38,7 +38,7 @@ class Compacted:
     conflicts: int = 0
 
 
-def quarter(day: int) -> tuple[int, int] | None:
+def quarter(day: int) -> tuple[int, int]:
     """(year, quarter) of a day since 1970."""
     date = dt.date(1970, 1, 1) + dt.timedelta(days=day)
     return date.year, (date.month - 1) // 3
@@ -52,7 +52,7 @@ def candidates(now: dt.datetime | None = None) -> list[list[DataFile]]:
     barrier = min(newest, oldest - 1) if oldest else newest
     found: dict[tuple[int, tuple[int, int]], list[DataFile]] = defaultdict(list)
     for row in DataFile.objects.filter(retired_at=None, flow_id__lte=barrier, rows__lt=MOST_LINES).order_by("pk"):
-        if (first := quarter(row.first_day)) == quarter(row.last_day) and first is not None:
+        if (first := quarter(row.first_day)) == quarter(row.last_day):
             found[row.member_id, first].append(row)
     return sorted((rows for rows in found.values() if len(rows) >= LEAST), key=len, reverse=True)
 

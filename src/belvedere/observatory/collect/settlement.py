@@ -118,7 +118,7 @@ def settle(flow: Flow) -> Flow:
             writer.drop()
         else:
             size = writer.close()
-            made = _payments(flow, history, name, writer.rows, size) if found.returned else DataFile(
+            made = ReturnFile(flow=flow, member=history.member, name=name, rows=writer.rows, size=size) if found.returned else DataFile(
                 flow=flow, member=history.member, name=name, rows=writer.rows, size=size, first_day=found.first, last_day=found.last,
                 low_number=found.low, high_number=found.high,
             )  # fmt: skip
@@ -164,10 +164,6 @@ def _examine(flow: Flow, history: History, writer: files.Writer, beat: Callable[
         )  # fmt: skip
     found.findings = [*clear.remarks, *map(clear.told, found.findings)]
     return found, clear.test
-
-
-def _payments(flow: Flow, history: History, name: str, rows: int, size: int) -> ReturnFile:
-    return ReturnFile(flow=flow, member=history.member, name=name, rows=rows, size=size)
 
 
 _references: dict[tuple[Path, float], lpp_reference.LppReference] = {}

@@ -50,7 +50,7 @@ def keep_basket(person: User, *, name: str, kind: str, codes: list[str]) -> Bask
         raise DeskRefused("Ce panier compterait deux fois les mêmes patients : une région contient déjà ses départements.")
     if len(",".join(chosen)) > 600:
         raise DeskRefused("Ce panier est trop grand : choisissez plutôt des régions.")
-    if person.baskets.count() >= MOST:
+    if person.baskets.exclude(name=name.strip()[:60]).count() >= MOST:
         raise DeskRefused(f"Vous avez déjà {MOST} paniers : retirez-en un.")
     made, _ = Basket.objects.update_or_create(person=person, name=name.strip()[:60], defaults={"kind": kind, "codes": ",".join(chosen)})
     record(by=person.actor, action="panier.garde", subject=f"panier:{made.pk}", kind=kind, codes=len(chosen))
@@ -62,7 +62,7 @@ def keep_rule(person: User, *, indicator: str, product: str, direction: str, per
     """Keep a rule, in place of the one on the same figure in the same direction; DeskRefused."""
     if indicator not in signals.WATCHED or product not in (ALL, *families()) or direction not in dict(DIRECTIONS) or not 1 <= percent <= 200:
         raise DeskRefused("Cette règle ne veut rien dire : reprenez les choix du formulaire, un seuil entre 1 et 200 %.")
-    if person.alerts.count() >= MOST:
+    if person.alerts.exclude(indicator=indicator, product=product, direction=direction).count() >= MOST:
         raise DeskRefused(f"Vous avez déjà {MOST} règles : retirez-en une.")
     found, _ = AlertRule.objects.update_or_create(
         person=person, indicator=indicator, product=product, direction=direction, defaults={"percent": percent}

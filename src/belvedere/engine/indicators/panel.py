@@ -37,13 +37,15 @@ class Amounts:
         self.sent: dict[str, set[int]] = {month: set() for month in months}
         self.amo: dict[tuple[str, str], dict[int, int]] = {}
         self.billed: dict[tuple[str, str], dict[int, float]] = {}
-        for family, month, group, amo, billed in connection.sql(f"""
-            SELECT family, month, grp, CAST(sum(amount_amo) AS BIGINT), CAST(sum(abs(amount_billed)) AS BIGINT)
+        self._persons_of: dict[tuple[str, str], dict[int, int]] = {}
+        for family, month, group, amo, billed, persons in connection.sql(f"""
+            SELECT family, month, grp, CAST(sum(amount_amo) AS BIGINT), CAST(sum(abs(amount_billed)) AS BIGINT), count(DISTINCT patient)
             FROM facts WHERE month IN ({listed}) GROUP BY ALL
         """).fetchall():
             self.sent[month].add(int(group))
             self.amo.setdefault((str(family), month), {})[int(group)] = int(amo)
             self.billed.setdefault((str(family), month), {})[int(group)] = float(billed)
+            self._persons_of.setdefault((str(family), month), {})[int(group)] = int(persons)
 
     def of(self, family: str, month: str, groups: set[int]) -> int:
         """What these groups were reimbursed (cents)."""
@@ -61,8 +63,11 @@ class Amounts:
         if not groups:
             return True
         amounts = np.array([self.billed[family, month][group] for group in sorted(groups)])
-        persons = np.array([self._people(groups).get((family, month), 0)])
-        return not rules.unsafe(persons, np.zeros(len(amounts), dtype=np.int64), amounts, parameters)[0]
+        # One group with persons enough is enough; only small sets are counted together, since a person may be with several.
+        persons = max(self._persons_of[family, month][group] for group in groups)
+        if persons < parameters.patients:
+            persons = self._people(groups).get((family, month), 0)
+        return not rules.unsafe(np.array([persons]), np.zeros(len(amounts), dtype=np.int64), amounts, parameters)[0]
 
     def _people(self, groups: set[int]) -> dict[tuple[str, str], int]:
         key = tuple(sorted(groups))

@@ -8,12 +8,12 @@ import pytest
 from belvedere.engine.indicators.definitions import DefinitionError, catalogue, parse
 from belvedere.engine.indicators.formulas import Ask, evaluate, parts_of_kind
 from belvedere.engine.indicators.formulas.ask import SPLITS
-from belvedere.engine.indicators.formulas.dynamics import mondays
+from belvedere.engine.indicators.formulas.dynamics import mondays, panel_series
 from belvedere.engine.indicators.treatments import kaplan_meier
 from belvedere.engine.secrecy.answers import Refused
 from tests import examples
 
-COMPUTED = [definition for definition in catalogue().values() if not definition.needs]
+COMPUTED = [definition for definition in catalogue().values() if definition.example]
 
 
 @pytest.mark.parametrize("definition", COMPUTED, ids=lambda definition: definition.name)
@@ -131,3 +131,10 @@ def test_a_survival_curve_against_a_hand_count():
     assert curve.at(1) == 0.75 and curve.at(2) == 0.75 and curve.at(3) == 0.375 and curve.at(6) is None
     assert curve.median == 3
     assert kaplan_meier(np.zeros(0, dtype=int), np.zeros(0, dtype=bool)).at(1) is None
+
+
+def test_own_index_beside_a_panel_starts_at_the_same_month():
+    """A release tells a panel's twelve months; one's own line beside it is 100 at their first month too."""
+    question = examples.ask(catalogue()["index_constant"])
+    points = panel_series(question.of(question.own), "constant")
+    assert [month for month, _ in points] == examples.months_of("2025-01..2025-12") and points[0][1] == 100.0

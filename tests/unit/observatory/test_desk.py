@@ -59,3 +59,12 @@ def test_a_federation_has_baskets_and_no_alert(federations):
     assert Basket.objects.get().kind == "product"
     refused = analyst.post("/mes-reglages/alertes/", {"indicator": "patients", "product": "*", "direction": "down", "percent": 5})
     assert refused.status_code == 403 and not AlertRule.objects.exists()
+
+
+def test_a_basket_leads_only_to_what_adds_up():
+    """Every indicator that the desk offers for a basket answers for several zones: no link of it ends in a refusal."""
+    from belvedere.engine.indicators.definitions import catalogue
+    from belvedere.engine.indicators.measures import MEASURES
+    from belvedere.portal.desk.views import READS
+
+    assert all(MEASURES[catalogue()[name].formula["of"]].additive for name in READS)

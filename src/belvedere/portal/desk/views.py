@@ -19,6 +19,9 @@ from belvedere.observatory.members.own import OwnFacts
 from belvedere.observatory.publication import frozen
 from belvedere.portal.market import sort_key
 
+# What sums over a basket mean something for: a person may stand in several zones or families, an amount stands in one.
+READS = ("amount_amo", "lines", "growth")
+
 
 def _goods() -> list[tuple[str, str]]:
     return [(code, label) for code, label in families().items() if code != UNKNOWN_FAMILY]
@@ -39,7 +42,7 @@ def _page(request: HttpRequest, user: User, *, form: RuleForm | None = None, ref
     figures = OwnFacts.of(user).figures(*((release.until,) if release else ())) if own else None
     return render(request, "desk/desk.html", {
         "baskets": user.baskets.all(), "regions": regions, "departments": [(item.code, f"{item.code} {item.name}") for item in departments()],
-        "goods": _goods(), "chosen": set(request.POST.getlist("codes")), "name": request.POST.get("name", ""), "refused": refused,
+        "reads": [(catalogue()[name].slug, catalogue()[name].label) for name in READS], "goods": _goods(), "chosen": set(request.POST.getlist("codes")), "name": request.POST.get("name", ""), "refused": refused,
         "form": form or RuleForm(), "readings": actions.readings(user, figures) if figures else [], "own": own,
     }, status=status)  # fmt: skip
 

@@ -34,6 +34,9 @@ class Choices:
 def of(definition: Definition, view: View, source: Source, baskets: Sequence[Basket] = ()) -> Choices:
     """The options that make sense for an indicator, the reader's baskets among them; a dimension it has not is left out."""
     own = {kind: [(item.codes, item.name) for item in baskets if item.kind == kind] for kind in ("territory", "product")}
+    for kind, chosen in (("territory", view.query.territory), ("product", view.query.product)):
+        if "," in chosen and chosen not in dict(own[kind]):
+            own[kind].append((chosen, "Votre panier"))
     regions = {item.region: item.region_name for item in departments()}
     zones = (
         ("", [(FRANCE, "France entière")]),

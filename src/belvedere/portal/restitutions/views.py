@@ -132,7 +132,7 @@ def _result(request: HttpRequest, found: Told) -> dict[str, object]:
     link = reverse("definition-export", args=[found.definition.slug, "x"])[:-1]
     drawn = figures.inline(found)
     return {
-        "choices": choices.of(found.definition, found.view, found.source, _baskets(request)), "figures": drawn, "map": mapping.of(found), "rows": found.rows,
+        "choices": choices.of(found.definition, found.view, found.source, _baskets(request)), "figures": drawn, "map": mapping.of(found), "rows": found.rows or found.series, "by": found.by or ("" if found.parts else "mois"),
         "codes": found.codes, "permalink": permalink(request, found), "query": query,
         "exports": [(kind, label, f"{link}{kind}{'?' + query if query else ''}") for kind, label in exporting.FORMATS.items() if drawn or kind not in ("svg", "png")],
         "embed": request.build_absolute_uri(reverse("definition-figure", args=[found.definition.slug])) + ("?" + query if query else ""),

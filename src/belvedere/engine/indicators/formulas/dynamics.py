@@ -46,11 +46,13 @@ def index_series(ask: Ask) -> list[tuple[str, Value]]:
 
 
 def panel_series(ask: Ask, of: str) -> list[tuple[str, Value]]:
-    """The index over a constant panel (`constant`) or `extrapolated`, as a release tells it beside its cells; one's own figures have one sender,
-    so their index is the plain one."""
+    """The index over a constant panel (`constant`) or `extrapolated`, as a release tells it beside its cells; one's own figures have one sender:
+    their index is the plain one, 100 at the first month of the same window."""
     beside = getattr(ask.source, "beside", None)
     if beside is None:
-        return index_series(ask.with_formula(of="amount_amo"))
+        months = set(ask.window())
+        points = [point for point in index_series(ask.with_formula(of="amount_amo")) if point[0] in months]
+        return [(month, ratio(value, points[0][1], 100)) for month, value in points]
     if ask.codes["territory"] != FRANCE or any(ask.codes.get(name, ALL) != ALL for name in ("payer", "mode", "age", "sex")):
         return []
     found = beside("panel", ask.codes["product"], ask.period)

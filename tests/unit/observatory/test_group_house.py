@@ -1,5 +1,7 @@
 """A group at home: entities that come and go, people who give what they see, keys renewed and kept to one entity."""
 
+import datetime as dt
+
 import pytest
 from django.test import Client
 from django.utils import timezone
@@ -26,6 +28,16 @@ def test_entities_come_and_go_with_dates(outbox, groups):
     assert client.post(f"/mon-groupe/entites/{stranger.pk}/sortir/").status_code == 404
     answer = client.post("/mon-groupe/entites/", {"entities": f"{SIREN};;{stranger.finess:09d};Autre", "send": "1"})
     assert "ne peut pas être ajoutée" in answer.content.decode()
+
+
+@pytest.mark.parametrize("hour", [12, 23])
+def test_an_entity_that_joins_today_sends_the_same_evening(groups, hour, monkeypatch):
+    """Days are Paris's: at 23 h 30 UTC, the day of the flow is the day of the membership, tomorrow of Greenwich."""
+    monkeypatch.setattr(timezone, "now", lambda: dt.datetime(2026, 11, 22, hour, 30, tzinfo=dt.UTC))
+    member = Member.objects.get(finess=sector().providers[0].finess)
+    Member.objects.filter(pk=member.pk).update(joined_on=timezone.localdate())
+    send([member.group], sector(), [0], [0])
+    assert member.group.flows.get().member == member
 
 
 def test_an_administrator_gives_what_it_sees_at_most(outbox, groups):

@@ -55,7 +55,7 @@ class History:
 
     def identify(self, billers: set[int]) -> int | None:
         """The group's entity that bills, by its FINESS; None when it is not the group's."""
-        allowed = Member.objects.present(self.flow.received_at.date()).filter(group=self.flow.group, finess__in=billers)
+        allowed = Member.objects.present(timezone.localdate(self.flow.received_at)).filter(group=self.flow.group, finess__in=billers)
         if self.flow.sender and self.flow.sender.member_id:
             allowed = allowed.filter(pk=self.flow.sender.member_id)
         self.member = allowed.first()

@@ -117,7 +117,7 @@ def note_pdf(release: frozen.Frozen) -> bytes:
     plates = [_asked(release, "index"), _asked(release, "family_contribution"), _asked(release, "penetration_standard", "region")]
     images = [[plate.definition.label, plate.definition.said, (figures.image(plate, "svg", titled=False) or b"").decode()] for plate in plates]
     data = {
-        "label": release.label, "until": numbers.month(release.until, full=True), "day": printing.day(release.published_at.date()), "finding": finding,
+        "label": release.label, "until": numbers.month(release.until, full=True), "day": printing.day(timezone.localdate(release.published_at)), "finding": finding,
         "groups": release.groups, "rows": rows, "effects": effects, "images": [image for image in images if image[2]],
         "patients": _cell(totals["patients"], "nombre"), "amount": _cell(totals["amount_amo"], "euros", short=True), "average": _cell(totals["average"], "euros"),
         "growth": _cell(totals["amount_amo_growth"], "variation"),

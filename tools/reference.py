@@ -193,12 +193,16 @@ def asvs() -> str:
 
 
 def facts() -> str:
+    from belvedere.engine.warehouse.returns import RETURNS
     from belvedere.engine.warehouse.schema import documentation
 
+    heads = ["Colonne", "Type", "Unité", "Zone de la norme"]
     rows = [[f"`{name}`", kind, unit, source] for name, kind, unit, source in documentation()]
-    return "# Faits\n\nUne ligne par ligne de facture. Aucune identité : le NIR et la date de naissance n’y sont pas.\n\n" + table(
-        ["Colonne", "Type", "Unité", "Zone de la norme"], rows
-    )
+    paid = [[f"`{name}`", kind, unit, source] for name, kind, unit, source in documentation(RETURNS)]
+    return (
+        "# Faits\n\nUne ligne par ligne de facture. Aucune identité : le NIR et la date de naissance n’y sont pas.\n\n" + table(heads, rows)
+        + "\n## Retours de paiement\n\nUne ligne par facture d’un retour NOEMIE. Aucun assuré : ni numéro, ni nom, ni date de naissance.\n\n" + table(heads, paid)
+    )  # fmt: skip
 
 
 def layouts() -> str:

@@ -13,11 +13,11 @@ import pytest
 from pypdf import PdfReader
 
 from belvedere.engine.indicators.definitions import catalogue
-from belvedere.engine.nomenclature.products import families
+from belvedere.engine.nomenclature.products import SUPPLY_MODES, families, products
 from belvedere.engine.nomenclature.territories import departments
 from belvedere.engine.sector.billing import month_lines
 from belvedere.portal import numbers
-from tests.functional.test_journeys import rebuilt
+from tests.functional.test_journeys import rebuilt, shown
 
 
 def same(one, other) -> bool:
@@ -155,6 +155,40 @@ def test_the_market_equals_the_slow_count_of_the_truth(page_for, demo):
                     assert math.isclose(row["valeur"], truth.get(row["code"], 0), abs_tol=0.006), (name, row)
                     told += 1
     assert told > 40
+
+
+def test_own_figures_equal_the_slow_count_of_the_truth(page_for, demo):
+    """What a member reads of itself, by family, region, department, month and mode, recounted line by line; ratios come from the same counts."""
+    sector, page = rebuilt(demo), page_for("Adhérent")
+    people, places, labels = sector.population, departments(), list(families())
+    mine = [sector.providers[rank] for rank in shown(demo, sector)]
+    names = ("patients", "units", "amount-amo", "amount-billed", "amount-amc", "average-amo")
+    counted: dict[str, dict[str, list]] = {by: {} for by in ("famille", "region", "departement", "mode")}
+    for provider in mine:
+        for month in range(12, 24):
+            truth = month_lines(sector, provider.rank, month)
+            columns = [truth[name].tolist() for name in ("episode", "lpp", "units", "amo", "total", "amc")]
+            for episode, lpp, units, amo, total, amc in zip(*columns, strict=True):
+                person = int(people.patient[episode])
+                place = places[people.department[person]]
+                kind = "achat" if provider.norm == "CP" else SUPPLY_MODES.get(products()[int(lpp)].supply_type, "service")
+                for by, key in (("famille", labels[people.family[episode]]), ("region", place.region), ("departement", place.code), ("mode", kind)):
+                    found = counted[by].setdefault(key, [set(), 0, 0, 0, 0])
+                    found[0].add(person)
+                    for rank, value in enumerate((units, amo, total, amc)):
+                        found[rank + 1] += value
+    told = 0
+    for by, truth in counted.items():
+        for name in names if by == "famille" else names[:1] + names[2:]:  # units add up within a family alone
+            answer = page.request.get(f"{demo.url}/catalogue/{name}/export.json?par={by}")
+            for row in answer.json()["rows"] if answer.status == 200 else ():
+                if row["type"] == by and isinstance(row.get("vous"), int | float):
+                    persons, units, amo, total, amc = truth.get(row["code"], [set(), 0, 0, 0, 0])
+                    expected = {"patients": len(persons), "units": units, "amount-amo": amo / 100, "amount-billed": total / 100, "amount-amc": amc / 100,
+                                "average-amo": amo / 100 / max(len(persons), 1)}[name]  # fmt: skip
+                    assert math.isclose(row["vous"], expected, abs_tol=0.006), (name, by, row, expected)
+                    told += 1
+    assert told > 60, told
 
 
 def test_the_notebook_runs_against_the_api(demo, monkeypatch, capsys):

@@ -6,6 +6,7 @@ from belvedere.engine.b2.framing import frame
 from belvedere.engine.b2.lines import read_lines
 from belvedere.engine.indicators import cells, own
 from belvedere.engine.indicators.lattice import release_lattice, windows, years
+from belvedere.engine.nomenclature import products as nomenclature
 from belvedere.engine.nomenclature.products import SUPPLY_MODES, families, products
 from belvedere.engine.nomenclature.territories import departments
 from belvedere.engine.privacy import pseudonyms
@@ -90,3 +91,25 @@ def test_own_years_follow_their_anchor(world):
     assert figures.measure("lines", period="12m-2025-02") == len(until_february)
     assert figures.measure("lines", period="12m-2025-03") == len(truth)
     assert figures.measure("patients", period="2025-01") == len({line["patient"] for line in truth if line["period"][1] == "2025-01"})
+
+
+def test_a_code_that_moved_counts_in_each_family_at_its_dates(world, monkeypatch):
+    """Liquid oxygen is made a code of PPC until 14 February 2025: the tree has a node for each life, and both add up."""
+    paths, groups, _ = world
+    code, day = 1130220, "2025-02-14"
+    before = engine.connect(paths, groups=groups, objected=objected.of(())).sql("SELECT family, sum(amount_amo) FROM facts GROUP BY ALL").fetchall()
+    monkeypatch.setattr(nomenclature, "moves", lambda: {code: ((day, "PPC"),)})
+    connection = engine.connect(paths, groups=groups, objected=objected.of(()), materialise=True)
+    rows = connection.sql(f"SELECT DISTINCT lpp_code, family, act_date < DATE '{day}' FROM facts WHERE lpp = {code}").fetchall()
+    assert sorted(rows) == [(str(code), "OXY", False), (f"{code}@PPC", "PPC", True)]
+    after = dict(connection.sql("SELECT family, sum(amount_amo) FROM facts GROUP BY ALL").fetchall())
+    moved = connection.sql(f"SELECT sum(amount_amo) FROM facts WHERE lpp = {code} AND act_date < DATE '{day}'").fetchall()[0][0]
+    assert after == {family: amount + {"OXY": -moved, "PPC": moved}.get(family, 0) for family, amount in before}
+    lattice = release_lattice(MONTHS)
+    table = cells.compute(connection, lattice, windows(MONTHS))
+    goods = lattice.dimensions[1]
+    for family in ("OXY", "PPC"):
+        children = [code for code, parent in goods.parent.items() if parent == family]
+        assert (f"{code}@PPC" in children, str(code) in children) == (family == "PPC", family == "OXY")
+        at = lambda node: table.measures["amount_amo"][lattice.index["FR", node, years(MONTHS)["2025-01"], "*", "*", "*", "*"]]  # noqa: E731
+        assert at(family) == sum(at(child) for child in children)

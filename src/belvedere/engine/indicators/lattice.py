@@ -11,7 +11,7 @@ from itertools import product
 
 import yaml
 
-from belvedere.engine.nomenclature.products import MODES, UNKNOWN_FAMILY, families, products
+from belvedere.engine.nomenclature.products import MODES, UNKNOWN_FAMILY, belongings, families
 from belvedere.engine.nomenclature.territories import FRANCE, departments
 from belvedere.engine.secrecy.lattice import Cube, Dimension, Hierarchy, Lattice, build
 from belvedere.engine.warehouse.engine import AGE_BANDS, PAYERS, UNKNOWN_AGE, UNKNOWN_DEPARTMENT, UNKNOWN_REGION
@@ -59,7 +59,7 @@ def dimensions(periods: dict[str, tuple[str, ...]], months: Iterable[str] = ()) 
     territory += [(UNKNOWN_DEPARTMENT, UNKNOWN_REGION, "department")]
     goods: list[tuple[str, str | None, str]] = [(ALL, None, "all_products")]
     goods += [(code, ALL, "family") for code in families()]
-    goods += [(str(item.lpp), item.family, "lpp") for item in products().values() if item.family != UNKNOWN_FAMILY]
+    goods += [(item.node, item.family, "lpp") for item in belongings() if item.family != UNKNOWN_FAMILY]
     level = dict.fromkeys(periods, "year") | dict.fromkeys(sorted({month for some in (*periods.values(), months) for month in some}), "month")
     sums = (Hierarchy("years", dict(periods)),)
     return [

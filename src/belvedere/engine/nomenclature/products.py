@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-import numpy as np
-
 UNKNOWN_FAMILY = "AUTRE"
+EVER, FOREVER = "0001-01-01", "9999-12-31"
 SUPPLY_MODES = {"L": "location", "A": "achat"}  # everything else counts as "service"
 MODES = {"location": "Location", "achat": "Achat", "service": "Service et livraison"}
 
 
 @dataclass(frozen=True)
 class Product:
-    """One LPP code: 7 digits, family, French label, supply type (A, E, L, P, R, S, V), billed unit, B2 act code."""
+    """One LPP code: 7 digits, family, French label, supply type (A, E, L, P, R, S, V), billed unit, B2 act code, and the ISO
+    day from which the list no longer holds it ("": still open). A closed code keeps its family: late invoices and credits name it."""
 
     lpp: int
     family: str
@@ -27,6 +27,19 @@ class Product:
     supply_type: str
     unit: str
     act_code: str
+    closed_on: str = ""
+
+
+@dataclass(frozen=True)
+class Belonging:
+    """A code's family for care dated from `since` (included) to `until` (excluded), and the node of the product tree that
+    carries these lines: the code itself under its family of today, `code@family` under one that it has left."""
+
+    lpp: int
+    family: str
+    since: str
+    until: str
+    node: str
 
 
 def _rows(name: str) -> list[dict[str, str]]:
@@ -43,7 +56,32 @@ def families() -> dict[str, str]:
 @cache
 def products() -> dict[int, Product]:
     """Every known product by LPP code."""
-    return {int(r["lpp"]): Product(int(r["lpp"]), r["family"], r["label"], r["supply_type"], r["unit"], r["act_code"]) for r in _rows("lpp.csv")}
+    closed = {int(row["lpp"]): row["closed_on"] for row in _rows("lpp_closed.csv")}
+    return {
+        int(r["lpp"]): Product(int(r["lpp"]), r["family"], r["label"], r["supply_type"], r["unit"], r["act_code"], closed.get(int(r["lpp"]), ""))
+        for r in _rows("lpp.csv")
+    }
+
+
+@cache
+def moves() -> dict[int, tuple[tuple[str, str], ...]]:
+    """LPP code to its (ISO day of the move, family it left), ascending; the family it ends in is the product's."""
+    found: dict[int, list[tuple[str, str]]] = {}
+    for row in _rows("lpp_moves.csv"):
+        found.setdefault(int(row["lpp"]), []).append((row["moved_on"], row["family_left"]))
+    return {code: tuple(sorted(steps)) for code, steps in found.items()}
+
+
+def belongings() -> list[Belonging]:
+    """The dated mapping of codes to families: one row a code, more for one that moved. Days of a code never overlap."""
+    found = []
+    for product in products().values():
+        since = EVER
+        for day, family in moves().get(product.lpp, ()):
+            found.append(Belonging(product.lpp, family, since, day, f"{product.lpp}@{family}"))
+            since = day
+        found.append(Belonging(product.lpp, product.family, since, FOREVER, str(product.lpp)))
+    return found
 
 
 @cache
@@ -62,12 +100,3 @@ def tariff(lpp: int, day: str) -> int | None:
         if start <= day:
             found = cents
     return found
-
-
-def family_ranks(lpp: np.ndarray) -> np.ndarray:
-    """Rank in `families()` of each LPP code of an int column; unknown codes get the last rank."""
-    known = np.array(sorted(products()), dtype=np.int64)
-    order = list(families())
-    rank = np.array([order.index(products()[code].family) for code in known], dtype=np.int8)
-    at = np.clip(np.searchsorted(known, lpp), 0, len(known) - 1)
-    return np.where(known[at] == lpp, rank[at], len(order) - 1).astype(np.int8)

@@ -4,6 +4,7 @@ The view `facts` is the only thing indicators see: every live line, less those o
 (anti-join), with month, region, family, mode, age band and payer.
 """
 
+import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import cast
@@ -11,7 +12,7 @@ from typing import cast
 import duckdb
 import pyarrow as pa
 
-from belvedere.engine.nomenclature.products import SUPPLY_MODES, UNKNOWN_FAMILY, products
+from belvedere.engine.nomenclature.products import SUPPLY_MODES, UNKNOWN_FAMILY, belongings, products
 from belvedere.engine.nomenclature.territories import region_of
 from belvedere.engine.warehouse.connection import Connection
 from belvedere.engine.warehouse.facts import UNKNOWN_DEPARTMENT
@@ -70,10 +71,13 @@ def connect(
     `address` is the engine's (`opened`).
     """
     connection = opened(address, threads)
+    dated = belongings()
     connection.register("raw_product", pa.table({
-        "lpp": pa.array(list(products()), pa.int32()),
-        "family": [item.family for item in products().values()],
-        "unit_days": pa.array([UNIT_DAYS[item.unit] for item in products().values()], pa.int32()),
+        "lpp": pa.array([item.lpp for item in dated], pa.int32()),
+        "family": [item.family for item in dated], "node": [item.node for item in dated],
+        "since": pa.array([dt.date.fromisoformat(item.since) for item in dated]),
+        "until": pa.array([dt.date.fromisoformat(item.until) for item in dated]),
+        "unit_days": pa.array([UNIT_DAYS[products()[item.lpp].unit] for item in dated], pa.int32()),
     }))  # fmt: skip
     connection.register("raw_territory", pa.table({"department": list(region_of()), "region": list(region_of().values())}))
     connection.register("raw_group", pa.table({
@@ -95,11 +99,11 @@ def connect(
                coalesce(p.family, '{UNKNOWN_FAMILY}') AS family,
                coalesce(p.unit_days, 0) AS unit_days,
                {mode} AS mode, {age} AS age_band, {payer} AS payer,
-               CAST(f.sex AS VARCHAR) AS sex_code, CAST(f.lpp AS VARCHAR) AS lpp_code,
+               CAST(f.sex AS VARCHAR) AS sex_code, coalesce(p.node, CAST(f.lpp AS VARCHAR)) AS lpp_code,
                f.member_id * 10000000000 + f.invoice_no AS invoice,
                coalesce(g.grp, -f.member_id) AS grp
         FROM {source} f
-        LEFT JOIN raw_product p ON f.lpp = p.lpp
+        LEFT JOIN raw_product p ON f.lpp = p.lpp AND f.act_date >= p.since AND f.act_date < p.until
         LEFT JOIN raw_territory t ON f.department = t.department
         LEFT JOIN raw_group g ON f.member_id = g.member_id
         LEFT JOIN raw_prescriber h ON f.prescriber = h.prescriber

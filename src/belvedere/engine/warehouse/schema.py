@@ -32,6 +32,6 @@ FACTS = pa.schema([pa.field(name, kind, metadata={"unit": unit, "source": source
 PSEUDONYMS = ("patient", "prescriber")
 
 
-def documentation() -> list[tuple[str, str, str, str]]:
-    """(column, type, unit, source zone) of every fact column, for the reference pages."""
-    return [(name, str(kind), unit, source) for name, kind, unit, source in _COLUMNS]
+def documentation(schema: pa.Schema = FACTS) -> list[tuple[str, str, str, str]]:
+    """(column, type, unit, source zone) of every column, for the reference pages."""
+    return [(field.name, str(field.type), field.metadata[b"unit"].decode(), field.metadata[b"source"].decode()) for field in schema]

@@ -41,6 +41,7 @@ def _page(request: HttpRequest, user: User, *, form: RuleForm | None = None, ref
     release, own = frozen.current(), can(user, Action.SEE_OWN)
     figures = OwnFacts.of(user).figures(*((release.until,) if release else ())) if own else None
     return render(request, "desk/desk.html", {
+        "page_name": "desk:desk",
         "baskets": user.baskets.all(), "regions": regions, "departments": [(item.code, f"{item.code} {item.name}") for item in departments()],
         "reads": [(catalogue()[name].slug, catalogue()[name].label) for name in READS], "goods": _goods(), "chosen": set(request.POST.getlist("codes")), "name": request.POST.get("name", ""), "refused": refused,
         "form": form or RuleForm(), "readings": actions.readings(user, figures) if figures else [], "own": own,

@@ -99,7 +99,7 @@ def code(request: HttpRequest, number: str) -> HttpResponse:
     part = parts().get(product.lpp)
     siblings = [other for other in products().values() if other.family == product.family and other.lpp != product.lpp]
     return render(request, "lpp/code.html", {
-        "product": product, "family": families()[product.family], "part": part[1] if part else "", "above": lpp_tree.above(product.lpp), "snapshot": lpp_tree.SNAPSHOT,
+        "product": product, "closed": "" < product.closed_on <= today.isoformat(), "family": families()[product.family], "part": part[1] if part else "", "above": lpp_tree.above(product.lpp), "snapshot": lpp_tree.SNAPSHOT,
         "unit": UNITS[product.unit], "kind": KINDS.get(product.supply_type, "service"), "mode": MODES[SUPPLY_MODES.get(product.supply_type, "service")],
         "steps": _steps(product.lpp), "curve": _curve(product.lpp, today), "now": tariff(product.lpp, today.isoformat()), "digit": check_digit(product.lpp),
         "release": release, "figures": figures, "indicators": [catalogue()[name] for name in INDICATORS], "siblings": siblings,

@@ -53,6 +53,7 @@ SETTINGS = (
     Setting("BELVEDERE_MAIL_DOMAIN", "belvedere.test", "Domaine des adresses de dépôt de la messagerie."),
     Setting("BELVEDERE_PUBLIC_URL", "http://localhost:8000", "Adresse publique de l’observatoire, écrite dans les accusés et les réponses."),
     Setting("BELVEDERE_WEBHOOK_PRIVATE", "", "« 1 » : autorise les rappels en HTTP et vers des adresses privées (essais)."),
+    Setting("BELVEDERE_AGGIR", "", "Échanges : « 1 » compare le GIR déclaré au GIR recalculé (remarque, jamais refus) ; l’usage lucratif de la grille peut demander une autorisation (décret 97-427)."),
     Setting("BELVEDERE_TSA_URL", "", "Autorité d’horodatage (RFC 3161) des têtes du journal et des signatures ; vide : les conventions portent l’horodatage de l’observatoire, le journal aucun."),
     Setting("BELVEDERE_GATE_GROUPS", "10", "Verrou : nombre minimal de groupes présents dans une publication."),
     Setting("BELVEDERE_GATE_LINES", "10000", "Verrou : nombre minimal de lignes dans une publication."),

@@ -33,6 +33,7 @@ INSTALLED_APPS = [
     "belvedere.observatory.publication",
     "belvedere.observatory.digests",
     "belvedere.observatory.desk",
+    "belvedere.observatory.exchange",
     "belvedere.portal",
 ]
 MIDDLEWARE = [

@@ -36,7 +36,7 @@ class BadAddress(Exception):
 @transaction.atomic
 def register(*, group: Group, url: str, by: str) -> str:
     """Set the address of a group and return its signing secret, shown once; BadAddress."""
-    _checked(url)
+    check_address(url)
     secret = "whsec_" + _b64(secrets.token_bytes(32))
     Webhook.objects.update_or_create(group=group, defaults={"url": url, "secret": secret})
     record(by=by, action="rappel.inscrit", subject=f"groupe:{group.pk}")
@@ -56,8 +56,8 @@ def announce(flow: Flow) -> None:
         Delivery.objects.create(webhook=webhook, flow=flow, next_at=timezone.now())
 
 
-def _checked(url: str) -> tuple[str, str, int, str, str]:
-    """(scheme, host, port, address to connect to, path); BadAddress."""
+def check_address(url: str) -> tuple[str, str, int, str, str]:
+    """(scheme, host, port, address to connect to, path) of an address that may be called; BadAddress."""
     private = read("BELVEDERE_WEBHOOK_PRIVATE") == "1"
     try:
         parts = urlsplit(url.encode("ascii").decode())
@@ -100,8 +100,9 @@ def message(delivery: Delivery) -> tuple[bytes, dict[str, str]]:
     return body.encode(), headers | {"content-type": "application/json", "user-agent": "Belvedere"}
 
 
-def _post(url: str, body: bytes, headers: dict[str, str]) -> int:
-    scheme, host, port, address, path = _checked(url)
+def post(url: str, body: bytes, headers: dict[str, str]) -> tuple[int, dict[str, str]]:
+    """Send a message; (status, headers of the answer, in lower case). BadAddress, OSError, HTTPException."""
+    scheme, host, port, address, path = check_address(url)
     connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT)
     connection.sock = socket.create_connection((address, port), timeout=TIMEOUT)
     if scheme == "https":
@@ -111,7 +112,8 @@ def _post(url: str, body: bytes, headers: dict[str, str]) -> int:
     alarm.start()
     try:
         connection.request("POST", path, body, headers)
-        return connection.getresponse().status
+        answer = connection.getresponse()
+        return answer.status, {name.lower(): value for name, value in answer.getheaders()}
     finally:
         alarm.cancel()
         connection.close()
@@ -126,7 +128,7 @@ def deliver_due(limit: int = 20) -> int:
         if not mine.update(next_at=now + dt.timedelta(seconds=pause), tries=delivery.tries + 1):
             continue  # another worker has it
         try:
-            status = _post(delivery.webhook.url, *message(delivery))
+            status, _ = post(delivery.webhook.url, *message(delivery))
             told = str(status)
         except BadAddress as error:
             status, told = 0, str(error)[:60]

@@ -1,0 +1,232 @@
+"""The rules that a deposit must keep (orchestrator reference §4.2): small functions by type, each naming its rule."""
+
+import datetime as dt
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from belvedere.engine.exchange import aggir
+from belvedere.engine.exchange.bundle import Deposited, Entry
+from belvedere.engine.exchange.identifiers import INS_OIDS, finess_of, finess_valid, ins_valid, rpps_valid
+from belvedere.engine.exchange.rules import Remark
+
+FINESS_SYSTEMS = ("https://finess.esante.gouv.fr", "urn:oid:1.2.250.1.71.4.2.2")
+RPPS_SYSTEMS = ("https://rpps.esante.gouv.fr", "urn:oid:1.2.250.1.71.4.2.1")
+SERAFIN = "serafin"
+GIRS = {f"MED-{338 + rank}": rank for rank in range(1, 7)}
+SEXES = ("male", "female", "other", "unknown")
+STATES = ("planned", "arrived", "in-progress", "onleave", "finished", "cancelled")
+OLDEST_YEARS = 130
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the rules ask of the outside: who deposits, the day, dated nomenclatures, establishments, stays already open."""
+
+    finess: str
+    today: dt.date
+    coded: Callable[[str, str, dt.date], bool | None] = lambda system, code, day: None  # None: the system is not held
+    serafin: Callable[[str], bool | None] = lambda code: None  # None: unknown code; True: a leaf
+    open_between: Callable[[str], tuple[dt.date | None, dt.date | None] | None] = lambda finess: None
+    open_stay: Callable[[str, Mapping], bool] = lambda key, stay: False  # another one than this stay
+    recompute_gir: bool = False
+
+
+Check = Iterator[Remark]
+
+
+def moment(text: object) -> dt.datetime | None:
+    """A FHIR date or dateTime, at its first instant, UTC when it names no zone; None when it is none."""
+    if not isinstance(text, str):
+        return None
+    try:
+        padded = text + {4: "-01-01", 7: "-01"}.get(len(text), "")
+        found = dt.datetime.fromisoformat(padded)
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=dt.UTC)
+
+
+def identifier(resource: Mapping, systems: tuple[str, ...] | set[str]) -> str | None:
+    """The value of the first identifier of one of these systems."""
+    return next(
+        (str(item.get("value", "")) for item in resource.get("identifier", []) if isinstance(item, Mapping) and item.get("system") in systems), None
+    )
+
+
+def person_key(resource: Mapping, finess: str) -> str:
+    """What names a person for good: the INS, else the establishment's own identifier."""
+    ins = identifier(resource, INS_OIDS)
+    if ins:
+        return f"ins:{ins}"
+    own = next((item for item in resource.get("identifier", []) if isinstance(item, Mapping) and item.get("value")), None)
+    return f"{finess}:{own['value']}" if own else ""
+
+
+def patient(entry: Entry, deposited: Deposited, known: Known) -> Check:
+    if not person_key(entry.resource, known.finess):
+        yield Remark("tddui-patient-01", entry.where + ".identifier")
+    for rank, item in enumerate(entry.resource.get("identifier", [])):
+        if item.get("system") in INS_OIDS and not ins_valid(str(item.get("value", ""))):
+            yield Remark("tddui-patient-ins-01", f"{entry.where}.identifier[{rank}].value")
+        elif "1.2.250.1.213.1.4" in str(item.get("system", "")) and item.get("system") not in INS_OIDS:
+            yield Remark("tddui-patient-ins-02", f"{entry.where}.identifier[{rank}].system")
+    born = moment(entry.resource.get("birthDate"))
+    if born and not (dt.timedelta(0) <= known.today - born.date() <= dt.timedelta(days=OLDEST_YEARS * 366)):
+        yield Remark("tddui-patient-02", entry.where + ".birthDate")
+    if entry.profile.name == "tddui-patient-ins" and not any(
+        name.get("use") == "official" and name.get("family") for name in entry.resource.get("name", [])
+    ):
+        yield Remark("tddui-patient-03", entry.where + ".name")
+    if "gender" in entry.resource and entry.resource["gender"] not in SEXES:
+        yield Remark("tddui-patient-04", entry.where + ".gender")
+
+
+def organization(entry: Entry, deposited: Deposited, known: Known) -> Check:
+    told = identifier(entry.resource, FINESS_SYSTEMS)
+    number = finess_of(told or "")
+    if not finess_valid(number):
+        yield Remark("tddui-organization-01", entry.where + ".identifier")
+    elif number != known.finess:
+        yield Remark("tddui-organization-02", entry.where + ".identifier")
+
+
+def encounter(entry: Entry, deposited: Deposited, known: Known) -> Check:
+    period = entry.resource.get("period") or {}
+    start, end = moment(period.get("start")), moment(period.get("end"))
+    if start is None:
+        yield Remark("tddui-encounter-01", entry.where + ".period.start")
+    if entry.resource.get("status") not in STATES:
+        yield Remark("tddui-encounter-06", entry.where + ".status")
+    if start and end and end < start:
+        yield Remark("tddui-encounter-02", entry.where + ".period")
+    if "subject" not in entry.resource:
+        yield Remark("tddui-encounter-04", entry.where + ".subject")
+    stay = deposited.target(entry.resource.get("partOf"))
+    if start and stay:
+        around = stay.resource.get("period") or {}
+        first, last = moment(around.get("start")), moment(around.get("end"))
+        if (first and start < first) or (last and start > last + dt.timedelta(days=1)):
+            yield Remark("tddui-encounter-03", entry.where + ".period")
+    person = deposited.target(entry.resource.get("subject"))
+    born = moment(person.resource.get("birthDate")) if person else None
+    if start and born and start < born - dt.timedelta(days=1):
+        yield Remark("tddui-encounter-07", entry.where + ".period.start")
+    if start and (opened := known.open_between(known.finess)):
+        first_day, last_day = opened
+        if (first_day and start.date() < first_day) or (last_day and start.date() >= last_day):
+            yield Remark("tddui-organization-03", entry.where + ".period.start")
+    if (
+        person
+        and entry.profile.name == "tddui-encounter-sejour"
+        and not end
+        and known.open_stay(person_key(person.resource, known.finess), entry.resource)
+    ):
+        yield Remark("tddui-encounter-05", entry.where + ".period.end")
+
+
+def answers_in(items: list) -> Iterator[tuple[str, Mapping]]:
+    """(linkId, answer) of every answer of a questionnaire, however deep."""
+    stack = list(items)
+    while stack:
+        item = stack.pop()
+        answers = item.get("answer", [])
+        for one in answers:
+            yield str(item.get("linkId", "")), one
+            stack.extend(one.get("item", []))
+        stack.extend(item.get("item", []))
+
+
+def questionnaire(entry: Entry, deposited: Deposited, known: Known) -> Check:
+    resource = entry.resource
+    if not resource.get("questionnaire"):
+        yield Remark("tddui-questionnaire-01", entry.where + ".questionnaire")
+    authored = moment(resource.get("authored"))
+    if authored is None:
+        yield Remark("tddui-questionnaire-04", entry.where + ".authored")
+    elif authored.date() > known.today:
+        yield Remark("tddui-questionnaire-06", entry.where + ".authored")
+    if "subject" not in resource:
+        yield Remark("tddui-questionnaire-07", entry.where + ".subject")
+    answers: dict[str, Mapping] = {}
+    for link, answer in answers_in(resource.get("item", [])):
+        if link in answers:
+            yield Remark("tddui-questionnaire-05", entry.where + ".item", link[:40])
+        answers[link] = answer
+    if "aggir" in str(resource.get("questionnaire", "")):
+        code = (answers.get("resultat-eval", {}).get("valueCoding") or {}).get("code")
+        if code not in GIRS:
+            yield Remark("tddui-questionnaire-02", entry.where + ".item")
+        elif known.recompute_gir:
+            booleans = {link: answer["valueBoolean"] for link, answer in answers.items() if "valueBoolean" in answer}
+            grid = aggir.answers_of(booleans)
+            if grid and aggir.gir(grid) != GIRS[code]:
+                yield Remark("tddui-questionnaire-03", entry.where + ".item", f"GIR {aggir.gir(grid)} recalculé, GIR {GIRS[code]} déclaré")
+
+
+def scored(entry: Entry, deposited: Deposited, known: Known) -> Check:
+    """SERAFIN-PH codes of needs and services."""
+    for rank, coding in enumerate((entry.resource.get("code") or {}).get("coding", [])):
+        if SERAFIN in str(coding.get("system", "")).lower():
+            leaf = known.serafin(str(coding.get("code", "")))
+            if leaf is not True:
+                yield Remark("tddui-serafin-01" if leaf is None else "tddui-serafin-02", f"{entry.where}.code.coding[{rank}]")
+
+
+def consent(entry: Entry, deposited: Deposited, known: Known) -> Check:
+    if len(entry.resource.get("performer", [])) != 1:
+        yield Remark("tddui-consent-01", entry.where + ".performer")
+    if moment(entry.resource.get("dateTime")) is None:
+        yield Remark("tddui-consent-02", entry.where + ".dateTime")
+    if consent_rule(entry.resource) is None:
+        yield Remark("tddui-consent-03", entry.where + ".policyRule")
+
+
+def consent_rule(resource: Mapping) -> str | None:
+    """OPTIN or OPTOUT; None when the resource says neither."""
+    codes = {item.get("code") for item in (resource.get("policyRule") or {}).get("coding", [])}
+    return next((code for code in ("OPTIN", "OPTOUT") if code in codes), None)
+
+
+def practitioner(entry: Entry, deposited: Deposited, known: Known) -> Check:
+    number = identifier(entry.resource, RPPS_SYSTEMS)
+    if number is not None and not rpps_valid(number[1:] if len(number) == 12 and number[0] == "8" else number):
+        yield Remark("tddui-practitioner-01", entry.where + ".identifier")
+
+
+def codes(entry: Entry, known: Known) -> Check:
+    """Every coding of a nomenclature that we hold exists at the day of the resource."""
+    resource = entry.resource
+    told = moment(resource.get("authored") or (resource.get("period") or {}).get("start") or resource.get("dateTime"))
+    day = told.date() if told else known.today
+    stack: list[tuple[str, object]] = [(entry.where, resource)]
+    while stack:
+        path, value = stack.pop()
+        if isinstance(value, dict):
+            if (
+                isinstance(value.get("system"), str)
+                and isinstance(value.get("code"), str)
+                and known.coded(value["system"], value["code"], day) is False
+            ):
+                yield Remark("tddui-code-01", path, value["code"][:40])
+            stack.extend((f"{path}.{name}", item) for name, item in value.items() if isinstance(item, dict | list))
+        elif isinstance(value, list):
+            stack.extend((f"{path}[{rank}]", item) for rank, item in enumerate(value) if isinstance(item, dict | list))
+
+
+BY_TYPE: dict[str, Callable[[Entry, Deposited, Known], Check]] = {
+    "Patient": patient, "Organization": organization, "Encounter": encounter, "QuestionnaireResponse": questionnaire, "ServiceRequest": scored, "Task": scored,
+    "Consent": consent, "Practitioner": practitioner,
+}  # fmt: skip
+
+
+def check(deposited: Deposited, known: Known) -> list[Remark]:
+    """Everything the rules say of a deposit, entry by entry."""
+    remarks: list[Remark] = []
+    for entry in deposited.entries:
+        try:
+            if rule := BY_TYPE.get(entry.profile.type):
+                remarks.extend(rule(entry, deposited, known))
+            remarks.extend(codes(entry, known))
+        except (AttributeError, TypeError, KeyError, IndexError):
+            remarks.append(Remark("tddui-resource-01", entry.where))
+    return remarks

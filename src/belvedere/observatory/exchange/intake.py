@@ -1,0 +1,260 @@
+"""A deposit, from its bytes to its answer: all of it or nothing, once, in one transaction with its events and its journal entry."""
+
+import json
+import uuid
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from belvedere.engine.exchange import bundle, checks, rules, strict, structure
+from belvedere.engine.exchange.bundle import Deposited, Entry
+from belvedere.engine.exchange.rules import Remark
+from belvedere.engine.exchange.vocabulary import Statement
+from belvedere.observatory.exchange import events, policy, referentials, vault
+from belvedere.observatory.exchange.models import Deposit, DepositState, Event, Party, Person, Resource
+from belvedere.observatory.exchange.naming import own_key, person_token
+from belvedere.observatory.journal.actions import record
+from belvedere.observatory.tokens import reference
+
+SUBJECTS = ("subject", "patient", "for", "beneficiary")
+MOST_REMARKS = 100
+
+
+@dataclass
+class Answer:
+    """What the depositor is answered: HTTP status, FHIR body, headers, and the deposit when there is one."""
+
+    status: int
+    body: dict[str, Any]
+    headers: dict[str, str] = field(default_factory=dict)
+    deposit: Deposit | None = None
+
+
+def examine(party: Party, raw: bytes) -> tuple[dict, Deposited, list[Remark]]:
+    """The content of a deposit, its entries and everything the rules say of it; nothing is stored."""
+    try:
+        content = strict.parse(raw)
+    except strict.Malformed as error:
+        return {}, Deposited(), [Remark(error.rule, "", error.what[:80])]
+    deposited, remarks = bundle.read(content)
+    if not remarks:
+        remarks = structure.check(deposited)
+    if not remarks:
+        remarks = bundle.unresolved(deposited, lambda address: _stored_type(party, address))
+        remarks += checks.check(deposited, referentials.known_to(party))
+    return content, deposited, remarks[:MOST_REMARKS]
+
+
+def _stored_type(party: Party, address: str) -> str | None:
+    kind, _, uid = address.rpartition("/")
+    found = Resource.objects.filter(uid=uid, establishment=party, current=True, erased=False).values_list("type", flat=True).first()
+    return found if found and kind.rsplit("/", 1)[-1] == found else None
+
+
+def validate(party: Party, raw: bytes) -> Answer:
+    """The dry run: the same rules, nothing stored."""
+    _, deposited, remarks = examine(party, raw)
+    count = len(deposited.entries)
+    return Answer(200, rules.outcome(remarks, f"Ce dépôt serait accepté : {count} ressources, aucune remarque."))
+
+
+def _identifier(content: Mapping, given: str, sha: str) -> str:
+    named = content.get("identifier")
+    value = named.get("value") if isinstance(named, Mapping) else ""
+    return (given or str(value or "") or sha)[:200]
+
+
+def _refuse(party: Party, sha: str, identifier: str, remarks: list[Remark], software: str, channel: str) -> Answer:
+    with transaction.atomic():
+        made = Deposit.objects.create(
+            reference=reference("D", 4, 4), party=party, channel=channel, identifier=identifier, sha256=sha, state=DepositState.REFUSED, software=software[:80],
+            received_at=timezone.now(), remarks=_told(remarks),
+        )  # fmt: skip
+        place = record(
+            by=party.code, action="echange.depot.refuse", subject=f"depot:{made.reference}", rules=sorted({remark.rule for remark in remarks})
+        )
+        Deposit.objects.filter(pk=made.pk).update(place=place.number)
+        events.raise_(topic="depot-refuse", establishment=party, deposit=made, focus=f"depots/{made.reference}")
+    status = (
+        413
+        if any(remark.rule in ("tddui-json-02", "tddui-bundle-02") for remark in remarks)
+        else 400
+        if remarks[0].rule.startswith("tddui-json")
+        else 422
+    )
+    return Answer(status, rules.outcome(remarks), {"Recepisse": made.reference}, made)
+
+
+def _told(remarks: list[Remark]) -> list[dict[str, str]]:
+    return [{"rule": remark.rule, "where": remark.where, "detail": remark.detail} for remark in remarks]
+
+
+def receive(party: Party, raw: bytes, *, key: str = "", software: str = "", channel: str = "fhir") -> Answer:
+    """Take a transaction. The same identifier with the same content is answered as the first time; with another content it is a conflict (409)."""
+    sha = strict.digest(raw)
+    content, deposited, remarks = examine(party, raw)
+    identifier = _identifier(content, key, sha)
+    if before := _before(party, identifier):
+        return _again(before, sha)
+    if rules.refuses(remarks):
+        return _refuse(party, sha, identifier, remarks, software, channel)
+    try:
+        with transaction.atomic():
+            return _store(party, raw, sha, identifier, deposited, remarks, software, channel)
+    except IntegrityError:
+        # The same deposit arrived twice at once: the other one was first.
+        before = _before(party, identifier)
+        if before is None:
+            raise
+        return _again(before, sha)
+
+
+def _before(party: Party, identifier: str) -> Deposit | None:
+    return Deposit.objects.filter(party=party, identifier=identifier).exclude(state=DepositState.REFUSED).first()
+
+
+def _again(before: Deposit, sha: str) -> Answer:
+    if before.sha256 == sha:
+        return Answer(200, before.answer, {"X-Deja-Recu": "1", "Recepisse": before.reference}, before)
+    body = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "conflict", "diagnostics": f"Cet identifiant de dépôt a déjà servi à un autre contenu ({before.reference}). Changez Bundle.identifier, ou renvoyez le même contenu."}]}  # fmt: skip
+    return Answer(409, body, {"Recepisse": before.reference}, before)
+
+
+def _subject(entry: Entry, deposited: Deposited) -> Entry | str | None:
+    """The patient entry that a resource is about, or the address of one deposited before."""
+    if entry.profile.type == "Patient":
+        return entry
+    for name in SUBJECTS:
+        if isinstance(held := entry.resource.get(name), Mapping) and isinstance(address := held.get("reference"), str):
+            return deposited.addresses.get(address) or address
+    for name in ("encounter", "partOf"):
+        target = deposited.target(entry.resource.get(name))
+        if target is not None and target is not entry:
+            return _subject(target, deposited)
+    return None
+
+
+def coded_facts(entry: Entry) -> dict[str, Any]:
+    """Coded values of a resource that datasets and counts read: no name, number, address or text."""
+    resource = entry.resource
+    if entry.profile.type == "Patient":
+        return {"year": str(resource.get("birthDate", ""))[:4], "sex": resource.get("gender", "unknown")}
+    if entry.profile.type == "Encounter":
+        period = resource.get("period", {})
+        return {"start": str(period.get("start", ""))[:10], "end": str(period.get("end", ""))[:10], "status": resource.get("status", "")}
+    if entry.profile.type == "QuestionnaireResponse":
+        answers = dict(checks.answers_in(resource.get("item", [])))
+        gir = checks.GIRS.get((answers.get("resultat-eval", {}).get("valueCoding") or {}).get("code"))
+        name = str(resource.get("questionnaire", "")).rsplit("/", 1)[-1]
+        told: dict[str, Any] = {"questionnaire": name, "day": str(resource.get("authored", ""))[:10]}
+        if gir:
+            told["gir"] = gir
+        if "situation" in name:
+            told["situation"] = sorted(link for link, answer in answers.items() if answer.get("valueBoolean") is True)
+        return told
+    if entry.profile.type in ("Task", "ServiceRequest"):
+        return {"codes": sorted({str(item.get("code")) for item in (resource.get("code") or {}).get("coding", [])})}
+    return {}
+
+
+def _day(entry: Entry):  # type: ignore[no-untyped-def]
+    told = checks.moment(entry.resource.get("authored") or (entry.resource.get("period") or {}).get("start") or entry.resource.get("dateTime"))
+    return told.date() if told else None
+
+
+def _people(party: Party, deposited: Deposited) -> dict[int, Person]:
+    """The person of each entry, by place: made when it is new."""
+    tokens: dict[int, str] = {}
+    stored: dict[int, Person] = {}
+    for entry in deposited.entries:
+        about = _subject(entry, deposited)
+        if isinstance(about, Entry):
+            tokens[entry.place] = person_token(checks.person_key(about.resource, party.finess))
+        elif isinstance(about, str):
+            found = Resource.objects.filter(uid=about.rpartition("/")[2], establishment=party, current=True).select_related("person").first()
+            if found and found.person:
+                stored[entry.place] = found.person
+    names = set(tokens.values())
+    Person.objects.bulk_create([Person(token=name) for name in sorted(names)], ignore_conflicts=True)
+    people = {person.token: person for person in Person.objects.filter(token__in=names)}
+    return stored | {place: people[name] for place, name in tokens.items()}
+
+
+def _store(
+    party: Party, raw: bytes, sha: str, identifier: str, deposited: Deposited, remarks: list[Remark], software: str, channel: str,
+) -> Answer:  # fmt: skip
+    now = timezone.now()
+    people = _people(party, deposited)
+    name = reference("D", 4, 4)
+    made = Deposit(
+        reference=name, party=party, channel=channel, identifier=identifier, sha256=sha, software=software[:80], received_at=now,
+        state=DepositState.REMARKS if remarks else DepositState.ACCEPTED, remarks=_told(remarks),
+        counts=dict(Counter(entry.profile.type for entry in deposited.entries)), original=vault.seal(raw, f"depot:{name}"),
+    )  # fmt: skip
+    made.save(force_insert=True)
+    # What a person says holds before anything else of the same deposit is told to anybody.
+    for entry in deposited.of_profile("tddui-consent-accord"):
+        if entry.place in people:
+            agreed = checks.consent_rule(entry.resource) == "OPTIN"
+            policy.state(
+                person=people[entry.place], kind=Statement.AGREEMENT if agreed else Statement.OPPOSITION, by=party.code,
+                at=min(checks.moment(entry.resource["dateTime"]) or now, now), proof=f"dépôt {made.reference}",
+            )  # fmt: skip
+            Event.objects.create(
+                topic="consentement-modifie", at=now, establishment=party, person=people[entry.place], deposit=made, focus=f"depots/{made.reference}"
+            )
+    keys = {entry.place: own_key(entry.profile.type, entry.resource, party) for entry in deposited.entries}
+    before = {row.own_key: row for row in Resource.objects.filter(own_key__in=set(keys.values()), establishment=party, current=True)}
+    ids = {entry.place: before[keys[entry.place]].uid if keys[entry.place] in before else str(uuid.uuid4()) for entry in deposited.entries}
+    renamed: dict[str, str] = {}
+    for address, entry in deposited.addresses.items():
+        renamed[address] = f"{entry.profile.type}/{ids[entry.place]}"
+    rows: list[Resource] = []
+    for entry in deposited.entries:
+        old = before.get(keys[entry.place])
+        version = old.version + 1 if old else 1
+        content = bundle.rewritten(entry.resource, renamed) | {"id": ids[entry.place]}
+        content["meta"] = {**(entry.resource.get("meta") or {}), "versionId": str(version), "lastUpdated": now.isoformat()}
+        raw_content = strict.canonical(content)
+        rows.append(Resource(
+            type=entry.profile.type, uid=ids[entry.place], version=version, profile=entry.profile.name, person=people.get(entry.place), establishment=party, deposit=made,
+            own_key=keys[entry.place], day=_day(entry), facts=coded_facts(entry), content=vault.seal(raw_content, ids[entry.place]),
+            digest=vault.token("contenu", raw_content.decode()), stored_at=now,
+        ))  # fmt: skip
+    Resource.objects.filter(pk__in=[row.pk for row in before.values()]).update(current=False)
+    # A deposit may say the same thing twice under two addresses: only its last word is in force.
+    last = {row.own_key: row for row in rows}
+    for row in rows:
+        row.current = last[row.own_key] is row
+    stored = Resource.objects.bulk_create(list({(row.uid, row.version): row for row in rows}.values()))
+    events.of_deposit(made, stored, {row.uid for row in before.values()})
+    place = record(
+        by=party.code, action="echange.depot", subject=f"depot:{made.reference}", sha256=sha, resources=len(rows), persons=len({p.pk for p in people.values()}),
+        software=software[:80], rectified=len(before),
+    )  # fmt: skip
+    made.place = place.number
+    made.answer = {
+        "resourceType": "Bundle", "type": "transaction-response",
+        "entry": [
+            {"response": {"status": "201 Created", "location": f"{row.type}/{row.uid}/_history/{row.version}", "etag": f'W/"{row.version}"', "lastModified": now.isoformat()}}
+            for row in rows
+        ],
+    }  # fmt: skip
+    made.save(update_fields=["place", "answer"])
+    return Answer(200, made.answer, {"Recepisse": made.reference}, made)
+
+
+def original(deposit: Deposit) -> bytes:
+    """The deposit byte for byte; b"" when it was refused or erased."""
+    return vault.unseal(deposit.original, f"depot:{deposit.reference}") if deposit.original else b""
+
+
+def content_of(resource: Resource) -> dict[str, Any]:
+    """A stored resource in clear, in memory; an erased one keeps its address alone."""
+    if resource.erased:
+        return {"resourceType": resource.type, "id": resource.uid, "meta": {"versionId": str(resource.version)}}
+    return json.loads(vault.unseal(resource.content, resource.uid))

@@ -1,0 +1,50 @@
+"""Tokens of parties and personal links: drawn at random, shown once, kept as hashes."""
+
+import datetime as dt
+import secrets
+
+from django.db import transaction
+from django.utils import timezone
+
+from belvedere.observatory.exchange.models import Party, PartyKey, Person, PersonLink
+from belvedere.observatory.journal.actions import record
+from belvedere.observatory.tokens import digest
+
+LINK_DAYS = 30
+
+
+@transaction.atomic
+def issue(*, party: Party, label: str, by: str, level: int = 2) -> str:
+    """A new token of a party's machine."""
+    token = "bvx_" + secrets.token_urlsafe(32)
+    PartyKey.objects.create(party=party, label=label[:80], token_hash=digest(token), level=level)
+    record(by=by, action="echange.jeton.ouvert", subject=party.code, level=level)
+    return token
+
+
+@transaction.atomic
+def revoke(*, key: PartyKey, by: str) -> None:
+    """Close a token at once."""
+    PartyKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=timezone.now())
+    record(by=by, action="echange.jeton.ferme", subject=key.party.code)
+
+
+def key_of(token: str) -> PartyKey | None:
+    """The open key of a token, of an admitted party."""
+    if not token.startswith("bvx_"):
+        return None
+    return PartyKey.objects.select_related("party").filter(token_hash=digest(token), revoked_at=None, party__admitted=True).first()
+
+
+@transaction.atomic
+def give_link(*, person: Person, party: Party) -> str:
+    """A personal link for a person that an establishment accompanies; it reads who received what, nothing else."""
+    token = secrets.token_urlsafe(24)
+    PersonLink.objects.create(person=person, token_hash=digest(token), given_by=party, expires_at=timezone.now() + dt.timedelta(days=LINK_DAYS))
+    record(by=party.code, action="echange.lien.donne", subject=f"usager:{person.pk}")
+    return token
+
+
+def person_of_link(token: str) -> PersonLink | None:
+    """The link of a token, while it holds."""
+    return PersonLink.objects.select_related("person", "given_by").filter(token_hash=digest(token), expires_at__gt=timezone.now()).first()

@@ -1,0 +1,21 @@
+"""Everything the exchange hub stores; contents of persons only under the key of the hub."""
+
+from belvedere.observatory.exchange.models.deposits import Deposit, DepositState, Person, Resource
+from belvedere.observatory.exchange.models.packages import (
+    Dataset,
+    DatasetState,
+    Export,
+    ExportKind,
+    ExportState,
+    RetentionRule,
+    Transfer,
+    TransferState,
+)
+from belvedere.observatory.exchange.models.parties import Concept, Party, PartyKey, PersonLink
+from belvedere.observatory.exchange.models.policy import MatrixVersion, Proposal, Stated
+from belvedere.observatory.exchange.models.subscriptions import Delivery, Event, Subscription, SubscriptionState
+
+__all__ = [
+    "Concept", "Dataset", "DatasetState", "Delivery", "Deposit", "DepositState", "Event", "Export", "ExportKind", "ExportState", "MatrixVersion", "Party", "PartyKey", "Person",
+    "PersonLink", "Proposal", "Resource", "RetentionRule", "Stated", "Subscription", "SubscriptionState", "Transfer", "TransferState",
+]  # fmt: skip

@@ -1,0 +1,78 @@
+"""What was deposited: bundles, the versions of their resources, and whom they speak of."""
+
+from django.db import models
+
+from belvedere.observatory.exchange.models.parties import Party
+
+
+class Person(models.Model):
+    """A person concerned: a token made with the hub's key, nothing that names it."""
+
+    token = models.CharField("jeton", max_length=64, unique=True)
+    created_at = models.DateTimeField("connue depuis", auto_now_add=True)
+
+
+class DepositState(models.TextChoices):
+    """How a deposit ended."""
+
+    RECEIVED = "received", "Reçu"
+    ACCEPTED = "accepted", "Accepté"
+    REMARKS = "remarks", "Accepté avec réserves"
+    REFUSED = "refused", "Refusé"
+
+
+class Deposit(models.Model):
+    """One deposit and its answer; the original bytes lie sealed in the vault, those of a refused one are not kept."""
+
+    reference = models.CharField("référence", max_length=16, unique=True)
+    party = models.ForeignKey(Party, models.PROTECT, related_name="deposits")
+    channel = models.CharField("voie", max_length=8, default="fhir")
+    identifier = models.CharField("identifiant de l’émetteur", max_length=200)
+    sha256 = models.CharField("empreinte", max_length=64)
+    state = models.CharField("état", max_length=10, choices=DepositState.choices)
+    software = models.CharField("logiciel", max_length=80, blank=True)
+    received_at = models.DateTimeField("reçu le")
+    counts = models.JSONField("ressources par type", default=dict)
+    remarks = models.JSONField("remarques", default=list)
+    answer = models.JSONField("réponse", default=dict)
+    original = models.BinaryField("original scellé", default=bytes)
+    place = models.BigIntegerField("numéro au journal", default=0)
+
+    class Meta:
+        verbose_name = "dépôt"
+        ordering = ("-received_at",)
+        constraints = (
+            models.UniqueConstraint(
+                fields=["party", "identifier"], condition=models.Q(state__in=("received", "accepted", "remarks")), name="one_deposit_an_identifier"
+            ),
+        )
+        indexes = (models.Index(fields=["party", "-received_at"]),)
+
+
+class Resource(models.Model):
+    """One version of a resource, sealed; a rectification is a new version, an erasure empties the contents and says so."""
+
+    type = models.CharField("type", max_length=32)
+    uid = models.CharField("identifiant", max_length=36)
+    version = models.PositiveIntegerField("version", default=1)
+    profile = models.CharField("profil", max_length=60)
+    person = models.ForeignKey(Person, models.PROTECT, null=True, related_name="resources")
+    establishment = models.ForeignKey(Party, models.PROTECT, related_name="resources")
+    deposit = models.ForeignKey(Deposit, models.PROTECT, related_name="resources")
+    own_key = models.CharField("clé chez le déposant", max_length=64, db_index=True)
+    day = models.DateField("date des faits", null=True)
+    facts = models.JSONField("valeurs codées", default=dict)
+    content = models.BinaryField("contenu scellé")
+    digest = models.CharField("empreinte salée", max_length=64)
+    current = models.BooleanField("en vigueur", default=True)
+    erased = models.BooleanField("effacée", default=False)
+    stored_at = models.DateTimeField("enregistrée le")
+
+    class Meta:
+        verbose_name = "ressource"
+        constraints = (models.UniqueConstraint(fields=["uid", "version"], name="one_version_of_a_resource"),)
+        indexes = (
+            models.Index(fields=["type", "current", "id"]),
+            models.Index(fields=["person", "current"]),
+            models.Index(fields=["establishment", "type", "current"]),
+        )

@@ -1,0 +1,73 @@
+"""Who exchanges: establishments and institutions, their keys, the personal links of persons concerned; dated nomenclatures."""
+
+from django.db import models
+
+from belvedere.engine.exchange.matrix import ALWAYS, NEVER
+from belvedere.engine.exchange.vocabulary import ACTORS
+
+
+class Party(models.Model):
+    """An actor: an establishment that deposits (FINESS, category, department) or an institution that receives (territory)."""
+
+    actor = models.CharField("acteur", max_length=32, choices=[(code, label) for code, label in ACTORS.items()])
+    name = models.CharField("nom", max_length=160)
+    finess = models.CharField("FINESS", max_length=9, blank=True)
+    kind = models.CharField("catégorie FINESS", max_length=4, blank=True)
+    department = models.CharField("département", max_length=3, blank=True)
+    region = models.CharField("région", max_length=4, blank=True)
+    opened_on = models.DateField("ouvert le", null=True, blank=True)
+    closed_on = models.DateField("fermé le", null=True, blank=True)
+    software = models.CharField("logiciel", max_length=80, blank=True)
+    contact = models.EmailField("contact technique", blank=True)
+    admitted = models.BooleanField("admis", default=True)
+
+    class Meta:
+        verbose_name = "acteur des échanges"
+        ordering = ("name",)
+        constraints = (models.UniqueConstraint(fields=["finess"], condition=~models.Q(finess=""), name="one_establishment_a_finess"),)
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def code(self) -> str:
+        """How the journal, consents and web addresses name it."""
+        return f"acteur-{self.pk}"
+
+
+class PartyKey(models.Model):
+    """A token of a party's machine; only its hash is kept."""
+
+    party = models.ForeignKey(Party, models.PROTECT, related_name="keys")
+    label = models.CharField("libellé", max_length=80)
+    token_hash = models.CharField("empreinte du jeton", max_length=64, unique=True)
+    level = models.PositiveSmallIntegerField("niveau d’identification", default=2)
+    created_at = models.DateTimeField("créée le", auto_now_add=True)
+    revoked_at = models.DateTimeField("révoquée le", null=True, blank=True)
+
+
+class PersonLink(models.Model):
+    """The personal link by which a person reads who received what about it; given by an establishment, only its hash is kept."""
+
+    person = models.ForeignKey("exchange.Person", models.CASCADE, related_name="links")
+    token_hash = models.CharField("empreinte du lien", max_length=64, unique=True)
+    given_by = models.ForeignKey(Party, models.PROTECT, related_name="+")
+    expires_at = models.DateTimeField("expire le")
+
+
+class Concept(models.Model):
+    """One code of a nomenclature, valid from `since` (included) to `until` (excluded); `parent` in trees."""
+
+    system = models.CharField("système", max_length=160)
+    valueset = models.CharField("jeu de valeurs", max_length=120)
+    code = models.CharField("code", max_length=60)
+    display = models.CharField("libellé", max_length=300)
+    parent = models.CharField("code père", max_length=60, blank=True)
+    since = models.DateField("valide depuis", default=ALWAYS)
+    until = models.DateField("valide jusqu’à", default=NEVER)
+    source = models.CharField("source", max_length=120)
+
+    class Meta:
+        verbose_name = "concept"
+        indexes = (models.Index(fields=["system", "code"]), models.Index(fields=["valueset", "code"]))
+        constraints = (models.UniqueConstraint(fields=["valueset", "system", "code", "since"], name="one_concept_a_date"),)

@@ -4,6 +4,7 @@ from django.conf import settings
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from belvedere.api.exchange import fhir
 from belvedere.api.routes import api
 from belvedere.portal import views
 from belvedere.portal.lpp import views as lpp
@@ -42,5 +43,7 @@ urlpatterns = [
     path("", include("belvedere.portal.auditor.urls")),
     path("exploitation/", include("belvedere.portal.operator.urls")),
     path("api/v1/", api.urls),
+    path("fhir", fhir.serve, name="api-fhir-base"),
+    path("fhir/<path:rest>", fhir.serve, name="api-fhir"),
 ]
 __all__ = ["handler403", "handler404", "handler500", "urlpatterns"]

@@ -86,7 +86,7 @@ def read(text: str) -> Matrix:
     found: list[Row] = []
     for line, row in enumerate(csv.DictReader(io.StringIO(text)), 2):
         first = row.get("rules") or ""
-        if not first[1:].isdecimal() or None in row.values():
+        if not first[1:].isdecimal() or None in row.values() or not {"categories", "condition"} <= set(row):
             raise MatrixError(f"Ligne {line} de la matrice : le numéro de règle ou une colonne manque.")
         for rank, category in enumerate(row["categories"].split()):
             found.append(_row(line, row, f"{first[0]}{int(first[1:]) + rank:0{len(first) - 1}d}", category))

@@ -19,6 +19,7 @@ from belvedere.engine.warehouse.intake import examine
 from belvedere.observatory.collect import compaction, inbox, queue, receipts, settlement, sweeping, webhooks
 from belvedere.observatory.collect.models import Flow
 from belvedere.observatory.collect.queue import worker_name
+from belvedere.observatory.exchange import telling
 from belvedere.observatory.journal import sealing
 from belvedere.observatory.members import enrolment, invoicing
 from belvedere.observatory.notices import actions as notices
@@ -87,7 +88,7 @@ def warm_up() -> None:
 def run(*, pause: float = 0.2, stop: Callable[[], bool] = lambda: False) -> None:
     """Work until told to stop."""
     warm_up()
-    for chore in (webhooks.deliver_due, _letters, notices.deliver_due, _journal, _purge, _daily, _warm):
+    for chore in (webhooks.deliver_due, telling.deliver, _letters, notices.deliver_due, _journal, _purge, _daily, _warm):
         threading.Thread(target=_repeat, args=(chore, stop), daemon=True).start()
     swept = time.monotonic() - SWEEP_SECONDS + 10
     while not stop():

@@ -92,10 +92,11 @@ def consent_of(person: Person | int | None, at: dt.datetime, known: dt.datetime 
     return ask
 
 
+@transaction.atomic
 def state(
     *, person: Person, kind: Statement, by: str, at: dt.datetime | None = None, purpose: str = "", category: str = "", recipient: str = "", proof: str = "",
 ) -> Stated:  # fmt: skip
-    """Write what a person says, inside the caller's transaction; nothing said before is changed."""
+    """Write what a person says; nothing said before is changed."""
     now = timezone.now()
     made = Stated.objects.create(
         person=person,

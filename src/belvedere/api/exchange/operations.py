@@ -1,0 +1,69 @@
+"""Every operation of the FHIR face, in the order in which addresses are matched, and the conformance statement made of them."""
+
+from django.http import HttpResponse
+
+from belvedere import __version__
+from belvedere.api.exchange import reads, records, subscriptions
+from belvedere.api.exchange.fhir import MEDIA, Call, Operation, answer
+from belvedere.engine.exchange.profiles import PROFILE_ROOT, profiles
+from belvedere.observatory.exchange import telling
+
+
+def metadata(call: Call) -> HttpResponse:
+    """The conformance statement."""
+    return answer(statement())
+
+
+OPERATIONS = (
+    Operation("GET", "metadata", "capabilities", "Déclaration de conformité.", metadata, open=True),
+    Operation("POST", "", "transaction", "Dépôt TDDUI : tout ou rien, une seule fois par identifiant.", reads.deposit),
+    Operation("POST", "Bundle/$validate", "operation", "Essai d’un dépôt : mêmes contrôles, rien n’est gardé.", reads.validate),
+    Operation("POST", "Consent", "create", "Volonté d’une personne accompagnée : accord, opposition, retrait.", records.state_consent),
+    Operation("GET", "AuditEvent", "search-type", "Traces, entre deux dates.", records.audit),
+    Operation("GET", "CodeSystem/$lookup", "operation", "Ce qu’un code voulait dire à une date.", records.lookup, open=True),
+    Operation("GET", "ValueSet/$expand", "operation", "Les codes d’un jeu de valeurs à une date.", records.expand, open=True),
+    Operation("GET", "ValueSet/$validate-code", "operation", "Si un code est d’un jeu à une date.", records.validate_code, open=True),
+    Operation("GET", "SubscriptionTopic/{id}", "read", "Un sujet d’abonnement.", subscriptions.topic, open=True),
+    Operation("POST", "Subscription", "create", "S’abonner à un sujet.", subscriptions.create),
+    Operation("GET", "Subscription", "search-type", "Ses abonnements.", subscriptions.listing),
+    Operation("GET", "Subscription/{id}", "read", "Un de ses abonnements.", subscriptions.read),
+    Operation("PUT", "Subscription/{id}", "update", "Relancer ou arrêter un abonnement.", subscriptions.update),
+    Operation("DELETE", "Subscription/{id}", "delete", "Arrêter un abonnement.", subscriptions.delete),
+    Operation("GET", "Subscription/{id}/$status", "operation", "Où en est un abonnement.", subscriptions.status),
+    Operation("GET", "Subscription/{id}/$events", "operation", "Rattraper des événements par leur numéro.", subscriptions.events),
+    Operation("GET", "{type}/{id}/_history", "history-instance", "Les versions d’une ressource.", reads.history),
+    Operation("GET", "{type}/{id}/_history/{version}", "vread", "Une version d’une ressource.", reads.one),
+    Operation("GET", "{type}/{id}", "read", "Une ressource, élément par élément selon le droit.", reads.one),
+    Operation("GET", "{type}", "search-type", "Les ressources d’un type que l’on peut lire.", reads.search),
+)
+
+
+def statement() -> dict:
+    """The CapabilityStatement, from the table above and the profiles that a deposit may hold."""
+    generic = [operation for operation in OPERATIONS if operation.pattern.startswith("{type}")]
+    kinds: dict[str, list[Operation]] = {profile.type: list(generic) for profile in profiles().values()}
+    for operation in OPERATIONS:
+        head = operation.pattern.split("/")[0]
+        if head and head[0] not in "{m" and operation.interaction != "operation":
+            kinds.setdefault(head, []).append(operation)
+    system = [operation for operation in OPERATIONS if operation.interaction == "transaction"]
+    resources = []
+    for kind, operations in sorted(kinds.items()):
+        supported = [PROFILE_ROOT + profile.name for profile in profiles().values() if profile.type == kind]
+        made: dict = {"type": kind, "interaction": [{"code": operation.interaction, "documentation": operation.doc} for operation in operations]}
+        if supported:
+            made["supportedProfile"] = supported
+            made["searchParam"] = [{"name": "patient", "type": "reference"}, {"name": "_lastUpdated", "type": "date"}]
+        resources.append(made)
+    named = [
+        {"name": operation.pattern.rsplit("$", 1)[-1], "definition": f"{telling.base()}/OperationDefinition/{operation.pattern.replace('/', '-').replace('$', '').replace('{id}', 'id')}", "documentation": operation.doc}
+        for operation in OPERATIONS if operation.interaction == "operation"
+    ]  # fmt: skip
+    return {
+        "resourceType": "CapabilityStatement", "status": "active", "date": "2026-11-22", "kind": "instance", "fhirVersion": "4.0.1", "format": [MEDIA],
+        "software": {"name": "Belvédère", "version": __version__}, "implementation": {"description": "Hub d’échanges médico-social", "url": telling.base()},
+        "rest": [{
+            "mode": "server", "security": {"description": "Jeton d’acteur (Bearer) ; X-Finalite dit pourquoi, X-Grain à quel grain (NOMINATIF ou PSEUDONYME)."},
+            "resource": resources, "interaction": [{"code": operation.interaction, "documentation": operation.doc} for operation in system], "operation": named,
+        }],
+    }  # fmt: skip

@@ -1,0 +1,101 @@
+"""Depositing and reading resources."""
+
+import datetime as dt
+
+from django.http import HttpResponse
+
+from belvedere.api.exchange.fhir import Call, Problem, answer
+from belvedere.engine.exchange.checks import moment
+from belvedere.engine.exchange.profiles import types
+from belvedere.engine.exchange.vocabulary import Actor, Grain
+from belvedere.observatory.exchange import intake, reading, telling
+from belvedere.observatory.exchange.models import Resource
+
+MOST_COUNT = 200
+
+
+def _producer(call: Call) -> None:
+    if call.by.party.actor not in (Actor.PRODUCER, Actor.RECEIVER) or not call.by.party.finess:
+        raise Problem(403, "forbidden", "Seul un établissement dépose des données.")
+
+
+def deposit(call: Call) -> HttpResponse:
+    """Take a TDDUI transaction."""
+    _producer(call)
+    if len(key := call.request.headers.get("Idempotency-Key", "")) > 200:
+        raise Problem(400, "value", "Idempotency-Key dépasse 200 caractères.")
+    made = intake.receive(call.by.party, call.raw, key=key, software=call.by.software)
+    return answer(made.body, made.status, **{name.replace("-", "_"): value for name, value in made.headers.items()})
+
+
+def validate(call: Call) -> HttpResponse:
+    """The same controls, nothing stored."""
+    _producer(call)
+    return answer(intake.validate(call.by.party, call.raw).body)
+
+
+def _told(call: Call, seen: reading.Seen) -> None:
+    if not seen.resources:
+        raise Problem(403, "forbidden", seen.reason or "Aucun droit ouvert.")
+
+
+def _grain(call: Call) -> Grain:
+    if call.by.grain not in reading.READABLE:
+        raise Problem(403, "forbidden", "Ce grain ne se lit pas ressource par ressource : voyez les jeux et les agrégats (/api/v1/exchange).")
+    return call.by.grain
+
+
+def one(call: Call) -> HttpResponse:
+    """A resource, with the elements that the caller may read. Unknown and forbidden give the same answer."""
+    kind, version = call.parts["type"], call.parts.get("version")
+    if kind not in types():
+        raise Problem(404, "not-supported", "Ce type de ressource n’est pas tenu ici.")
+    seen = reading.one(call.by.party, call.by.level, call.by.purpose, _grain(call), kind, call.parts["id"], int(version) if version else None)
+    _told(call, seen)
+    held = seen.resources[0].get("meta", {}).get("versionId", "1")
+    return answer(seen.resources[0], ETag=f'W/"{held}"')
+
+
+def history(call: Call) -> HttpResponse:
+    """Every version of a resource that the caller may read."""
+    versions = Resource.objects.filter(type=call.parts["type"], uid=call.parts["id"]).order_by("-version").values_list("version", flat=True)
+    entries = []
+    for version in versions[:MOST_COUNT]:
+        seen = reading.one(call.by.party, call.by.level, call.by.purpose, _grain(call), call.parts["type"], call.parts["id"], version)
+        entries += [{"resource": row} for row in seen.resources]
+    if not entries:
+        raise Problem(403, "forbidden", "Cette donnée n’existe pas, ou ce droit n’est pas ouvert.")
+    return answer({"resourceType": "Bundle", "type": "history", "total": len(entries), "entry": entries})
+
+
+def search(call: Call) -> HttpResponse:
+    """Resources of one type: `patient`, `_lastUpdated=ge…`, `_count`, and `_apres` for the next page."""
+    given = call.request.GET
+    if call.parts["type"] not in types():
+        raise Problem(404, "not-supported", "Ce type de ressource n’est pas tenu ici.")
+    unknown = set(given) - {"patient", "subject", "_lastUpdated", "_count", "_apres"}
+    if unknown:
+        raise Problem(400, "not-supported", f"Paramètre inconnu : {sorted(unknown)[0][:40]}.")
+    since: dt.datetime | None = None
+    if text := given.get("_lastUpdated"):
+        since = moment(text.removeprefix("ge"))
+        if not text.startswith("ge") or since is None:
+            raise Problem(400, "value", "_lastUpdated s’écrit ge suivi d’une date.")
+    numbers = [given.get("_count", "50"), given.get("_apres", "0")]
+    if not all(number.isdecimal() and len(number) < 16 for number in numbers):
+        raise Problem(400, "value", "_count et _apres sont des nombres.")
+    seen = reading.search(
+        call.by.party, call.by.level, call.by.purpose, _grain(call), call.parts["type"], patient=(given.get("patient") or given.get("subject") or "").removeprefix("Patient/"),
+        since=since, after=int(numbers[1]), count=min(max(int(numbers[0]), 1), MOST_COUNT),
+    )  # fmt: skip
+    if not seen.resources and seen.more is None and (call.by.purpose is None or "matrice" in seen.reason):
+        raise Problem(403, "forbidden", seen.reason)
+    links = [{"relation": "self", "url": call.request.build_absolute_uri()}]
+    if seen.more is not None:
+        query = given.copy()
+        query["_apres"] = str(seen.more)
+        links.append({"relation": "next", "url": f"{telling.base()}/{call.parts['type']}?{query.urlencode()}"})
+    entries = [
+        {"fullUrl": f"{telling.base()}/{row['resourceType']}/{row['id']}", "resource": row, "search": {"mode": "match"}} for row in seen.resources
+    ]
+    return answer({"resourceType": "Bundle", "type": "searchset", "link": links, "entry": entries})

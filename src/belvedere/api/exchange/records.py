@@ -1,0 +1,129 @@
+"""Consents, traces, and nomenclatures by their FHIR operations."""
+
+import datetime as dt
+
+from django.db import transaction
+from django.http import HttpResponse
+from django.utils import timezone
+
+from belvedere.api.exchange.fhir import Call, Problem, answer
+from belvedere.engine.exchange.checks import consent_rule, moment
+from belvedere.engine.exchange.vocabulary import Actor, Category, Purpose, Statement
+from belvedere.observatory.exchange import policy, referentials, traces
+from belvedere.observatory.exchange.models import Concept, Resource
+
+MOST_DAYS = 92
+MOST_CONCEPTS = 1_000
+
+
+def state_consent(call: Call) -> HttpResponse:
+    """Write what a person that the establishment accompanies says: OPTIN, OPTOUT; `provision` narrows purpose, category (class) and recipient (actor)."""
+    content = call.content()
+    if content.get("resourceType") != "Consent":
+        raise Problem(422, "structure", "Une ressource Consent est attendue.")
+    address = (content.get("patient") or {}).get("reference", "") if isinstance(content.get("patient"), dict) else ""
+    row = (
+        Resource.objects.select_related("person")
+        .filter(type="Patient", uid=str(address).rpartition("/")[2], establishment=call.by.party, current=True)
+        .first()
+    )
+    if row is None or row.person is None:
+        raise Problem(422, "not-found", "L’usager n’est pas de vos dépôts.")
+    rule, at = consent_rule(content), moment(content.get("dateTime"))
+    withdrawn = content.get("status") == "inactive"
+    if (rule is None and not withdrawn) or at is None or at > timezone.now() + dt.timedelta(days=1):
+        raise Problem(422, "value", "policyRule (OPTIN ou OPTOUT) et dateTime, au plus aujourd’hui, sont attendus.")
+    provision = content.get("provision") if isinstance(content.get("provision"), dict) else {}
+    purpose, category, recipient = (_code(provision, name) for name in ("purpose", "class", "actor"))
+    if (purpose and purpose not in set(Purpose)) or (category and category not in set(Category)):
+        raise Problem(422, "code-invalid", "La finalité ou la catégorie de provision n’est pas du vocabulaire.")
+    kind = Statement.WITHDRAWAL if withdrawn else Statement.AGREEMENT if rule == "OPTIN" else Statement.OPPOSITION
+    with transaction.atomic():
+        made = policy.state(
+            person=row.person,
+            kind=kind,
+            by=call.by.party.code,
+            at=min(at, timezone.now()),
+            purpose=purpose,
+            category=category,
+            recipient=recipient,
+            proof="Consent FHIR",
+        )
+    return answer({"resourceType": "Consent", "id": str(made.pk), "status": content.get("status", "active"), "dateTime": made.at.isoformat()}, 201)
+
+
+def _code(provision: dict, name: str) -> str:
+    held = provision.get(name)
+    first = held[0] if isinstance(held, list) and held else held
+    if not isinstance(first, dict):
+        return ""
+    if name == "actor":
+        reference = first.get("reference")
+        return str((reference.get("display") if isinstance(reference, dict) else "") or "")[:60]
+    return str(first.get("code", ""))
+
+
+def audit(call: Call) -> HttpResponse:
+    """Traces between two dates; a party reads its own, the auditor all of them, under pseudonyms."""
+    bounds = call.request.GET.getlist("date")
+    low = next((moment(text[2:]) for text in bounds if text.startswith("ge")), None)
+    high = next((moment(text[2:]) for text in bounds if text.startswith("le")), None)
+    if low is None or high is None or high < low or high - low > dt.timedelta(days=MOST_DAYS):
+        raise Problem(400, "value", f"Bornez la recherche : date=ge…&date=le…, {MOST_DAYS} jours au plus.")
+    auditing = call.by.party.actor == Actor.AUDITOR
+    if auditing and call.by.purpose != Purpose.AUDIT:
+        raise Problem(403, "forbidden", "La finalité AUDIT est attendue (en-tête X-Finalite).")
+    rows = traces.between(low, high, party="" if auditing else call.by.party.code)
+    entries = [{"resource": traces.audit_event(entry, call.by.party.code if auditing else ""), "search": {"mode": "match"}} for entry in rows]
+    return answer({"resourceType": "Bundle", "type": "searchset", "total": len(entries), "entry": entries})
+
+
+def _day(call: Call) -> dt.date:
+    text = call.request.GET.get("date", "")
+    found = moment(text) if text else timezone.now()
+    if found is None:
+        raise Problem(400, "value", "date s’écrit AAAA-MM-JJ.")
+    return found.date()
+
+
+def lookup(call: Call) -> HttpResponse:
+    """`system`, `code`, `date`: what a code meant that day."""
+    rows = referentials.at(_day(call)).filter(system=call.request.GET.get("system", ""), code=call.request.GET.get("code", ""))
+    if (row := rows.first()) is None:
+        raise Problem(404, "not-found", "Ce code n’existe pas dans ce système à cette date.")
+    told = [("name", row.valueset), ("display", row.display), *([("parent", row.parent)] if row.parent else [])]
+    return answer({"resourceType": "Parameters", "parameter": [{"name": name, "valueString": value} for name, value in told]})
+
+
+def expand(call: Call) -> HttpResponse:
+    """`url` (or the name of a value set), `date`, `filter`: its codes that day."""
+    name = call.request.GET.get("url", "").rsplit("/", 1)[-1]
+    rows = referentials.at(_day(call)).filter(valueset=name)
+    if words := call.request.GET.get("filter", ""):
+        rows = rows.filter(display__icontains=words[:60])
+    if not rows.exists() and not Concept.objects.filter(valueset=name).exists():
+        raise Problem(404, "not-found", "Ce jeu de valeurs n’est pas tenu ici.")
+    found = list(rows.order_by("code")[:MOST_CONCEPTS])
+    contains = [{"system": row.system, "code": row.code, "display": row.display} for row in found]
+    return answer(
+        {
+            "resourceType": "ValueSet",
+            "status": "active",
+            "name": name,
+            "expansion": {"timestamp": timezone.now().isoformat(), "total": rows.count(), "contains": contains},
+        }
+    )
+
+
+def validate_code(call: Call) -> HttpResponse:
+    """`url`, `code`, `system`, `date`: whether the code is of the set that day."""
+    given = call.request.GET
+    rows = referentials.at(_day(call)).filter(valueset=given.get("url", "").rsplit("/", 1)[-1], code=given.get("code", ""))
+    if system := given.get("system"):
+        rows = rows.filter(system=system)
+    row = rows.first()
+    told: list[dict] = [{"name": "result", "valueBoolean": row is not None}]
+    told.append(
+        {"name": "display", "valueString": row.display} if row else {"name": "message", "valueString": "Ce code n’est pas du jeu à cette date."}
+    )
+    return answer({"resourceType": "Parameters", "parameter": told})

@@ -1,0 +1,71 @@
+"""The journal's entries about exchanges: as AuditEvent, and as a person reads them: who received what about it."""
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+
+from django.db.models import QuerySet
+
+from belvedere.engine.exchange.profiles import profiles
+from belvedere.engine.exchange.topics import topics
+from belvedere.engine.exchange.vocabulary import ACTORS, PURPOSES
+from belvedere.observatory.exchange import vault
+from belvedere.observatory.exchange.models import Party, Person
+from belvedere.observatory.journal.models import Entry
+
+MOST = 1_000
+KINDS = {
+    "echange.depot": ("rest", "create", "Dépôt"), "echange.depot.refuse": ("rest", "create", "Dépôt refusé"), "echange.lecture": ("rest", "read", "Lecture"),
+    "echange.lecture.refusee": ("rest", "read", "Lecture refusée"), "echange.notification": ("rest", "read", "Notification"), "echange.jeu": ("rest", "read", "Jeu de données"),
+    "echange.export": ("rest", "read", "Export"), "echange.versement": ("rest", "read", "Versement aux archives"), "echange.efface": ("rest", "delete", "Effacement"),
+}  # fmt: skip
+RECEIVED = ("echange.lecture", "echange.notification", "echange.jeu", "echange.export", "echange.versement")
+
+
+def between(low: dt.datetime, high: dt.datetime, *, party: str = "") -> QuerySet[Entry]:
+    """Entries about exchanges between two instants; those of one party when it is named. At most 1 000, the newest first."""
+    found = Entry.objects.filter(action__startswith="echange.", at__gte=low, at__lte=high)
+    return (found.filter(actor=party) if party else found).order_by("-id")[:MOST]
+
+
+def audit_event(entry: Entry, reader: str = "") -> dict:
+    """An entry as an AuditEvent; for a `reader` of pseudonyms, persons are renamed."""
+    kind, subtype, label = KINDS.get(entry.action, ("rest", "execute", entry.action))
+    subject = entry.subject
+    if reader and subject.startswith("usager:"):
+        subject = f"usager:{vault.pseudonym(reader, subject)}"
+    refused = entry.action.endswith("refuse") or entry.action.endswith("refusee")
+    purpose = entry.detail.get("purpose")
+    return {
+        "resourceType": "AuditEvent", "id": str(entry.pk), "type": {"system": "http://terminology.hl7.org/CodeSystem/audit-event-type", "code": kind},
+        "subtype": [{"system": "http://hl7.org/fhir/restful-interaction", "code": subtype, "display": label}], "recorded": entry.at.isoformat(),
+        "period": {"start": entry.at.isoformat(), "end": entry.at.isoformat()}, "outcome": "4" if refused else "0",
+        **({"purposeOfEvent": [{"text": PURPOSES.get(purpose, str(purpose))}]} if purpose else {}),
+        "agent": [{"who": {"identifier": {"value": entry.actor}}, "requestor": True}, {"who": {"display": "Belvédère"}, "requestor": False}],
+        "source": {"observer": {"display": "Belvédère"}}, "entity": [{"what": {"identifier": {"value": subject}}, "detail": _details(entry.detail)}],
+    }  # fmt: skip
+
+
+def _details(detail: Mapping) -> list[dict[str, str]]:
+    return [{"type": name, "valueString": str(value)[:300]} for name, value in sorted(detail.items())]
+
+
+def received(person: Person) -> list[dict[str, object]]:
+    """What was told about a person, the newest first: when, to whom, why, which data, by which rules."""
+    rows = Entry.objects.filter(subject=f"usager:{person.pk}", action__in=RECEIVED).order_by("-id")[:MOST]
+    names = _names(row.actor for row in rows)
+    titles = {profile.name: profile.title for profile in profiles().values()}
+    return [
+        {
+            "at": row.at, "who": names.get(row.actor, row.actor), "how": KINDS[row.action][2], "why": PURPOSES.get(row.detail.get("purpose"), ""),
+            "what": ", ".join(sorted({titles.get(name, name) for name in row.detail.get("profiles", [])})) or (f"avis : {topics()[row.detail['topic']].label.lower()}" if row.detail.get("topic") in topics() else ""),
+            "rules": ", ".join(row.detail.get("rules", [])),
+        }
+        for row in rows
+    ]  # fmt: skip
+
+
+def _names(codes: Iterable[str]) -> dict[str, str]:
+    numbers = {code.removeprefix("acteur-") for code in codes if code.startswith("acteur-")}
+    return {
+        party.code: f"{party.name} ({ACTORS[party.actor].lower()})" for party in Party.objects.filter(pk__in=[n for n in numbers if n.isdecimal()])
+    }

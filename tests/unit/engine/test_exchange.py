@@ -1,0 +1,235 @@
+"""The rules of deposits: the guide's examples pass, each mutation of them is told by its own rule; AGGIR; numbers; filtering."""
+
+import copy
+import csv
+import datetime as dt
+import itertools
+import json
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from belvedere.engine.exchange import aggir, bundle, checks, matrix, sample, structure
+from belvedere.engine.exchange.identifiers import finess_valid, ins_valid, rpps_valid
+from belvedere.engine.exchange.profiles import filtered, profile_of, profiles
+from belvedere.engine.exchange.rules import outcome, rules
+from belvedere.engine.exchange.vocabulary import Category
+from tests.conftest import SHARED
+from tests.exchange import OTHER, SSIAD
+
+EXAMPLES = SHARED / "exchange"
+TODAY = dt.date(2026, 11, 22)
+here = pytest.mark.skipif(not EXAMPLES.exists(), reason="shared/data absent : les exemples des guides ne sont pas là")
+
+
+def told(content: dict, known: checks.Known | None = None) -> set[str]:
+    deposited, remarks = bundle.read(content)
+    remarks = remarks or structure.check(deposited)
+    remarks = remarks or bundle.unresolved(deposited, lambda address: None) + checks.check(deposited, known or KNOWN)
+    assert outcome(remarks)["issue"]
+    return {remark.rule for remark in remarks}
+
+
+def coded(system: str, code: str, day: dt.date) -> bool | None:
+    return code in ("MED-1298", *checks.GIRS) if code.startswith("MED-") else None
+
+
+KNOWN = checks.Known(SSIAD, TODAY, coded=coded, serafin=lambda code: {"1.1": False, "1.1.1": True}.get(code), recompute_gir=True)
+
+
+def a_deposit() -> dict:
+    rows = sample.stay_of(sample.resident(1), SSIAD, seed=1, start=dt.date(2026, 9, 1), agreed=True)
+    need = {"resourceType": "ServiceRequest", "id": "besoin", "status": "active", "intent": "order", "subject": {"reference": "Patient/usager-1"}, "code": {"coding": [{"system": "https://smt.esante.gouv.fr/fhir/CodeSystem/serafin-ph", "code": "1.1.1"}]}}  # fmt: skip
+    return sample.transaction(SSIAD, "Service", "d", [*rows, need])
+
+
+def test_a_sound_deposit_has_no_remark():
+    assert told(a_deposit()) == set()
+
+
+@here
+def test_the_guides_examples_pass():
+    folder = EXAMPLES / "fhir" / "tddui"
+    resources = [
+        json.loads((folder / name).read_text())
+        for name in ("encounter_evenement.json", "questionnaireresponse_aggir_pa.json", "questionnaireresponse_situation_ssiad.json")
+    ]
+    around = [
+        {"resourceType": "Patient", "id": "tddui-patient-ins-example", "identifier": [{"system": "urn:oid:1.2.250.1.213.1.4.8", "value": sample.resident(3).ins}], "name": [{"use": "official", "family": "Example"}], "birthDate": "1940-01-01"},
+        {"resourceType": "Encounter", "id": "tddui-encounter-sejour-example", "status": "in-progress", "class": {"code": "HH"}, "subject": {"reference": "Patient/tddui-patient-ins-example"}, "period": {"start": "2023-01-02"}},
+        {"resourceType": "Organization", "id": "tddui-organization-example", "identifier": [{"system": "https://finess.esante.gouv.fr", "value": SSIAD}]},
+        {"resourceType": "Practitioner", "id": "tddui-practitioner-example"},
+    ]  # fmt: skip
+    seen = set()
+    for resource in resources:
+        event = [resources[0]] if resource is not resources[0] else []
+        content = sample.transaction(SSIAD, "Service", "d", [*around, *event, resource])
+        content["entry"] = [entry for entry in content["entry"] if entry["resource"]["id"] not in ("etablissement", "professionnel")]
+        assert told(content) == set(), resource["id"]
+        seen.add(resource["id"])
+    assert len(seen) == 3
+    consent = json.loads((EXAMPLES / "fhir" / "sdo" / "ESMSConsent.json").read_text())
+    assert structure.problems(consent) == [] and checks.consent_rule(consent) == "OPTIN"
+    slices = json.loads((folder / "tddui_bundle_slices.json").read_text())["slices"]
+    assert {(row["profil"], row["ressource"]) for row in slices} == {(profile.name, profile.type) for profile in profiles().values()}
+
+
+def entry(content: dict, kind: str, rank: int = 0) -> dict:
+    return [row for row in content["entry"] if row["resource"]["resourceType"] == kind][rank]
+
+
+def change(path: str, value: object = None):
+    """A mutation: `Type[rank].element.element` set to a value, or taken away when it is None."""
+
+    def apply(content: dict) -> None:
+        head, *steps = path.split(".")
+        kind, _, rank = head.partition("[")
+        at = entry(content, kind, int(rank[:-1] or 0) if rank else 0)["resource"]
+        for step in steps[:-1]:
+            at = at[int(step)] if step.isdecimal() else at[step]
+        last = steps[-1]
+        if value is None:
+            del at[int(last) if last.isdecimal() else last]
+        else:
+            at[int(last) if last.isdecimal() else last] = value
+
+    return apply
+
+
+def request(**given):
+    return lambda content: content["entry"][2]["request"].update(given)
+
+
+def doubled(content: dict) -> None:
+    content["entry"].append(copy.deepcopy(content["entry"][3]))
+
+
+def without_place(content: dict) -> None:
+    content["entry"] = [row for row in content["entry"] if row["resource"]["resourceType"] != "Organization"]
+
+
+def twice(content: dict) -> None:
+    items = entry(content, "QuestionnaireResponse")["resource"]["item"]
+    items.append(copy.deepcopy(items[0]))
+
+
+def circle(content: dict) -> None:
+    first, second = entry(content, "Encounter", 1)["resource"], entry(content, "Encounter", 2)["resource"]
+    first["partOf"], second["partOf"] = {"reference": f"Encounter/{second['id']}"}, {"reference": f"Encounter/{first['id']}"}
+
+
+MUTATIONS = [
+    (lambda content: content.update(type="batch"), "tddui-bundle-01"), (lambda content: content.update(entry=[]), "tddui-bundle-03"), (request(method="PUT"), "tddui-bundle-04"),
+    (request(url="Encounter"), "tddui-bundle-04"), (lambda content: content["entry"].append({"resource": {"resourceType": "Basic"}, "request": {"method": "POST", "url": "Basic"}}), "tddui-bundle-05"),
+    (doubled, "tddui-bundle-06"), (without_place, "tddui-bundle-07"), (change("Patient.naissance", "1940"), "tddui-resource-01"), (change("Patient.birthDate", 1940), "tddui-resource-01"),
+    (change("Encounter.status", "fini"), "tddui-encounter-06"), (change("Patient.meta.profile", ["https://x/tddui-encounter-sejour"]), "tddui-resource-02"),
+    (change("Encounter.subject.reference", "Patient/personne"), "tddui-reference-01"), (change("Task.for.reference", "urn:uuid:0"), "tddui-reference-01"), (circle, "tddui-reference-03"),
+    (change("Patient.identifier"), "tddui-patient-01"), (change("Patient.identifier.0.value", "299999999999999"), "tddui-patient-ins-01"),
+    (change("Patient.identifier.0.system", "urn:oid:1.2.250.1.213.1.4.2"), "tddui-patient-ins-02"), (change("Patient.birthDate", "2031-01-01"), "tddui-patient-02"),
+    (change("Patient.birthDate", "1850-01-01"), "tddui-patient-02"), (change("Patient.name.0.use", "usual"), "tddui-patient-03"), (change("Patient.gender", "f"), "tddui-patient-04"),
+    (change("Organization.identifier.0.value", "123"), "tddui-organization-01"), (change("Organization.identifier.0.value", OTHER), "tddui-organization-02"),
+    (change("Encounter.period"), "tddui-encounter-01"), (change("Encounter[1].period.end", "2020-01-01"), "tddui-encounter-02"), (change("Encounter[1].period", {"start": "2020-01-01"}), "tddui-encounter-03"),
+    (change("Encounter.subject"), "tddui-encounter-04"), (change("Encounter.period.start", "1901-01-01"), "tddui-encounter-07"), (change("QuestionnaireResponse.questionnaire"), "tddui-questionnaire-01"),
+    (change("QuestionnaireResponse.item.0.answer.0.valueCoding.code", "MED-1298"), "tddui-questionnaire-02"), (change("QuestionnaireResponse.authored"), "tddui-questionnaire-04"),
+    (twice, "tddui-questionnaire-05"),
+    (change("QuestionnaireResponse.authored", "2031-01-01"), "tddui-questionnaire-06"), (change("QuestionnaireResponse.subject"), "tddui-questionnaire-07"),
+    (change("ServiceRequest.code.coding.0.code", "9.9"), "tddui-serafin-01"), (change("ServiceRequest.code.coding.0.code", "1.1"), "tddui-serafin-02"),
+    (change("Encounter[1].type.0.coding.0.code", "MED-99999"), "tddui-code-01"), (change("Consent.performer"), "tddui-consent-01"), (change("Consent.dateTime"), "tddui-consent-02"),
+    (change("Consent.policyRule.coding.0.code", "PEUT-ETRE"), "tddui-consent-03"), (change("Practitioner.identifier.0.value", "10003456787"), "tddui-practitioner-01"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("mutation, rule", MUTATIONS, ids=[f"{rank}-{rule}" for rank, (_, rule) in enumerate(MUTATIONS)])
+def test_each_mutation_is_told_by_its_rule(mutation, rule):
+    content = a_deposit()
+    mutation(content) if rule != "tddui-questionnaire-05" else content["entry"][-4]["resource"]["item"].append(
+        {"linkId": "resultat-eval", "answer": [{"valueBoolean": True}]}
+    )
+    if rule == "tddui-questionnaire-05":
+        aggir_of = next(row["resource"] for row in content["entry"] if "aggir" in row["resource"].get("questionnaire", ""))
+        aggir_of["item"].append(copy.deepcopy(aggir_of["item"][0]))
+    assert rule in told(content)
+
+
+def test_a_reference_to_another_type():
+    content = a_deposit()
+    content["entry"][2]["fullUrl"] = "https://dui.test/Encounter/x"
+    entry(content, "Encounter")["resource"]["subject"]["reference"] = "https://dui.test/Encounter/x"
+    assert "tddui-reference-02" in told(content)
+
+
+def test_a_gir_that_differs_is_a_remark():
+    content = a_deposit()
+    coding = entry(content, "QuestionnaireResponse")["resource"]["item"][0]["answer"][0]["valueCoding"]
+    coding["code"] = next(code for code in checks.GIRS if code != coding["code"])
+    assert told(content) == {"tddui-questionnaire-03"} and rules()["tddui-questionnaire-03"].severity == "warning"
+    assert told(content, replace(KNOWN, recompute_gir=False)) == set(), "off by default"
+
+
+def test_an_establishment_closed_that_day():
+    assert told(a_deposit(), replace(KNOWN, open_between=lambda finess: (dt.date(2026, 10, 1), None))) == {"tddui-organization-03"}
+    assert told(a_deposit(), replace(KNOWN, open_stay=lambda key, stay: True)) == {"tddui-encounter-05"}
+
+
+def test_every_rule_is_met_by_a_test():
+    met = {rule for _, rule in MUTATIONS} | {"tddui-questionnaire-03", "tddui-organization-03", "tddui-encounter-05", "tddui-reference-02"}
+    by_http = {rule for rule in rules() if rule.startswith("tddui-json-")} | {"tddui-bundle-02"}
+    assert set(rules()) - met - by_http == set()
+
+
+@here
+def test_aggir_gives_the_legal_distribution():
+    source = json.loads((EXAMPLES / "aggir" / "aggir_algorithme.json").read_text())
+    counted = Counter(aggir.gir(dict(zip(aggir.VARIABLES, answers, strict=True))) for answers in itertools.product("ABC", repeat=8))
+    assert counted == {int(gir): count for gir, count in source["distribution_exhaustive_3^8"].items()}
+    for case in source["cas_tests"]:
+        assert aggir.gir(case["m"]) == case["gir"]
+    example = json.loads((EXAMPLES / "fhir" / "tddui" / "questionnaireresponse_aggir_pa.json").read_text())
+    booleans = {link: answer["valueBoolean"] for link, answer in checks.answers_in(example["item"]) if "valueBoolean" in answer}
+    grid = aggir.answers_of(booleans)
+    assert grid and aggir.gir(grid) == 2
+
+
+@here
+def test_the_shipped_matrix_is_the_proposal():
+    with (EXAMPLES / "orchestrateur" / "matrice_habilitation_exemple.csv").open() as stream:
+        rows = [tuple(row.values()) for row in csv.DictReader(stream)]
+    ours = [(r.rule, r.actor, r.purpose, r.category, r.grain, r.perimeter, r.consent, r.legal_basis, r.condition) for r in matrix.proposed().rows]
+    assert ours == rows and matrix.read(matrix.write(matrix.proposed())).version == matrix.proposed().version
+
+
+@here
+def test_numbers_of_the_official_file_are_valid():
+    with (SHARED / "finess" / "finess_ege_202607_echantillon.csv").open() as stream:
+        numbers = [row["finess_et"] for row in csv.DictReader(stream)]
+    assert len(numbers) > 1_700 and all(map(finess_valid, numbers))
+    assert not any(finess_valid(number[:-1] + str((int(number[-1]) + 1) % 10)) for number in numbers)
+
+
+def test_ins_and_rpps_keys():
+    assert all(ins_valid(sample.resident(rank).ins) for rank in range(200))
+    corsican = "1550220A"  # too short on purpose
+    assert not ins_valid(corsican) and rpps_valid("10003456786") and not rpps_valid("10003456785")
+    body = "155022A123456"
+    key = 97 - int(body.replace("2A", "19")) % 97
+    assert ins_valid(f"{body}{key:02d}")
+
+
+@pytest.mark.parametrize("text, why", [
+    ("rules,actor\nR001,X", "numéro de règle"), ("", "vide"),
+    ("rules,actor,purpose,categories,grain,perimeter,consent,legal_basis,condition\nR001,INCONNU,AUDIT,ADM,AGREGE,SOI,AUCUN,x,\n", "INCONNU"),
+    ("rules,actor,purpose,categories,grain,perimeter,consent,legal_basis,condition\nR001,ARS,AUDIT,ADM,AGREGE,SOI,AUCUN,x,si possible\n", "n’a pas de test"),
+])  # fmt: skip
+def test_a_matrix_that_cannot_be_read_says_its_line(text, why):
+    with pytest.raises(matrix.MatrixError, match=why):
+        matrix.read(text)
+
+
+def test_what_is_filtered_is_tagged():
+    stay = {"resourceType": "Encounter", "id": "1", "status": "finished", "reasonCode": [{"text": "chute"}], "_reasonCode": [{}]}
+    profile = profile_of(stay)
+    assert profile and filtered(profile, stay, {Category.ADM, Category.HEALTH}) == stay
+    left = filtered(profile, stay, {Category.ADM})
+    assert left and "reasonCode" not in left and "_reasonCode" not in left and left["meta"]["tag"][0]["code"] == "SUBSETTED"
+    assert filtered(profile, stay, {Category.HEALTH}) is None

@@ -1,0 +1,220 @@
+"""Subscriptions: handshake, numbers without hole, faults of the consumer, rights asked again, catch-up."""
+
+import datetime as dt
+
+import pytest
+from django.utils import timezone
+
+from belvedere.engine.exchange.vocabulary import Statement
+from belvedere.observatory.exchange import events, intake, policy, telling
+from belvedere.observatory.exchange.models import Delivery, Event, Person, Subscription
+from belvedere.observatory.journal.models import Entry
+from tests.consumer import Consumer, focuses, kind, numbers
+from tests.exchange import OTHER, deposit, establishment, institution
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class Clock:
+    """The hub's clock, moved by the test."""
+
+    def __init__(self) -> None:
+        self.ahead = dt.timedelta(0)
+        self.real = timezone.now
+
+    def now(self) -> dt.datetime:
+        return self.real() + self.ahead
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    made = Clock()
+    monkeypatch.setattr(timezone, "now", made.now)
+    return made
+
+
+@pytest.fixture
+def consumer(monkeypatch, request):
+    monkeypatch.setenv("BELVEDERE_WEBHOOK_PRIVATE", "1")
+    made = Consumer(request.getfixturevalue("clock").now if "clock" in request.fixturenames else None)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def service():
+    return establishment()
+
+
+def subscribed(consumer, topic="sejour-ouvert", purpose="FINANCEMENT", party=None, **filters):
+    made, consumer.secret = telling.subscribe(
+        party=party or institution("CNSA_SIDOBA"), topic=topic, purpose=purpose, endpoint=consumer.url, filters=filters
+    )
+    telling.deliver()
+    made.refresh_from_db()
+    return made
+
+
+def run(clock, hours: float = 80, step: float = 0.25) -> None:
+    """Let the clock run and the worker work."""
+    for _ in range(int(hours / step)):
+        clock.ahead += dt.timedelta(hours=step)
+        telling.deliver()
+
+
+def test_handshake_then_events_in_order_without_content(consumer, service):
+    made = subscribed(consumer)
+    assert (made.state, kind(consumer.calls[0]["body"])) == ("active", "handshake")
+    intake.receive(service, deposit(range(3)))
+    telling.deliver()
+    body = consumer.calls[1]["body"]
+    assert numbers(body) == [1, 2, 3] and len(focuses(body)) == 3
+    assert all("/Encounter/" in address for address in focuses(body))
+    assert not any("resource" in entry for entry in body["entry"][1:]), "addresses only"
+    assert Entry.objects.filter(action="echange.notification").count() == 3
+
+
+def test_a_consumer_down_for_three_days_misses_nothing(consumer, service, clock):
+    made = subscribed(consumer)
+    consumer.script = [503] * 9
+    intake.receive(service, deposit(range(2)))
+    telling.deliver()
+    for rank in range(2, 6):
+        intake.receive(service, deposit(range(rank, rank + 1), name=f"d{rank}"))
+        run(clock, 14)
+    run(clock, 34)
+    assert consumer.seen == [1, 2, 3, 4, 5, 6], "in order, each once"
+    ids = [call["headers"]["webhook-id"] for call in consumer.calls if call["step"] == 503]
+    assert len(ids) == 9
+    made.refresh_from_db()
+    assert (made.state, made.tries) == ("active", 0)
+
+
+def test_after_the_plan_it_is_in_error_and_events_wait(consumer, service, clock):
+    made = subscribed(consumer)
+    consumer.script = [500] * 60
+    intake.receive(service, deposit(range(1)))
+    run(clock, 85)
+    made.refresh_from_db()
+    assert made.state == "error" and made.tries == len(telling.PAUSES) + 1
+    intake.receive(service, deposit(range(1, 2), name="d2"))
+    telling.deliver()
+    consumer.script = []
+    assert [row.number for row in telling.since(made, 1)] == [1, 2], "nothing is lost meanwhile"
+    telling.resume(made)
+    run(clock, 1)
+    assert consumer.seen == [1, 2]
+
+
+@pytest.mark.parametrize("fault", [500, 429, "cut", (429, {"retry-after": "7200"}), 302])
+def test_each_fault_is_tried_again(consumer, service, clock, fault):
+    subscribed(consumer)
+    consumer.script = [fault]
+    intake.receive(service, deposit(range(2)))
+    telling.deliver()
+    clock.ahead += dt.timedelta(seconds=60)
+    telling.deliver()
+    if isinstance(fault, tuple):
+        assert consumer.seen == [], "Retry-After is honoured"
+        clock.ahead += dt.timedelta(hours=3)
+        telling.deliver()
+    assert consumer.seen[-2:] == [1, 2]
+    if fault == "cut":
+        first, second = (call["headers"]["webhook-id"] for call in consumer.calls[1:3])
+        assert first == second and consumer.seen == [1, 2, 1, 2], "at least once, told apart by the same identifier"
+
+
+def test_410_means_never_again(consumer, service, clock):
+    made = subscribed(consumer)
+    consumer.script = [410]
+    intake.receive(service, deposit(range(1)))
+    telling.deliver()
+    made.refresh_from_db()
+    assert made.state == "off"
+    run(clock, 30)
+    assert len(consumer.calls) == 2
+
+
+def test_the_right_is_asked_again_when_the_event_leaves(consumer, service):
+    drees = institution("DREES")
+    subscribed(consumer, purpose="STATISTIQUE", party=drees)
+    intake.receive(service, deposit(range(3)))
+    events.spread()
+    person = Person.objects.order_by("pk").first()
+    policy.state(person=person, kind=Statement.OPPOSITION, by="test")
+    telling.deliver()
+    body = consumer.calls[1]["body"]
+    assert numbers(body) == [1, 2, 3], "the series has no hole"
+    assert len(focuses(body)) == 2, "what is no longer permitted is not told"
+    assert Delivery.objects.exclude(withheld="").count() == 1
+    assert not Entry.objects.filter(action="echange.notification", subject=f"usager:{person.pk}").exists()
+
+
+def test_filters_and_refused_deposits(consumer, service):
+    other = establishment(OTHER)
+    subscribed(consumer, departement=["69"])
+    own = Consumer()
+    try:
+        mine, own.secret = telling.subscribe(party=service, topic="depot-refuse", purpose="ACCOMPAGNEMENT", endpoint=own.url, filters={})
+        intake.receive(service, deposit(range(1)))
+        intake.receive(other, deposit(range(1, 2), number=OTHER))
+        intake.receive(other, b"{}")
+        intake.receive(service, b"{}")
+        for _ in range(3):
+            telling.deliver()
+        assert consumer.seen == [1]
+        assert own.seen == [1], "one's own refusals alone"
+        assert mine.party == service
+    finally:
+        own.close()
+
+
+def test_batches_keep_within_fifty_events_and_twenty_kilobytes(consumer, service):
+    subscribed(consumer, topic="prestation-realisee", party=service, purpose="ACCOMPAGNEMENT")
+    for rank in range(6):
+        intake.receive(service, deposit(range(rank, rank + 1), name=f"d{rank}", events=20))
+    for _ in range(8):
+        telling.deliver()
+    assert consumer.seen == list(range(1, 121))
+    assert max(len(numbers(call["body"])) for call in consumer.calls) <= 50
+
+
+def test_secrets_rotate_with_both_signatures(consumer, service):
+    made = subscribed(consumer)
+    old = consumer.secret
+    new = telling.rotate(made)
+    made.refresh_from_db()
+    intake.receive(service, deposit(range(1)))
+    telling.deliver()
+    assert consumer.seen == [1] and old != new, "the consumer that still has the old secret verifies"
+    consumer.secret = new
+    intake.receive(service, deposit(range(1, 2), name="d2"))
+    telling.deliver()
+    assert consumer.seen == [1, 2]
+    assert new not in Subscription.objects.get().secrets
+
+
+@pytest.mark.parametrize("address", [
+    "http://exemple.fr/rappel", "https://127.0.0.1/x", "https://localhost/x", "https://[::1]/x", "https://169.254.169.254/latest", "https://10.1.2.3/", "file:///etc/passwd",
+    "https://[::ffff:10.0.0.1]/", "ftp://exemple.fr/",
+])  # fmt: skip
+def test_private_addresses_are_refused(address, monkeypatch):
+    monkeypatch.delenv("BELVEDERE_WEBHOOK_PRIVATE", raising=False)
+    with pytest.raises(telling.SubscriptionRefused):
+        telling.subscribe(party=institution("ARS"), topic="sejour-ouvert", purpose="PILOTAGE", endpoint=address, filters={})
+
+
+def test_an_idle_subscription_gets_a_heartbeat_a_day(consumer, clock):
+    subscribed(consumer)
+    run(clock, 50, 1)
+    assert [kind(call["body"]) for call in consumer.calls] == ["handshake", "heartbeat", "heartbeat"]
+
+
+def test_two_workers_number_each_event_once(consumer, service):
+    subscribed(consumer)
+    intake.receive(service, deposit(range(4)))
+    assert events.spread() == Event.objects.count() and events.spread() == 0
+    rows = Delivery.objects.values_list("number", flat=True)
+    assert sorted(rows) == [1, 2, 3, 4]
+    first = telling.due(timezone.now())
+    assert len(first) == 1 and telling.due(timezone.now()) == [], "a subscription is leased to one worker"

@@ -1,0 +1,188 @@
+"""The FHIR face over HTTP: deposits, reads, subscriptions, consents, traces, nomenclatures; and what bad input is answered."""
+
+import datetime as dt
+import gzip
+import json
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from belvedere.api.exchange.operations import OPERATIONS, statement
+from belvedere.engine.exchange.structure import problems
+from belvedere.observatory.exchange import referentials
+from belvedere.observatory.exchange.models import Deposit, Resource
+from tests.conftest import SHARED
+from tests.exchange import bearer, deposit, establishment, institution
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def service():
+    return establishment()
+
+
+@pytest.fixture
+def producer(service):
+    return bearer(service) | {"HTTP_X_FINALITE": "ACCOMPAGNEMENT", "HTTP_X_LOGICIEL": "Soins+", "HTTP_X_LOGICIEL_VERSION": "4.2"}
+
+
+@pytest.fixture
+def sidoba():
+    return bearer(institution("CNSA_SIDOBA")) | {"HTTP_X_FINALITE": "FINANCEMENT"}
+
+
+def post(path: str, raw: bytes, headers: dict):
+    return Client().post("/fhir" + path, raw, content_type="application/fhir+json", **headers)
+
+
+def get(path: str, headers: dict | None = None):
+    return Client().get("/fhir" + path, **(headers or {}))
+
+
+def test_deposit_then_read(producer, sidoba):
+    raw = deposit(range(2))
+    dry = post("/Bundle/$validate", raw, producer)
+    assert dry.status_code == 200 and not Deposit.objects.exists()
+    made = post("", raw, producer)
+    assert made.status_code == 200 and made["Recepisse"] == Deposit.objects.get().reference
+    assert Deposit.objects.get().software == "Soins+ 4.2"
+    assert post("", raw, producer)["X-Deja-Recu"] == "1"
+    found = get("/Patient?_count=1", sidoba).json()
+    assert len(found["entry"]) == 1
+    following = next(link["url"] for link in found["link"] if link["relation"] == "next")
+    other = get("/Patient?" + following.split("?")[1], sidoba).json()
+    assert {found["entry"][0]["resource"]["id"]} & {row["resource"]["id"] for row in other["entry"]} == set()
+    address = found["entry"][0]["resource"]["id"]
+    one = get(f"/Patient/{address}", sidoba)
+    assert one["ETag"] == 'W/"1"' and one["Cache-Control"] == "no-store" and problems(one.json()) == []
+    assert get(f"/Patient/{address}/_history", sidoba).json()["total"] == 1
+    assert len(get(f"/Encounter?patient={address}", sidoba).json()["entry"]) == 1
+
+
+def test_gzip_is_taken_and_a_bomb_is_not(producer):
+    raw = deposit(range(1))
+    assert post("", gzip.compress(raw), producer | {"HTTP_CONTENT_ENCODING": "gzip"}).status_code == 200
+    bomb = post("", gzip.compress(b" " * 40_000_000), producer | {"HTTP_CONTENT_ENCODING": "gzip"})
+    assert bomb.status_code == 413
+    assert post("", b"pas du gzip", producer | {"HTTP_CONTENT_ENCODING": "gzip"}).status_code == 400
+
+
+@pytest.mark.parametrize("raw, status, rule", [
+    (b"", 400, "tddui-json-01"), (b"{", 400, "tddui-json-01"), (b"[]", 400, "tddui-json-05"), (b'{"a": 1, "a": 2}', 400, "tddui-json-03"), (b'{"a": NaN}', 400, "tddui-json-01"),
+    (b'{"a":' * 80 + b"1" + b"}" * 80, 400, "tddui-json-04"), (b"[" * 100_000, 400, "tddui-json-01"), (b'"\xff"', 400, "tddui-json-01"), (b"{}", 422, "tddui-bundle-01"),
+    (b'{"resourceType": "Bundle", "type": "batch"}', 422, "tddui-bundle-01"), (b'{"resourceType": "Bundle", "type": "transaction", "entry": []}', 422, "tddui-bundle-03"),
+    (b'<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]><Bundle>&e;</Bundle>', 400, "tddui-json-01"),
+])  # fmt: skip
+def test_bad_bodies_have_each_their_answer(producer, raw, status, rule):
+    answer = post("", raw, producer)
+    assert answer.status_code == status
+    assert answer.json()["issue"][0]["details"]["coding"][0]["code"] == rule
+    assert answer.json()["issue"][0]["diagnostics"]
+    assert not Resource.objects.exists()
+
+
+def test_too_large_and_too_many(producer):
+    assert post("", b'{"a": "' + b"x" * 11_000_000 + b'"}', producer).status_code == 413
+    many = {"resourceType": "Bundle", "type": "transaction", "entry": [{}] * 2_001}
+    assert post("", json.dumps(many).encode(), producer).status_code == 413
+
+
+def test_who_may_call(producer, sidoba):
+    assert get("/Patient").status_code == 401 and get("/Patient")["WWW-Authenticate"].startswith("Bearer")
+    assert get("/Patient", {"HTTP_AUTHORIZATION": "Bearer bvx_faux"}).status_code == 401
+    assert post("", deposit(range(1)), sidoba).status_code == 403
+    assert "finalité" in get("/Patient", {"HTTP_AUTHORIZATION": sidoba["HTTP_AUTHORIZATION"]}).json()["issue"][0]["diagnostics"]
+    assert get("/Patient?nom=x", sidoba).status_code == 400
+    assert get("/Patient/inconnu", sidoba).status_code == 403
+    assert get("/rien/du/tout", sidoba).status_code == 404
+    assert Client().delete("/fhir/Patient/1", **sidoba).status_code == 405
+
+
+def test_subscriptions_by_fhir(producer, sidoba, monkeypatch):
+    monkeypatch.setenv("BELVEDERE_WEBHOOK_PRIVATE", "1")
+    asked = {
+        "resourceType": "Subscription", "status": "requested", "reason": "suivi", "criteria": "http://localhost/fhir/SubscriptionTopic/sejour-ouvert",
+        "_criteria": {"extension": [{"url": "x", "valueString": "departement=75,69"}]}, "channel": {"type": "rest-hook", "endpoint": "http://127.0.0.1:9/rappel"},
+    }  # fmt: skip
+    made = post("/Subscription", json.dumps(asked).encode(), sidoba)
+    assert made.status_code == 201 and made["X-Secret"].startswith("whsec_")
+    address = "/Subscription/" + made.json()["id"]
+    assert get(address, sidoba).json()["_criteria"]["extension"][0]["valueString"] == "departement=75,69"
+    assert "whsec_" not in get(address, sidoba).content.decode()
+    assert get(address, producer).status_code == 404, "another's subscription does not exist"
+    post("", deposit(range(2)), producer)
+    from belvedere.observatory.exchange import events
+
+    events.spread()
+    told = get(address + "/$events?eventsSinceNumber=1", sidoba).json()
+    assert [part["name"] for part in told["entry"][0]["resource"]["parameter"]].count("notification-event") == 2
+    assert get(address + "/$status", sidoba).json()["entry"][0]["resource"]["parameter"][2]["valueCode"] == "requested"
+    assert get(address + "/$events?eventsSinceNumber=x", sidoba).status_code == 400
+    assert len(get("/Subscription", sidoba).json()["entry"]) == 1
+    assert Client().delete("/fhir" + address, **sidoba).status_code == 204
+    assert get(address, sidoba).json()["status"] == "off"
+    for wrong in ({"channel": {"type": "email"}}, {"criteria": "x/inconnu"}, {"_criteria": {"extension": [{"valueString": "nom=x"}]}}):
+        assert post("/Subscription", json.dumps(asked | wrong).encode(), sidoba).status_code == 422
+
+
+def test_consent_closes_at_once(producer, sidoba):
+    drees = bearer(institution("DREES")) | {"HTTP_X_FINALITE": "STATISTIQUE", "HTTP_X_GRAIN": "PSEUDONYME"}
+    post("", deposit(range(2)), producer)
+    assert len(get("/Patient", drees).json()["entry"]) == 2
+    uid = Resource.objects.filter(type="Patient").first().uid
+    said = {
+        "resourceType": "Consent",
+        "status": "active",
+        "patient": {"reference": f"Patient/{uid}"},
+        "dateTime": "2026-11-01",
+        "policyRule": {"coding": [{"code": "OPTOUT"}]},
+    }
+    assert post("/Consent", json.dumps(said).encode(), producer).status_code == 201
+    assert len(get("/Patient", drees).json()["entry"]) == 1
+    assert post("/Consent", json.dumps(said).encode(), sidoba).status_code == 422
+    assert post("/Consent", json.dumps(said | {"policyRule": {}}).encode(), producer).status_code == 422
+    assert post("/Consent", json.dumps(said | {"status": "inactive"}).encode(), producer).status_code == 201
+    assert len(get("/Patient", drees).json()["entry"]) == 2, "the opposition was withdrawn"
+
+
+def test_traces_are_bounded_and_one_s_own(producer, sidoba):
+    post("", deposit(range(1)), producer)
+    get("/Patient", sidoba)
+    assert get("/AuditEvent", sidoba).status_code == 400
+    assert get("/AuditEvent?date=ge2020-01-01&date=le2030-01-01", sidoba).status_code == 400
+    day = timezone.localdate()
+    low, high = day - dt.timedelta(days=1), day + dt.timedelta(days=1)
+    told = get(f"/AuditEvent?date=ge{low}&date=le{high}", sidoba)
+    assert told.json()["total"] >= 1
+    assert all(row["resource"]["agent"][0]["who"]["identifier"]["value"].startswith("acteur-") for row in told.json().get("entry", []))
+    auditor = bearer(institution("AUDITEUR"))
+    assert get(f"/AuditEvent?date=ge{low}&date=le{high}", auditor).status_code == 403
+    seen = get(f"/AuditEvent?date=ge{low}&date=le{high}", auditor | {"HTTP_X_FINALITE": "AUDIT"}).json()
+    assert seen["total"] >= 2 and problems(seen["entry"][0]["resource"]) == []
+    assert not any(row["resource"]["entity"][0]["what"]["identifier"]["value"].removeprefix("usager:").isdecimal() for row in seen["entry"])
+
+
+def test_nomenclatures_at_a_date():
+    folder = SHARED / "exchange"
+    if not folder.exists():
+        pytest.skip("shared/data absent : les nomenclatures officielles ne sont pas là")
+    assert referentials.load(folder / "jdv-ans" / "jdv_concepts.csv", by="test").rows > 14_000
+    assert referentials.load(folder / "serafin-ph" / "serafin_ph.csv", by="test").rows == 107
+    assert get("/ValueSet/$validate-code?url=JDV_GIR_CISIS&code=MED-340").json()["parameter"][0]["valueBoolean"] is True
+    assert get("/ValueSet/$validate-code?url=JDV_GIR_CISIS&code=MED-999").json()["parameter"][0]["valueBoolean"] is False
+    assert get("/ValueSet/$validate-code?url=JDV_GIR_CISIS&code=MED-340&date=1990-01-01").json()["parameter"][0]["valueBoolean"] is False
+    assert get("/ValueSet/$expand?url=JDV_GIR_CISIS").json()["expansion"]["total"] == 6
+    assert get(f"/CodeSystem/$lookup?system={referentials.SERAFIN}&code=1.1.1").json()["parameter"][2]["valueString"] == "1.1"
+    assert get("/ValueSet/$expand?url=inconnu").status_code == 404
+    assert (referentials.serafin("1.1"), referentials.serafin("1.1.1"), referentials.serafin("9.9")) == (False, True, None)
+
+
+def test_the_statement_says_what_the_router_does():
+    told = get("/metadata").json()
+    assert told == statement() and problems(told) == []
+    interactions = {item["code"] for resource in told["rest"][0]["resource"] for item in resource["interaction"]}
+    declared = {operation.interaction for operation in OPERATIONS} - {"operation", "capabilities", "transaction"}
+    assert interactions == declared
+    assert {item["name"] for item in told["rest"][0]["operation"]} == {"validate", "lookup", "expand", "validate-code", "status", "events"}

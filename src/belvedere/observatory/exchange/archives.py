@@ -1,0 +1,182 @@
+"""Transfers to the departments' archives: packages of closed files, their replies, and the purge that only a reply allows."""
+
+import datetime as dt
+import hashlib
+import json
+from dataclasses import asdict
+
+from django.db import transaction
+from django.utils import timezone
+
+from belvedere.engine.exchange import seda, strict
+from belvedere.engine.exchange.profiles import profiles
+from belvedere.engine.exchange.seda import Header, Piece
+from belvedere.observatory import pdfseal, printing
+from belvedere.observatory.exchange import erasing, events, intake, vault
+from belvedere.observatory.exchange.models import Deposit, DepositState, Party, Person, Resource, RetentionRule, Transfer, TransferState
+from belvedere.observatory.journal import sealing
+from belvedere.observatory.journal.actions import record
+from belvedere.observatory.journal.models import Entry, TreeHead
+from belvedere.observatory.tokens import reference
+
+DEFAULT_MONTHS, DEFAULT_FATE = 120, "conserver"
+NEXT: dict[str, frozenset[str]] = {
+    TransferState.PREPARED: frozenset({TransferState.SENT}), TransferState.SENT: frozenset({TransferState.ACKNOWLEDGED, TransferState.ACCEPTED, TransferState.REFUSED}),
+    TransferState.ACKNOWLEDGED: frozenset({TransferState.ACCEPTED, TransferState.REFUSED}), TransferState.ACCEPTED: frozenset({TransferState.PURGE_ALLOWED}),
+    TransferState.REFUSED: frozenset(), TransferState.PURGE_ALLOWED: frozenset(),
+}  # fmt: skip
+
+
+class TransferRefused(Exception):
+    """The transfer cannot be made or moved on; says why, in French."""
+
+
+def rule_of(department: str, day: dt.date) -> tuple[int, str]:
+    """(months to keep a closed file, what becomes of it) in a department on a day."""
+    row = RetentionRule.objects.filter(department=department, since__lte=day).order_by("-since").first()
+    return (row.months, row.fate) if row else (DEFAULT_MONTHS, DEFAULT_FATE)
+
+
+def _after(day: dt.date, months: int) -> dt.date:
+    years, month = divmod(day.month - 1 + months, 12)
+    return dt.date(day.year + years, month + 1, min(day.day, 28))
+
+
+def due(party: Party, day: dt.date) -> list[Person]:
+    """Persons of an establishment whose stays are all closed for longer than the department keeps them, and not transferred yet."""
+    months, _ = rule_of(party.department, day)
+    found: dict[int, str] = {}
+    for person, end in Resource.objects.filter(establishment=party, profile="tddui-encounter-sejour", current=True, erased=False).values_list(
+        "person_id", "facts__end"
+    ):
+        found[person] = max(found.get(person, ""), end or "9999-12-31")
+    gone = set(Transfer.objects.filter(establishment=party).exclude(state=TransferState.REFUSED).values_list("person_id", flat=True))
+    return list(
+        Person.objects.filter(
+            pk__in=[
+                person for person, end in found.items() if end < "9999" and _after(dt.date.fromisoformat(end), months) <= day and person not in gone
+            ]
+        )
+    )
+
+
+def _pieces(party: Party, person: Person, name: str, rows: list[Resource], deposits: list[Deposit]) -> list[Piece]:
+    contents = [intake.content_of(row) for row in rows]
+    whole = strict.canonical({"resourceType": "Bundle", "type": "collection", "entry": [{"resource": content} for content in contents]})
+    # A deposit may speak of several persons: what is archived of it is this person's part, with the digest of the whole.
+    pieces = [Piece("dossier.json", "Données du dossier clos (FHIR R4)", whole)]
+    for deposit in deposits:
+        raw = intake.original(deposit)
+        others = Resource.objects.filter(deposit=deposit, person__isnull=False).exclude(person=person).exists()
+        if raw and not others:
+            pieces.append(Piece(f"depot-{deposit.reference}.json", f"Dépôt d’origine {deposit.reference}, octet pour octet", raw))
+    head = TreeHead.objects.last()
+    entries = Entry.objects.filter(pk__in=[deposit.place for deposit in deposits])
+    proof = {
+        "dossier": hashlib.sha256(whole).hexdigest(), "depots": [{"reference": d.reference, "sha256": d.sha256, "recu": d.received_at.isoformat()} for d in deposits],
+        "journal": [{"entree": entry.pk, "empreinte": entry.digest} for entry in entries], "tete": asdict(sealing.signed(head)) if head else None,
+    }  # fmt: skip
+    lines = [
+        {
+            "title": profiles()[row.profile].title,
+            "when": printing.day(row.day) if row.day else "",
+            "text": json.dumps(content, ensure_ascii=False, indent=1),
+        }
+        for row, content in zip(rows, contents, strict=True)
+    ]
+    pdf = printing.render(
+        "belvedere.observatory.exchange.texts",
+        "dossier.typ",
+        {"reference": name, "establishment": party.name, "finess": party.finess, "digest": proof["dossier"], "rows": lines},
+        archive=True,
+    )
+    sealed = pdfseal.seal(pdf, proof, name=party.name, reason=f"Versement {name}")
+    return [
+        *pieces,
+        Piece("rendu.pdf", "Rendu lisible, signé et horodaté", sealed),
+        Piece("preuve.json", "Empreintes, entrées du journal et tête signée", strict.canonical(proof)),
+    ]
+
+
+@transaction.atomic
+def prepare(*, party: Party, person: Person, by: str, day: dt.date | None = None) -> Transfer:
+    """The package of a closed file for the archives of its department. TransferRefused: still open, kept longer, or no archives admitted."""
+    today = day or timezone.localdate()
+    if person not in due(party, today):
+        raise TransferRefused("Ce dossier n’est pas clos, ou sa durée d’utilité administrative court encore.")
+    archives = Party.objects.filter(actor="ARCHIVES_DEPARTEMENTALES", department=party.department, admitted=True).first()
+    if archives is None:
+        raise TransferRefused("Les archives de ce département ne sont pas admises sur la plateforme.")
+    rows = list(Resource.objects.filter(person=person, establishment=party, current=True, erased=False).order_by("day", "pk"))
+    deposits = list(Deposit.objects.filter(resources__in=rows).exclude(state=DepositState.REFUSED).distinct().order_by("received_at"))
+    name, now = reference("V", 4, 4), timezone.now()
+    stays = [row for row in rows if row.profile == "tddui-encounter-sejour"]
+    _, fate = rule_of(party.department, today)
+    header = Header(
+        name, now, party.finess, f"AD-{party.department}", f"Dossier clos {name}", min(dt.date.fromisoformat(row.facts["start"]) for row in stays),
+        max(dt.date.fromisoformat(row.facts["end"]) for row in stays), fate,
+    )  # fmt: skip
+    pieces = _pieces(party, person, name, rows, deposits)
+    raw = seda.package(header, pieces)
+    made = Transfer.objects.create(
+        reference=name, establishment=party, archives=archives, person=person, state=TransferState.PREPARED, package=vault.seal(raw, f"versement:{name}"),
+        sha256=hashlib.sha256(raw).hexdigest(), units=len(pieces), made_at=now,
+    )  # fmt: skip
+    record(by=by, action="echange.versement.prepare", subject=f"versement:{name}", sha256=made.sha256, units=made.units, fate=fate)
+    return made
+
+
+@transaction.atomic
+def move(transfer: Transfer, state: str, *, by: str, reply: dict | None = None) -> Transfer:
+    """Move a transfer on; TransferRefused when its state does not lead there."""
+    row = Transfer.objects.select_for_update().get(pk=transfer.pk)
+    if state not in NEXT[row.state]:
+        raise TransferRefused(f"Un versement « {row.get_state_display().lower()} » ne passe pas à « {TransferState(state).label.lower()} ».")
+    row.state = state
+    if reply is not None:
+        row.reply = reply
+    row.save()
+    record(
+        by=by, action=f"echange.versement.{state}", subject=f"versement:{row.reference}", **({"units": len(reply.get("units", []))} if reply else {})
+    )
+    if state in (TransferState.ACCEPTED, TransferState.REFUSED):
+        events.raise_(topic="versement-clos", establishment=row.establishment, person=row.person, focus=f"versements/{row.reference}")
+    return row
+
+
+def package(transfer: Transfer, *, by: str) -> bytes:
+    """The package as the archives take it; the taking is told to the journal, and moves the transfer on."""
+    raw = vault.unseal(transfer.package, f"versement:{transfer.reference}")
+    if transfer.state == TransferState.PREPARED:
+        move(transfer, TransferState.SENT, by=by)
+    with transaction.atomic():
+        record(
+            by=by,
+            action="echange.versement",
+            subject=f"usager:{transfer.person_id}",
+            purpose="ARCHIVAGE",
+            profiles=["dossier clos"],
+            reference=transfer.reference,
+        )
+    return raw
+
+
+def answer(transfer: Transfer, units: dict[str, str], *, by: str) -> Transfer:
+    """The archives' reply: OK or KO by unit (file name). Anything but OK everywhere refuses. TransferRefused."""
+    read = seda.read(vault.unseal(transfer.package, f"versement:{transfer.reference}"))
+    unknown = set(units) ^ set(read.pieces)
+    if unknown:
+        raise TransferRefused(f"La réponse doit dire OK ou KO pour chaque unité ; en trop ou en moins : {', '.join(sorted(unknown))[:120]}.")
+    if set(units.values()) - {"OK", "KO"}:
+        raise TransferRefused("Chaque unité reçoit OK ou KO.")
+    state = TransferState.ACCEPTED if set(units.values()) == {"OK"} else TransferState.REFUSED
+    return move(transfer, state, by=by, reply={"units": [{"unit": name, "answer": value} for name, value in sorted(units.items())]})
+
+
+@transaction.atomic
+def purge(transfer: Transfer, *, by: str) -> int:
+    """Erase the source copy of an accepted transfer, by the establishment's decision. TransferRefused before the archives accepted."""
+    row = move(transfer, TransferState.PURGE_ALLOWED, by=by)
+    done = erasing.erase(person=row.person, party=row.establishment, by=by, why=f"versement {row.reference} accepté")
+    Transfer.objects.filter(pk=row.pk).update(purged_at=timezone.now(), package=b"")
+    return done

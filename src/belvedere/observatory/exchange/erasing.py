@@ -1,0 +1,23 @@
+"""Erasing what was deposited of a person: contents go, the chain of the journal stays, whoever had received them is told."""
+
+from django.db import transaction
+from django.utils import timezone
+
+from belvedere.observatory.exchange.models import Deposit, Event, Party, Person, Resource
+from belvedere.observatory.journal.actions import record
+
+
+@transaction.atomic
+def erase(*, person: Person, party: Party, by: str, why: str) -> int:
+    """Empty every version that an establishment deposited of a person, and the original bytes of deposits that spoke of it; returns how many versions."""
+    rows = Resource.objects.select_for_update().filter(person=person, establishment=party, erased=False)
+    told = list(rows.filter(current=True))
+    deposits = set(rows.values_list("deposit_id", flat=True))
+    done = rows.update(content=b"", digest="", facts={}, erased=True, day=None)
+    Deposit.objects.filter(pk__in=deposits).update(original=b"")
+    record(by=by, action="echange.efface", subject=f"usager:{person.pk}", versions=done, why=why[:120])
+    now = timezone.now()
+    Event.objects.bulk_create(
+        [Event(topic="donnee-effacee", at=now, establishment=party, person=person, resource=row, focus=f"{row.type}/{row.uid}") for row in told]
+    )
+    return done

@@ -1,0 +1,216 @@
+"""Portability: everything an establishment deposited, in a package that another software takes back, with the proof that nothing is missing."""
+
+import datetime as dt
+import hashlib
+import io
+import json
+import zipfile
+from collections import Counter
+
+from django.db import transaction
+from django.utils import timezone
+
+from belvedere.engine.exchange import seda, strict
+from belvedere.engine.exchange.bundle import references
+from belvedere.observatory.exchange import events, vault
+from belvedere.observatory.exchange.intake import content_of
+from belvedere.observatory.exchange.models import Export, ExportKind, ExportState, Party, Resource
+from belvedere.observatory.journal.actions import Fact, append, record
+from belvedere.observatory.tokens import reference
+
+DUE = {ExportKind.UNITARY: dt.timedelta(0), ExportKind.TARGETED: dt.timedelta(days=30), ExportKind.MASSIVE: dt.timedelta(days=30)}
+KEPT = dt.timedelta(days=90)
+BATCH = 1_500  # entries of a re-import transaction
+_GUIDE = """# Export de portabilité
+
+`export/*.ndjson` : une ressource FHIR R4 par ligne, un fichier par type, dans l’état en vigueur.
+`rapport-integrite.json` : comptes par type, empreinte SHA-256 de chaque fichier, ressources refusées et leur raison.
+
+Une donnée absente n’a pas été saisie. Une donnée négative est écrite : `valueBoolean: false`.
+Les codes gardent leur système et leur version d’origine.
+
+Pour reprendre ces données ailleurs : déposez chaque lot de `reprise/` (transactions TDDUI) dans l’ordre, avec le jeton de l’établissement.
+"""
+
+
+class ExportRefused(Exception):
+    """The export cannot be made; says why, in French."""
+
+
+@transaction.atomic
+def ask(*, party: Party, kind: str, persons: list[str], by: str) -> Export:
+    """Ask for an export: unitary (one person, at once), targeted (some), massive (all). `persons` are addresses of patients. ExportRefused."""
+    if kind == ExportKind.MASSIVE and persons:
+        raise ExportRefused("Un export massif prend toutes les personnes : n’en désignez pas.")
+    if (kind == ExportKind.UNITARY and len(persons) != 1) or (kind == ExportKind.TARGETED and not persons):
+        raise ExportRefused("Un export unitaire désigne une personne, un export ciblé au moins une.")
+    known = set(
+        Resource.objects.filter(establishment=party, type="Patient", uid__in=persons, current=True, erased=False).values_list("uid", flat=True)
+    )
+    if len(known) != len(set(persons)):
+        raise ExportRefused("Une personne désignée n’est pas de vos dépôts.")
+    now = timezone.now()
+    made = Export.objects.create(
+        reference=reference("X", 4, 4),
+        party=party,
+        kind=kind,
+        persons=sorted(known),
+        state=ExportState.ACKNOWLEDGED,
+        asked_at=now,
+        due_at=now + DUE[ExportKind(kind)],
+    )
+    record(by=by, action="echange.export.demande", subject=f"export:{made.reference}", kind=kind, persons=len(known))
+    if kind == ExportKind.UNITARY:
+        run(made)
+    return made
+
+
+def _rows(export: Export) -> list[Resource]:
+    rows = Resource.objects.filter(establishment=export.party, current=True, erased=False).select_related("person")
+    if export.persons:
+        people = Resource.objects.filter(uid__in=export.persons, type="Patient", establishment=export.party).values("person")
+        rows = rows.filter(person__in=people) | rows.filter(person=None)
+    return list(rows.order_by("type", "pk"))
+
+
+def _transactions(contents: list[dict], name: str) -> list[dict]:
+    """The resources as transactions that stand alone: those of a person stay together, with what is shared by all."""
+    shared = [content for content in contents if content["resourceType"] in ("Organization", "Practitioner", "PractitionerRole")]
+    by_address = {f"{content['resourceType']}/{content['id']}": content for content in contents}
+    groups: dict[str, list[dict]] = {}
+    for content in contents:
+        if content not in shared:
+            groups.setdefault(_patient_of(content, by_address), []).append(content)
+    lots: list[list[dict]] = [[]]
+    for _, rows in sorted(groups.items()):
+        if lots[-1] and len(lots[-1]) + len(rows) > BATCH:
+            lots.append([])
+        lots[-1] += rows
+    return [
+        {
+            "resourceType": "Bundle", "type": "transaction", "identifier": {"system": "urn:belvedere:exports", "value": f"{name}-{rank}"},
+            "entry": [{"fullUrl": f"{row['resourceType']}/{row['id']}", "resource": row, "request": {"method": "POST", "url": row["resourceType"]}} for row in (*shared, *lot)],
+        }
+        for rank, lot in enumerate(lots, 1)
+    ]  # fmt: skip
+
+
+def _patient_of(content: dict, by_address: dict[str, dict]) -> str:
+    if content["resourceType"] == "Patient":
+        return f"Patient/{content['id']}"
+    addresses = [address for _, address, _ in references(content)]
+    direct = next((address for address in addresses if address.startswith("Patient/")), "")
+    return direct or next(
+        (
+            _patient_of(by_address[address], by_address)
+            for address in addresses
+            if address.startswith("Encounter/") and address in by_address and by_address[address] is not content
+        ),
+        "",
+    )
+
+
+def run(export: Export) -> Export:
+    """Make the package of an export; what cannot be taken is listed with its reason."""
+    rows = _rows(export)
+    contents = [content_of(row) for row in rows]
+    out, digests = io.BytesIO(), {}
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+
+        def put(name: str, raw: bytes) -> None:
+            digests[name] = hashlib.sha256(raw).hexdigest()
+            archive.writestr(name, raw)
+
+        for kind in sorted({row.type for row in rows}):
+            put(f"export/{kind}.ndjson", b"\n".join(strict.canonical(content) for content in contents if content["resourceType"] == kind) + b"\n")
+        for rank, lot in enumerate(_transactions(contents, export.reference), 1):
+            put(f"reprise/lot-{rank:04d}.json", strict.canonical(lot))
+        put("documentation-export.md", _GUIDE.encode())
+        erased = Resource.objects.filter(establishment=export.party, current=True, erased=True).count()
+        report = {
+            "reference": export.reference, "establishment": export.party.finess, "kind": export.kind, "made_at": timezone.now().isoformat(), "counts": dict(Counter(row.type for row in rows)),
+            "persons": len({row.person_id for row in rows if row.person_id}), "refused": [{"count": erased, "reason": "effacées"}] if erased else [], "sha256": digests, "set": fingerprint(contents),
+        }  # fmt: skip
+        archive.writestr("rapport-integrite.json", json.dumps(report, ensure_ascii=False, indent=1))
+        archive.writestr("INDEX.HTM", _index(report))
+    raw, now = out.getvalue(), timezone.now()
+    with transaction.atomic():
+        export.package, export.sha256, export.report = vault.seal(raw, f"export:{export.reference}"), hashlib.sha256(raw).hexdigest(), report
+        export.state, export.kept_until = ExportState.DONE, now + KEPT
+        export.save()
+        people = sorted({row.person_id for row in rows if row.person_id})
+        append(
+            [
+                Fact(
+                    export.party.code,
+                    "echange.export",
+                    f"usager:{person}",
+                    {
+                        "purpose": "PORTABILITE",
+                        "profiles": sorted({row.profile for row in rows if row.person_id == person}),
+                        "reference": export.reference,
+                    },
+                )
+                for person in people
+            ]
+            or [Fact(export.party.code, "echange.export", f"export:{export.reference}", {})]
+        )
+        events.raise_(topic="export-pret", establishment=export.party, focus=f"exports/{export.reference}")
+    return export
+
+
+def _index(report: dict) -> str:
+    rows = "".join(f"<tr><td>{kind}</td><td>{count}</td></tr>" for kind, count in sorted(report["counts"].items()))
+    return f'<!doctype html><html lang="fr"><meta charset="utf-8"><title>Export {report["reference"]}</title><h1>Export {report["reference"]}</h1><p>Établissement {report["establishment"]}, {report["persons"]} personnes.</p><table>{rows}</table><p>Lisez documentation-export.md.</p></html>'
+
+
+def fingerprint(contents: list[dict]) -> str:
+    """A digest of a set of resources that does not depend on their identifiers, versions, or order: two exports of the same data have the same one."""
+    names: dict[str, str] = {}
+    for content in contents:
+        names[f"{content['resourceType']}/{content['id']}"] = _shape(content, {})
+    # References are then replaced by the shape of what they lead to, twice: a chain of two is told apart.
+    for _ in range(2):
+        names = {f"{content['resourceType']}/{content['id']}": _shape(content, names) for content in contents}
+    return hashlib.sha256("\n".join(sorted(names.values())).encode()).hexdigest()
+
+
+def _shape(content: dict, names: dict[str, str]) -> str:
+    def walk(value: object) -> object:
+        if isinstance(value, dict):
+            return {name: names.get(str(item), "") if name == "reference" else walk(item) for name, item in value.items()}
+        return [walk(item) for item in value] if isinstance(value, list) else value
+
+    bare = {name: value for name, value in content.items() if name not in ("id", "meta")}
+    bare["profile"] = sorted((content.get("meta") or {}).get("profile", []))
+    return hashlib.sha256(strict.canonical(walk(bare))).hexdigest()
+
+
+def package(export: Export) -> bytes:
+    """The package. ExportRefused when it is not ready, or no longer kept."""
+    if export.state != ExportState.DONE or (export.kept_until and export.kept_until < timezone.now()):
+        raise ExportRefused("Cet export n’est pas prêt, ou n’est plus gardé : demandez-en un autre.")
+    return vault.unseal(export.package, f"export:{export.reference}")
+
+
+def lots(raw: bytes) -> list[bytes]:
+    """The transactions of a package, in order, each file checked against the integrity report. `seda.PackageRefused` names the first that differs."""
+    held = seda.members(raw)
+    try:
+        report = json.loads(held["rapport-integrite.json"])
+    except (KeyError, ValueError) as error:
+        raise seda.PackageRefused("Le rapport d’intégrité manque ou n’est pas lisible.") from error
+    for name, digest in report["sha256"].items():
+        if hashlib.sha256(held.get(name, b"")).hexdigest() != digest:
+            raise seda.PackageRefused(f"{name} : l’empreinte diffère du rapport d’intégrité.")
+    return [held[name] for name in sorted(held) if name.startswith("reprise/")]
+
+
+def run_due() -> int:
+    """Make the exports that wait; let go of those kept long enough."""
+    done = 0
+    for export in Export.objects.filter(state=ExportState.ACKNOWLEDGED).select_related("party")[:5]:
+        run(export)
+        done += 1
+    Export.objects.filter(state=ExportState.DONE, kept_until__lt=timezone.now()).update(state=ExportState.EXPIRED, package=b"")
+    return done

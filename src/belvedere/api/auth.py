@@ -28,6 +28,7 @@ class Caller(StrEnum):
     ANYONE = "anyone"
     SENDER = "sender"
     SENDER_OR_MARKET = "sender_or_market"
+    PARTY = "party"  # of the exchange hub, by its own token
 
 
 _UPLOADS = [("POST", "/uploads"), ("HEAD", "/uploads/{name}"), ("PATCH", "/uploads/{name}"), ("DELETE", "/uploads/{name}")]
@@ -43,6 +44,36 @@ API_RULES: dict[tuple[str, str], Caller] = {
     **dict.fromkeys(
         (("POST", "/flows"), ("GET", "/flows"), ("GET", "/flows/{number}"), ("GET", "/flows/{number}/proof"), ("PUT", "/webhook"), *_UPLOADS),
         Caller.SENDER,
+    ),
+    **dict.fromkeys(
+        (
+            ("GET", "/exchange/topics"),
+            ("GET", "/exchange/items"),
+            ("GET", "/exchange/matrix"),
+            ("POST", "/exchange/matrix/simulation"),
+            ("GET", "/exchange/contracts"),
+        ),
+        Caller.ANYONE,
+    ),
+    **dict.fromkeys(
+        (
+            ("GET", "/exchange/deposits"),
+            ("POST", "/exchange/deposits"),
+            ("GET", "/exchange/deposits/{reference}"),
+            ("GET", "/exchange/datasets"),
+            ("GET", "/exchange/datasets/{code}/{period}/{version}"),
+            ("POST", "/exchange/exports"),
+            ("GET", "/exchange/exports/{reference}"),
+            ("GET", "/exchange/exports/{reference}/package"),
+            ("GET", "/exchange/transfers"),
+            ("GET", "/exchange/transfers/{reference}/package"),
+            ("POST", "/exchange/transfers/{reference}/reply"),
+            ("GET", "/exchange/subscriptions/{uid}/deliveries"),
+            ("POST", "/exchange/subscriptions/{uid}/deliveries/{number}/replay"),
+            ("POST", "/exchange/subscriptions/{uid}/secrets"),
+            ("POST", "/exchange/subscriptions/{uid}/test"),
+        ),
+        Caller.PARTY,
     ),
     ("GET", "/cells"): Caller.SENDER_OR_MARKET,
     ("GET", "/sums"): Caller.SENDER_OR_MARKET,

@@ -14,6 +14,7 @@ def parser() -> Parser:
         backup,
         bench,
         demo,
+        exchange,
         journal,
         maintain,
         nomenclature,
@@ -28,7 +29,24 @@ def parser() -> Parser:
 
     top = Parser(prog="belvedere", description="Belvédère, l’observatoire ouvert de la prestation de santé à domicile.")
     commands = top.add_subparsers(title="commandes", dest="command", required=True, metavar="COMMANDE")
-    for module in (demo, serve, push, b2, accounts, senders, nomenclature, release, secrecy, objections, journal, backup, maintain, status, bench):
+    for module in (
+        demo,
+        serve,
+        push,
+        b2,
+        accounts,
+        senders,
+        nomenclature,
+        release,
+        secrecy,
+        objections,
+        exchange,
+        journal,
+        backup,
+        maintain,
+        status,
+        bench,
+    ):
         module.register(commands)
     return top
 

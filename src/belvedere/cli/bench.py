@@ -35,6 +35,10 @@ def register(commands: argparse._SubParsersAction) -> None:
     pages.add_argument("--json", action="store_true", help="un objet JSON")
     pages.add_argument("--lines", type=int, default=20_000_000, help="lignes de facture (vingt millions : une dizaine de minutes)")
     pages.set_defaults(run=lambda options: _run("pages.py", ["--json"] * options.json + ["--lines", str(options.lines)]))
+    exchange = tools.add_parser("exchange", help="échanges : dépôts, décisions, livraisons, à côté d’un moteur de droits")
+    exchange.add_argument("--json", action="store_true", help="un objet JSON")
+    exchange.add_argument("--kills", type=int, default=20, help="arrêts brutaux du livreur (aucun événement perdu)")
+    exchange.set_defaults(run=lambda options: _run("exchange.py", ["--json"] * options.json + ["--kills", str(options.kills)]))
 
 
 def _intake(options: argparse.Namespace) -> int:

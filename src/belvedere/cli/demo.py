@@ -111,6 +111,7 @@ def build(options: argparse.Namespace, tell: Callable[[str, float], None], start
     from belvedere.engine.sector.billing import make_sector, month_file
     from belvedere.observatory.collect import inbox, keyring, reception, worker
     from belvedere.observatory.collect.models import COUNTED, Flow
+    from belvedere.observatory.exchange import showing
     from belvedere.observatory.members.models import Federation, Member
     from belvedere.observatory.publication import actions as publication
     from belvedere.observatory.publication import gate
@@ -122,6 +123,8 @@ def build(options: argparse.Namespace, tell: Callable[[str, float], None], start
     groups, token = _enrol(sector)
     password = secrets.token_urlsafe(9)
     sign_ins, factors = _people(groups, sector, password)
+    parties = showing.build("démonstration")
+    _exchange_people(parties, password, sign_ins, factors)
     helper = start_worker()
     try:
         certificate = keyring.certificate()
@@ -239,3 +242,17 @@ def _people(groups: dict, sector, password: str) -> tuple[dict[str, str], dict[s
         factors.give(user, secrets_of[label])
         sign_ins[label] = user.email
     return sign_ins, secrets_of
+
+
+def _exchange_people(parties: dict, password: str, sign_ins: dict[str, str], secrets_of: dict[str, str]) -> None:
+    """One person of a service that deposits, one of an institution that receives."""
+    from belvedere.observatory.accounts import factors, people
+    from belvedere.observatory.accounts.models import Role
+
+    for label, name, role, party in (
+        ("Établissement", "etablissement", Role.ESTABLISHMENT, parties["SSIAD du Canal"]), ("Institution", "institution", Role.INSTITUTION, parties["ARS Île-de-France"]),
+    ):  # fmt: skip
+        user = people.open_account(email=f"{name}@demo.belvedere.test", password=password, by="démonstration", role=role, party=party)
+        secrets_of[label] = factors.new_secret()
+        factors.give(user, secrets_of[label])
+        sign_ins[label] = user.email

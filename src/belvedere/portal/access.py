@@ -109,6 +109,13 @@ RULES: dict[str, Rule] = {
     "operator:invoice": Action.MANAGE_FEES,
     "operator:gate": Action.MANAGE_GATE,
     "operator:end": Action.MANAGE_GATE,
+    **dict.fromkeys(("exchange:overview", "exchange:items", "exchange:matrix", "exchange:person"), Open.PUBLIC),
+    **dict.fromkeys(
+        ("exchange:deposits", "exchange:send", "exchange:deposit", "exchange:exports", "exchange:package", "exchange:transfers"), Action.DEPOSIT
+    ),
+    **dict.fromkeys(("exchange:subscriptions", "exchange:subscription", "exchange:datasets", "exchange:dataset"), Action.RECEIVE),
+    "exchange:operator": Action.MANAGE_EXCHANGE,
+    "exchange:proposals": Action.CHANGE_MATRIX,
     "auditor:journal": Action.READ_JOURNAL,
     "auditor:export": Action.READ_JOURNAL,
 }

@@ -14,10 +14,17 @@ MENU = (
     (Action.SEE_REVIEW, "federation:releases", "Publications"),
     (Action.SEE_OPERATION, "operator:overview", "Exploitation"),
     (Action.READ_JOURNAL, "auditor:journal", "Journal"),
+    (Action.DEPOSIT, "exchange:deposits", "Mes dépôts"),
+    (Action.RECEIVE, "exchange:subscriptions", "Mes abonnements"),
 )
+EXCHANGE_MENU = (
+    (None, "exchange:overview", "Présentation"), (None, "exchange:items", "Données demandées"), (None, "exchange:matrix", "Habilitations"),
+    (Action.DEPOSIT, "exchange:deposits", "Mes dépôts"), (Action.DEPOSIT, "exchange:exports", "Portabilité"), (Action.DEPOSIT, "exchange:transfers", "Versements"),
+    (Action.RECEIVE, "exchange:subscriptions", "Abonnements"), (Action.RECEIVE, "exchange:datasets", "Jeux de données"), (Action.CHANGE_MATRIX, "exchange:proposals", "Changer la matrice"),
+)  # fmt: skip
 OPERATOR_MENU = (
     ("operator:overview", "Flux"), ("operator:enrolments", "Adhésions"), ("operator:fees", "Cotisation"), ("operator:gate", "Verrou"),
-    ("operator:objections", "Oppositions"),
+    ("operator:objections", "Oppositions"), ("exchange:operator", "Échanges"),
 )  # fmt: skip
 MEMBER_MENU = (
     ("member:position", "Ma position"), ("member:families", "Familles"), ("member:territories", "Territoires"), ("member:prescribers", "Prescripteurs"),
@@ -27,7 +34,13 @@ ACCOUNT_MENU = (
     ("mfa_index", "Second facteur"), ("account_change_password", "Mot de passe"), ("usersessions_list", "Sessions et appareils"),
     ("socialaccount_connections", "Identités liées"),
 )  # fmt: skip
-OPEN_MENU = (("catalogue", "Catalogue"), ("lpp", "Codes LPP"), ("public", "Chiffres publics"), ("method", "Méthode"))
+OPEN_MENU = (
+    ("catalogue", "Catalogue"),
+    ("lpp", "Codes LPP"),
+    ("public", "Chiffres publics"),
+    ("exchange:overview", "Échanges"),
+    ("method", "Méthode"),
+)
 VISITOR_MENU = (("join:enrol", "Adhérer"), ("patient:rights", "Patients"))
 
 
@@ -42,6 +55,7 @@ def portal(request: HttpRequest) -> dict[str, object]:
         "version": __version__,
         "account_menu": ACCOUNT_MENU,
         "operator_menu": OPERATOR_MENU,
+        "exchange_menu": [(name, label) for action, name, label in EXCHANGE_MENU if action is None or can(user, action)],
         "member_menu": MEMBER_MENU,
         "may_decide": can(user, Action.DECIDE_RELEASE),
     }

@@ -11,7 +11,7 @@ from belvedere.portal import maps
 
 HOMES = (
     (Action.SEE_OWN, "member:position"), (Action.SEE_MARKET, "federation:market"), (Action.SEE_OPERATION, "operator:overview"),
-    (Action.READ_JOURNAL, "auditor:journal"),
+    (Action.READ_JOURNAL, "auditor:journal"), (Action.DEPOSIT, "exchange:deposits"), (Action.RECEIVE, "exchange:subscriptions"),
 )  # fmt: skip
 
 

@@ -9,12 +9,13 @@ from django.urls import NoReverseMatch, URLPattern, get_resolver, reverse
 
 from belvedere.api.auth import API_RULES, Caller
 from belvedere.api.routes import api
-from belvedere.observatory.accounts.models import OF_FEDERATIONS, OF_MEMBERS, Role, User
+from belvedere.observatory.accounts.models import OF_MEMBERS, Role, User
 from belvedere.observatory.accounts.permissions import ALLOWED, Action
 from belvedere.observatory.journal.models import Entry
 from belvedere.observatory.members.actions import issue_sender_key
 from belvedere.portal.access import READ_AND_TOLD, RULES, Open, rule_of
-from tests.people import browsing, person
+from tests.exchange import bearer, institution
+from tests.people import browsing, house_of, person
 
 
 def addresses(resolver=None, before=""):
@@ -90,7 +91,7 @@ def test_each_page_answers_the_roles_of_its_rule_and_no_other(everybody, name):
 @pytest.mark.parametrize("name", sorted(name for name, rule in RULES.items() if rule is not Open.PUBLIC and rule is not Open.ACCOUNT))
 def test_without_a_second_factor_nothing_opens(db, groups, federations, name):
     for role in Role:
-        house = {"group": groups[0], "whole_group": True} if role in OF_MEMBERS else {"federation": federations[0]} if role in OF_FEDERATIONS else {}
+        house = house_of(role, groups[0], federations[0]) | ({"whole_group": True} if role in OF_MEMBERS else {})
         user = User.objects.create_user(f"{role}@test.fr", "x", role=role, **house)
         answer = browsing(user).get(path_of(name))
         assert (answer.status_code, answer.headers["Location"]) == (302, "/compte/2fa/")
@@ -104,17 +105,17 @@ def test_every_operation_of_the_api_is_in_the_table():
 @pytest.mark.parametrize("operation", sorted(API_RULES), ids=" ".join)
 def test_each_operation_answers_its_callers_and_no_other(everybody, groups, operation):
     method, path = operation
-    address = "/api/v1" + path.replace("{number}", "1").replace("{name}", "x")
+    address = "/api/v1" + path.replace("{number}", "1").replace("{name}", "x").replace("{version}", "1")
     token = issue_sender_key(group=groups[0], label="test", by="test")
     rule = API_RULES[operation]
     for role, user in everybody.items():
         allowed = rule is Caller.ANYONE or (rule is Caller.SENDER_OR_MARKET and user is not None and user.role in ALLOWED[Action.SEE_MARKET])
         status = browsing(user).generic(method, address).status_code
         assert (status != 401) == allowed, (role, status)
-    assert (
-        Client(SERVER_NAME="localhost").generic(method, address, headers={"Authorization": f"Bearer {token}"}).status_code != 401
-        or path == "/oauth/token"
-    )
+    party = bearer(institution("ARS"))["HTTP_AUTHORIZATION"]
+    for given, callers in ((f"Bearer {token}", (Caller.SENDER, Caller.SENDER_OR_MARKET)), (party, (Caller.PARTY,))):
+        status = Client(SERVER_NAME="localhost").generic(method, address, headers={"Authorization": given}).status_code
+        assert (status != 401) == (rule is Caller.ANYONE or rule in callers) or path == "/oauth/token", (given[:11], status)
     assert (Client(SERVER_NAME="localhost").generic(method, address, headers={"Authorization": "Bearer bvd_faux"}).status_code == 401) == (
         rule is not Caller.ANYONE
     )

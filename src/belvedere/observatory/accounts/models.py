@@ -19,11 +19,14 @@ class Role(models.TextChoices):
     STATISTICIAN = "statistician", "Statisticien d’une fédération"
     OPERATOR = "operator", "Opérateur"
     AUDITOR = "auditor", "Auditeur"
+    ESTABLISHMENT = "establishment", "Établissement médico-social"
+    INSTITUTION = "institution", "Institution destinataire"
 
 
 OF_MEMBERS = (Role.MEMBER_READER, Role.MEMBER_ADMIN)
 OF_FEDERATIONS = (Role.ANALYST, Role.VALIDATOR, Role.STATISTICIAN)
 OF_OBSERVATORY = (Role.OPERATOR, Role.AUDITOR)
+OF_EXCHANGES = (Role.ESTABLISHMENT, Role.INSTITUTION)
 
 
 class EmailManager(UserManager):
@@ -47,6 +50,7 @@ class User(AbstractUser):
     group = models.ForeignKey(Group, models.PROTECT, null=True, blank=True, verbose_name="groupe", related_name="people")
     federation = models.ForeignKey(Federation, models.PROTECT, null=True, blank=True, verbose_name="fédération", related_name="people")
     whole_group = models.BooleanField("tout le groupe", default=False)
+    party = models.ForeignKey("exchange.Party", models.PROTECT, null=True, blank=True, verbose_name="acteur des échanges", related_name="people")
     entities = models.ManyToManyField(Member, blank=True, verbose_name="entités", related_name="people")
 
     USERNAME_FIELD = "email"
@@ -58,9 +62,10 @@ class User(AbstractUser):
         constraints = (
             models.CheckConstraint(
                 name="role_and_house_agree",
-                condition=Q(role__in=OF_MEMBERS, group__isnull=False, federation__isnull=True)
-                | Q(role__in=OF_FEDERATIONS, group__isnull=True, federation__isnull=False, whole_group=False)
-                | Q(role__in=OF_OBSERVATORY, group__isnull=True, federation__isnull=True, whole_group=False),
+                condition=Q(role__in=OF_MEMBERS, group__isnull=False, federation__isnull=True, party__isnull=True)
+                | Q(role__in=OF_FEDERATIONS, group__isnull=True, federation__isnull=False, party__isnull=True, whole_group=False)
+                | Q(role__in=OF_OBSERVATORY, group__isnull=True, federation__isnull=True, party__isnull=True, whole_group=False)
+                | Q(role__in=OF_EXCHANGES, group__isnull=True, federation__isnull=True, party__isnull=False, whole_group=False),
             ),
         )
 
@@ -77,4 +82,4 @@ class User(AbstractUser):
     @property
     def house(self) -> str:
         """Where the person comes from, for the screen."""
-        return str(self.group or self.federation or self.get_role_display())
+        return str(self.group or self.federation or self.party or self.get_role_display())

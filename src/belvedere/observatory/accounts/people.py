@@ -7,6 +7,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from belvedere.observatory.accounts.models import OF_MEMBERS, Role, User
+from belvedere.observatory.exchange.models import Party
 from belvedere.observatory.journal.actions import record
 from belvedere.observatory.members.models import Federation, Group, Member
 from belvedere.observatory.notices import actions as notices
@@ -20,19 +21,20 @@ class AccountRefused(Exception):
 @transaction.atomic
 def open_account(
     *, email: str, role: Role, by: str, password: str | None = None, group: Group | None = None, federation: Federation | None = None,
-    whole_group: bool = False, entities: Sequence[Member] = (),
+    whole_group: bool = False, entities: Sequence[Member] = (), party: Party | None = None,
 ) -> User:  # fmt: skip
     """Create a person; AccountRefused when the address has an account already or an entity is another group's."""
     if User.objects.filter(email__iexact=email).exists():
         raise AccountRefused("Cette adresse a déjà un compte.")
     if any(entity.group_id != (group.pk if group else None) for entity in entities):
         raise AccountRefused("Une de ces entités n’est pas de ce groupe.")
-    user = User.objects.create_user(email, password, role=role, group=group, federation=federation, whole_group=whole_group)
+    user = User.objects.create_user(email, password, role=role, group=group, federation=federation, whole_group=whole_group, party=party)
     user.entities.set(entities)
     EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
     record(
         by=by, action="personne.ouverte", subject=user.actor, role=str(role), group=group.pk if group else None,
         federation=federation.pk if federation else None, whole_group=whole_group, entities=sorted(entity.pk for entity in entities),
+        **({"party": party.pk} if party else {}),
     )  # fmt: skip
     return user
 

@@ -23,6 +23,10 @@ class Action(StrEnum):
     MANAGE_FEES = "manage_fees"
     MANAGE_GATE = "manage_gate"
     READ_JOURNAL = "read_journal"
+    DEPOSIT = "deposit"
+    RECEIVE = "receive"
+    MANAGE_EXCHANGE = "manage_exchange"
+    CHANGE_MATRIX = "change_matrix"
 
 
 LABELS = {
@@ -30,7 +34,8 @@ LABELS = {
     Action.MANAGE_PEOPLE: "inviter et retirer les siens", Action.SEE_INVOICES: "lire ses factures d’adhésion", Action.SEE_MARKET: "lire le marché publié",
     Action.SEE_COVERAGE: "suivre l’adhésion dans sa fédération", Action.SEE_REVIEW: "examiner une publication, sans chiffre du marché",
     Action.DECIDE_RELEASE: "valider ou refuser une publication", Action.SEE_OPERATION: "voir l’exploitation", Action.MANAGE_ENROLMENTS: "traiter les adhésions",
-    Action.MANAGE_FEES: "fixer la cotisation, encaisser", Action.MANAGE_GATE: "fixer les seuils, retirer une publication", Action.READ_JOURNAL: "lire le journal",
+    Action.MANAGE_FEES: "fixer la cotisation, encaisser", Action.MANAGE_GATE: "fixer les seuils, retirer une publication", Action.READ_JOURNAL: "lire le journal", Action.DEPOSIT: "déposer, exporter et verser les données de son établissement",
+    Action.RECEIVE: "s’abonner et recevoir ses jeux de données", Action.MANAGE_EXCHANGE: "admettre les acteurs des échanges", Action.CHANGE_MATRIX: "proposer ou approuver la matrice d’habilitation",
 }  # fmt: skip
 
 ALLOWED: dict[Action, tuple[Role, ...]] = {
@@ -47,6 +52,10 @@ ALLOWED: dict[Action, tuple[Role, ...]] = {
     Action.MANAGE_FEES: (Role.OPERATOR,),
     Action.MANAGE_GATE: (Role.OPERATOR,),
     Action.READ_JOURNAL: (Role.AUDITOR,),
+    Action.DEPOSIT: (Role.ESTABLISHMENT,),
+    Action.RECEIVE: (Role.INSTITUTION,),
+    Action.MANAGE_EXCHANGE: (Role.OPERATOR,),
+    Action.CHANGE_MATRIX: (Role.OPERATOR, Role.AUDITOR),
 }
 
 

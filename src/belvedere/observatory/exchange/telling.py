@@ -256,6 +256,19 @@ def resume(subscription: Subscription) -> None:
     Subscription.objects.filter(pk=subscription.pk).update(state=SubscriptionState.REQUESTED, tries=0, why="", next_at=timezone.now())
 
 
+@transaction.atomic
+def replay(delivery: Delivery) -> None:
+    """Send again one delivery that was taken, under its own number."""
+    Delivery.objects.filter(pk=delivery.pk).update(told_at=None, tries=0, status="")
+    Subscription.objects.filter(pk=delivery.subscription_id, state=SubscriptionState.ACTIVE, tries=0).update(next_at=timezone.now())
+    record(
+        by=delivery.subscription.party.code,
+        action="echange.abonnement.rejeu",
+        subject=f"abonnement:{delivery.subscription.uid}",
+        number=delivery.number,
+    )
+
+
 def due(now: dt.datetime) -> list[Subscription]:
     """The subscriptions that may send now, leased for a minute so that one worker alone sends each."""
     found = []
@@ -264,6 +277,11 @@ def due(now: dt.datetime) -> list[Subscription]:
         if Subscription.objects.filter(pk=subscription.pk, next_at=subscription.next_at).update(next_at=now + dt.timedelta(seconds=60)):
             found.append(subscription)
     return found
+
+
+def due_now() -> bool:
+    """Whether a subscription still waits for its handshake."""
+    return Subscription.objects.filter(state=SubscriptionState.REQUESTED, next_at__lte=timezone.now()).exists()
 
 
 def _guarded(subscription: Subscription) -> int:

@@ -1,0 +1,323 @@
+"""The exchange hub beside FHIR: deposits and receipts, datasets, exports, transfers, simulation, deliveries."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from ninja import Field, Router, Schema, Status
+
+from belvedere.api.exchange.auth import PartyToken
+from belvedere.api.schemas import Problem
+from belvedere.engine.exchange import contracts, matrix
+from belvedere.engine.exchange.access import Party as Asking
+from belvedere.engine.exchange.access import Thing
+from belvedere.engine.exchange.items import items, redundancy
+from belvedere.engine.exchange.topics import topics
+from belvedere.engine.exchange.vocabulary import Actor, Category, Grain, Purpose
+from belvedere.observatory.exchange import archives, datasets, intake, monthly, policy, portability, telling
+from belvedere.observatory.exchange.models import Dataset, Deposit, Export, Party, Subscription, Transfer
+from belvedere.observatory.journal import sealing
+
+router = Router(tags=["échanges"])
+PAGE = 100
+NOT_FOUND = Problem(code="X404", message="Cet objet n’existe pas, ou n’est pas à vous.", remedy="Vérifiez la référence.")
+
+
+def _party(request: HttpRequest) -> Party:
+    return request.auth.party  # type: ignore[attr-defined]
+
+
+def _refused(error: Exception) -> Status:
+    return Status(422, Problem(code="X422", message=str(error), remedy="Corrigez la demande, puis renvoyez-la."))
+
+
+@router.get("/topics", auth=None, summary="Sujets d’abonnement")
+def topic_list(request: HttpRequest) -> list[dict[str, str]]:
+    return [{"code": topic.code, "label": topic.label, "category": topic.category} for topic in topics().values()]
+
+
+@router.get("/items", auth=None, summary="Catalogue des données et rapport de redondance")
+def item_list(request: HttpRequest) -> dict[str, Any]:
+    """Qui demande quoi, à quelle fréquence, sur quelle base ; ce qu’un dépôt unique épargne."""
+    report = redundancy(items())
+    rows = [
+        {"item": row.name, "category": row.category, "path": row.path, "nomenclature": row.nomenclature, "frequency": row.frequency, "basis": row.basis, "asked_by": list(row.asked_by)}
+        for row in items()
+    ]  # fmt: skip
+    return {
+        "items": rows,
+        "redundancy": {
+            "items": report.items,
+            "repeated": report.repeated,
+            "entries": report.entries,
+            "once": report.once,
+            "saved": round(report.saved, 4),
+        },
+    }
+
+
+@router.get("/matrix", auth=None, summary="Matrice d’habilitation en vigueur")
+def matrix_in_force(request: HttpRequest) -> dict[str, str]:
+    held = policy.judge().matrix
+    return {"version": held.version, "rows": matrix.write(held)}
+
+
+class Question(Schema):
+    """A question to the decision point: nothing is read."""
+
+    actor: Actor
+    purpose: Purpose
+    category: Category
+    grain: Grain = Grain.NAMED
+    level: int = Field(2, ge=0, le=3)
+    establishment_kind: str = Field("", max_length=4)
+    same_territory: bool = True
+    agreed: bool = False
+    opposed: bool = False
+
+
+class Decided(Schema):
+    """The decision, its rule and version, and why."""
+
+    permitted: bool
+    rule: str | None
+    version: str
+    obligations: list[str]
+    reason: str
+
+
+@router.post("/matrix/simulation", auth=None, response=Decided, summary="Simuler une décision d’accès")
+def simulate(request: HttpRequest, question: Question) -> Decided:
+    """Décision et motif pour une question ; aucune donnée n’est lue."""
+    from belvedere.engine.exchange.consent import State
+
+    here, there = ("75", "R11", "750000010"), ("75", "R11", "750000010") if question.same_territory else ("69", "R84", "690000028")
+    asking = Asking(question.actor, (), here[2], here[0], here[1], "p", question.level)
+    thing = Thing(
+        there[2],
+        there[0],
+        there[1],
+        question.establishment_kind,
+        "p" if question.same_territory else "q",
+        "tddui-questionnaire-aggir-pa-ssiad",
+        timezone.localdate(),
+    )
+    said = State(question.opposed, question.agreed)
+    made = policy.judge().decide(asking, question.purpose, question.category, question.grain, thing, timezone.now(), lambda *asked: said)
+    return Decided(permitted=made.permitted, rule=made.rule, version=made.version, obligations=list(made.obligations), reason=made.reason)
+
+
+def _deposit(row: Deposit) -> dict[str, Any]:
+    return {
+        "reference": row.reference, "state": row.state, "state_label": row.get_state_display(), "channel": row.channel, "identifier": row.identifier, "sha256": row.sha256,
+        "received_at": row.received_at.isoformat(), "counts": row.counts, "remarks": row.remarks, "software": row.software, "journal": row.place,
+    }  # fmt: skip
+
+
+@router.get("/deposits", auth=PartyToken(), summary="Mes dépôts")
+def deposits(request: HttpRequest) -> list[dict[str, Any]]:
+    return [_deposit(row) for row in Deposit.objects.filter(party=_party(request))[:PAGE]]
+
+
+@router.post(
+    "/deposits",
+    auth=PartyToken(),
+    response={202: dict[str, Any], 200: dict[str, Any], 422: Problem, 409: Problem},
+    summary="Déposer un fichier mensuel (CSV)",
+)
+def deposit_file(request: HttpRequest) -> Status:
+    """Corps : le fichier mensuel (CSV `;`, UTF-8). Il est lu comme une transaction : mêmes contrôles, mêmes accusés."""
+    try:
+        raw = monthly.to_bundle(request.body, _party(request).finess)
+    except monthly.FileRefused as error:
+        return _refused(error)
+    made = intake.receive(_party(request), raw, channel="csv", key=request.headers.get("Idempotency-Key", "")[:200])
+    if made.deposit is None or made.status == 409:
+        return Status(409, Problem(code="X409", message="Cet identifiant a déjà servi à un autre contenu.", remedy="Changez l’identifiant."))
+    return Status(200 if made.headers.get("X-Deja-Recu") else 202, _deposit(made.deposit))
+
+
+@router.get(
+    "/deposits/{reference}",
+    auth=PartyToken(),
+    response={200: dict[str, Any], 404: Problem},
+    summary="Récépissé d’un dépôt, avec sa preuve au journal",
+)
+def receipt(request: HttpRequest, reference: str) -> Status:
+    row = Deposit.objects.filter(party=_party(request), reference=reference[:16]).first()
+    if row is None:
+        return Status(404, NOT_FOUND)
+    return Status(200, {**_deposit(row), "proof": sealing.proof(row.place)})
+
+
+def _dataset(row: Dataset) -> dict[str, Any]:
+    return {
+        "code": row.code, "period": row.period, "version": row.version, "contract": row.contract, "verdict": row.state, "rows": row.rows, "sha256": row.sha256,
+        "made_at": row.made_at.isoformat(), "report": {name: value for name, value in row.report.items() if name != "cells"},
+    }  # fmt: skip
+
+
+@router.get("/datasets", auth=PartyToken(), summary="Mes jeux de données")
+def dataset_list(request: HttpRequest) -> list[dict[str, Any]]:
+    return [_dataset(row) for row in Dataset.objects.filter(consumer=_party(request))[:PAGE]]
+
+
+@router.get(
+    "/datasets/{code}/{period}/{version}",
+    auth=PartyToken(),
+    response={200: Any, 404: Problem, 422: Problem},
+    summary="Fichier d’un jeu, ou ses agrégats",
+)
+def dataset_file(request: HttpRequest, code: str, period: str, version: int) -> HttpResponse | Status:
+    row = Dataset.objects.filter(consumer=_party(request), code=code[:40], period=period[:7], version=min(version, 2**31 - 1)).first()
+    if row is None:
+        return Status(404, NOT_FOUND)
+    if "cells" in row.report:
+        return Status(200, {**_dataset(row), "cells": row.report["cells"]})
+    try:
+        raw = datasets.content(row, by=_party(request).code)
+    except datasets.DatasetRefused as error:
+        return _refused(error)
+    made = HttpResponse(raw, content_type="application/zip")
+    made["X-Sha256"], made["Content-Disposition"] = row.sha256, f'attachment; filename="{row.code}-{row.period}-v{row.version}.zip"'
+    return made
+
+
+@router.get("/contracts", auth=None, summary="Contrats de qualité des jeux")
+def contract_list(request: HttpRequest) -> list[dict[str, Any]]:
+    return [{"note": contract.note, **datasets.schema(contract)} for contract in contracts.contracts().values()]
+
+
+class ExportIn(Schema):
+    """What to export: unitaire, cible or massif, and the addresses of patients."""
+
+    kind: str = Field(max_length=10)
+    persons: list[str] = Field(default_factory=list, max_length=1_000)
+
+
+def _export(row: Export) -> dict[str, Any]:
+    return {
+        "reference": row.reference, "kind": row.kind, "state": row.state, "asked_at": row.asked_at.isoformat(), "due_at": row.due_at.isoformat(), "sha256": row.sha256,
+        "kept_until": row.kept_until.isoformat() if row.kept_until else None, "report": row.report,
+    }  # fmt: skip
+
+
+@router.post("/exports", auth=PartyToken(), response={202: dict[str, Any], 422: Problem}, summary="Demander un export de portabilité")
+def ask_export(request: HttpRequest, asked: ExportIn) -> Status:
+    try:
+        if asked.kind not in ("unitaire", "cible", "massif"):
+            raise portability.ExportRefused("Le type est unitaire, cible ou massif.")
+        return Status(202, _export(portability.ask(party=_party(request), kind=asked.kind, persons=asked.persons, by=_party(request).code)))
+    except portability.ExportRefused as error:
+        return _refused(error)
+
+
+@router.get("/exports/{reference}", auth=PartyToken(), response={200: dict[str, Any], 404: Problem}, summary="État d’un export")
+def export_state(request: HttpRequest, reference: str) -> Status:
+    row = Export.objects.filter(party=_party(request), reference=reference[:16]).first()
+    return Status(200, _export(row)) if row else Status(404, NOT_FOUND)
+
+
+@router.get("/exports/{reference}/package", auth=PartyToken(), response={200: Any, 404: Problem, 422: Problem}, summary="Paquet d’un export")
+def export_package(request: HttpRequest, reference: str) -> HttpResponse | Status:
+    row = Export.objects.filter(party=_party(request), reference=reference[:16]).first()
+    if row is None:
+        return Status(404, NOT_FOUND)
+    try:
+        return HttpResponse(portability.package(row), content_type="application/zip")
+    except portability.ExportRefused as error:
+        return _refused(error)
+
+
+def _transfer(row: Transfer) -> dict[str, Any]:
+    return {
+        "reference": row.reference, "state": row.state, "state_label": row.get_state_display(), "establishment": row.establishment.finess, "sha256": row.sha256, "units": row.units,
+        "made_at": row.made_at.isoformat(), "reply": row.reply,
+    }  # fmt: skip
+
+
+@router.get("/transfers", auth=PartyToken(), summary="Versements que je prépare, ou que je reçois")
+def transfer_list(request: HttpRequest) -> list[dict[str, Any]]:
+    party = _party(request)
+    rows = Transfer.objects.filter(archives=party) | Transfer.objects.filter(establishment=party)
+    return [_transfer(row) for row in rows.select_related("establishment")[:PAGE]]
+
+
+@router.get("/transfers/{reference}/package", auth=PartyToken(), response={200: Any, 404: Problem}, summary="Paquet SEDA d’un versement")
+def transfer_package(request: HttpRequest, reference: str) -> HttpResponse | Status:
+    row = Transfer.objects.filter(archives=_party(request), reference=reference[:16]).first()
+    if row is None or not row.package:
+        return Status(404, NOT_FOUND)
+    return HttpResponse(archives.package(row, by=_party(request).code), content_type="application/zip")
+
+
+class ReplyIn(Schema):
+    """The archives' reply: OK or KO by unit."""
+
+    units: dict[str, str]
+
+
+@router.post(
+    "/transfers/{reference}/reply", auth=PartyToken(), response={200: dict[str, Any], 404: Problem, 422: Problem}, summary="Répondre à un versement"
+)
+def transfer_reply(request: HttpRequest, reference: str, reply: ReplyIn) -> Status:
+    row = Transfer.objects.filter(archives=_party(request), reference=reference[:16]).first()
+    if row is None or not row.package:
+        return Status(404, NOT_FOUND)
+    try:
+        return Status(200, _transfer(archives.answer(row, reply.units, by=_party(request).code)))
+    except archives.TransferRefused as error:
+        return _refused(error)
+
+
+def _subscription(request: HttpRequest, uid: str) -> Subscription | None:
+    return Subscription.objects.select_related("party").filter(party=_party(request), uid=uid[:36]).first()
+
+
+@router.get(
+    "/subscriptions/{uid}/deliveries", auth=PartyToken(), response={200: list[dict[str, Any]], 404: Problem}, summary="Livraisons d’un abonnement"
+)
+def delivery_list(request: HttpRequest, uid: str) -> Status:
+    found = _subscription(request, uid)
+    if found is None:
+        return Status(404, NOT_FOUND)
+    rows = found.deliveries.select_related("event").order_by("-number")[:PAGE]
+    return Status(200, [
+        {"number": row.number, "at": row.event.at.isoformat(), "message": row.message, "tries": row.tries, "status": row.status, "told_at": row.told_at.isoformat() if row.told_at else None, "withheld": bool(row.withheld)}
+        for row in rows
+    ])  # fmt: skip
+
+
+@router.post(
+    "/subscriptions/{uid}/deliveries/{number}/replay",
+    auth=PartyToken(),
+    response={202: dict[str, Any], 404: Problem},
+    summary="Rejouer une livraison",
+)
+def replay(request: HttpRequest, uid: str, number: int) -> Status:
+    found = _subscription(request, uid)
+    row = found.deliveries.filter(number=min(number, 2**62)).first() if found else None
+    if found is None or row is None:
+        return Status(404, NOT_FOUND)
+    telling.replay(row)
+    return Status(202, {"number": row.number})
+
+
+@router.post(
+    "/subscriptions/{uid}/secrets", auth=PartyToken(), response={201: dict[str, str], 404: Problem}, summary="Renouveler le secret de signature"
+)
+def rotate(request: HttpRequest, uid: str) -> Status:
+    """L’ancien secret signe encore à côté du nouveau jusqu’au renouvellement suivant."""
+    found = _subscription(request, uid)
+    return Status(201, {"secret": telling.rotate(found)}) if found else Status(404, NOT_FOUND)
+
+
+@router.post(
+    "/subscriptions/{uid}/test", auth=PartyToken(), response={202: dict[str, str], 404: Problem}, summary="Essayer un abonnement (poignée de main)"
+)
+def trial(request: HttpRequest, uid: str) -> Status:
+    found = _subscription(request, uid)
+    if found is None:
+        return Status(404, NOT_FOUND)
+    telling.resume(found)
+    return Status(202, {"state": "requested"})

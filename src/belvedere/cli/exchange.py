@@ -1,0 +1,131 @@
+"""`belvedere exchange`: parties of the exchange hub, nomenclatures, datasets, counts; a portable package checked without a server."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from belvedere.cli.french import EXIT_OK, EXIT_REFUSED, Parser
+
+BY = "exploitation"
+
+
+def register(commands: argparse._SubParsersAction) -> None:
+    top = commands.add_parser("exchange", help="échanges médico-sociaux : acteurs, nomenclatures, jeux de données, paquets")
+    tools = top.add_subparsers(title="outils", required=True, metavar="OUTIL", parser_class=Parser)
+    party = tools.add_parser("party", help="admet un acteur et montre son jeton, une seule fois")
+    party.add_argument("actor", metavar="ACTEUR", help="ESMS_PRODUCTEUR, CNSA_SIDOBA, ARS…")
+    party.add_argument("name", metavar="NOM")
+    party.add_argument("--finess", default="", help="FINESS géographique d’un établissement")
+    party.add_argument("--kind", default="", help="catégorie FINESS (354 : SSIAD)")
+    party.add_argument("--department", default="", help="département")
+    party.add_argument("--region", default="", help="région (R11…) d’une institution")
+    party.add_argument("--software", default="", help="logiciel de l’établissement")
+    party.add_argument("--contact", default="", help="adresse du contact technique")
+    party.add_argument("--level", type=int, default=2, choices=(1, 2), help="1 : jeton seul ; 2 : certificat de structure vérifié (données de santé)")
+    party.set_defaults(run=_party)
+    load = tools.add_parser("nomenclatures", help="importe des fichiers officiels : jeux de valeurs, SERAFIN-PH, FINESS")
+    load.add_argument("files", nargs="+", type=Path, metavar="FICHIER")
+    load.set_defaults(run=_load)
+    dataset = tools.add_parser("dataset", help="produit un jeu de données sous son contrat de qualité")
+    dataset.add_argument("code", metavar="JEU", help="ssiad-sidoba, resid-esms")
+    dataset.add_argument("period", metavar="AAAA-MM")
+    dataset.set_defaults(run=_dataset)
+    counts = tools.add_parser("counts", help="fige les agrégats d’une institution, passés par le moteur du secret")
+    counts.add_argument("name", metavar="NOM", help="nom de l’institution")
+    counts.set_defaults(run=_counts)
+    check = tools.add_parser("check", help="vérifie sans serveur un export de portabilité ou un paquet SEDA")
+    check.add_argument("file", type=Path, metavar="PAQUET.zip")
+    check.set_defaults(run=_check)
+    for tool in (party, load, dataset, counts, check):
+        tool.add_argument("--data", default=None, help="dossier des données")
+
+
+def _start(options: argparse.Namespace) -> None:
+    from belvedere.cli import use_data
+    from belvedere.cli.serve import prepare
+
+    use_data(options.data)
+    prepare()
+
+
+def _refused(error: Exception) -> int:
+    print(error, file=sys.stderr)
+    return EXIT_REFUSED
+
+
+def _party(options: argparse.Namespace) -> int:
+    _start(options)
+    from belvedere.observatory.exchange import parties
+
+    try:
+        made, token = parties.admit(
+            actor=options.actor, name=options.name, finess=options.finess, kind=options.kind, department=options.department, region=options.region, software=options.software,
+            contact=options.contact, level=options.level, by=BY,
+        )  # fmt: skip
+    except parties.PartyRefused as error:
+        return _refused(error)
+    print(f"{made.name} est admis ({made.code}). Son jeton, montré une seule fois :\n{token}")
+    return EXIT_OK
+
+
+def _load(options: argparse.Namespace) -> int:
+    _start(options)
+    from belvedere.observatory.exchange import referentials
+
+    for path in options.files:
+        try:
+            done = referentials.load(path, by=BY)
+        except referentials.ImportRefused as error:
+            return _refused(error)
+        print(f"{done.name} : {done.rows} lignes.")
+    return EXIT_OK
+
+
+def _dataset(options: argparse.Namespace) -> int:
+    _start(options)
+    from belvedere.observatory.exchange import datasets
+
+    try:
+        made = datasets.publish(code=options.code, period=options.period, by=BY)
+    except datasets.DatasetRefused as error:
+        return _refused(error)
+    print(f"{made.code} {made.period} version {made.version} : {made.get_state_display().lower()}, {made.rows} lignes.")
+    for finding in made.report["findings"]:
+        print(f"  {finding['check']} : {finding['text']}")
+    return EXIT_OK if made.state != "broken" else EXIT_REFUSED
+
+
+def _counts(options: argparse.Namespace) -> int:
+    _start(options)
+    from belvedere.observatory.exchange import aggregates
+    from belvedere.observatory.exchange.models import Party
+
+    found = Party.objects.filter(name=options.name, admitted=True).first()
+    if found is None:
+        print("Institution inconnue.", file=sys.stderr)
+        return EXIT_REFUSED
+    try:
+        made = aggregates.publish(consumer=found, by=BY)
+    except aggregates.AggregateRefused as error:
+        return _refused(error)
+    masked = sum(cell.persons is None for cell in aggregates.cells(made))
+    print(f"{made.rows} cellules figées, {masked} masquées (version {made.version}).")
+    return EXIT_OK
+
+
+def _check(options: argparse.Namespace) -> int:
+    from belvedere.cli import use_data
+    from belvedere.engine.exchange import seda
+
+    use_data(options.data)
+    from belvedere.observatory.exchange import portability
+
+    raw = options.file.read_bytes()
+    try:
+        if "manifest.xml" in seda.members(raw):
+            print(f"Paquet SEDA {seda.read(raw).identifier} : {len(seda.read(raw).pieces)} fichiers, empreintes conformes.")
+        else:
+            print(f"Export : {len(portability.lots(raw))} lots à redéposer, empreintes conformes.")
+    except seda.PackageRefused as error:
+        return _refused(error)
+    return EXIT_OK

@@ -1,0 +1,81 @@
+"""The monthly file of a service (CSV), read as a deposit: the same facts by another door give the same resources.
+
+Its layout is ours: ins;sexe;naissance;nom;prenom;debut;fin;gir;evaluation;situations;trajets."""
+
+import csv
+import datetime as dt
+import io
+import json
+
+from belvedere.engine.exchange.profiles import PROFILE_ROOT
+from belvedere.engine.exchange.sample import CISIS, QUESTIONNAIRE
+from belvedere.engine.exchange.strict import MOST_BYTES, digest
+
+COLUMNS = ("ins", "sexe", "naissance", "nom", "prenom", "debut", "fin", "gir", "evaluation", "situations", "trajets")
+MOST_ROWS = 300
+SEXES = {"F": "female", "M": "male", "": "unknown"}
+
+
+class FileRefused(Exception):
+    """The file cannot be read; says the line and why, in French."""
+
+
+def _profiled(kind: str, profile: str, /, **content: object) -> dict:
+    return {"resourceType": kind, "meta": {"profile": [PROFILE_ROOT + profile]}, **content}
+
+
+def _stay(line: int, row: dict[str, str], finess: str) -> list[dict]:
+    try:
+        start = dt.date.fromisoformat(row["debut"])
+        trips = int(row["trajets"] or 0)
+        gir = int(row["gir"]) if row["gir"] else 0
+        if not 0 <= gir <= 6 or not 0 <= trips <= 200 or row["sexe"] not in SEXES:
+            raise ValueError("gir de 1 à 6, trajets de 0 à 200, sexe F ou M")
+    except ValueError as error:
+        raise FileRefused(f"Ligne {line} : {error}.") from error
+    subject, stay = {"reference": f"Patient/u{line}"}, f"s{line}"
+    own = f"3{finess}/{digest(row['ins'].encode())[:12]}-{row['debut']}"
+    found = [
+        _profiled("Patient", "tddui-patient-ins", id=f"u{line}", identifier=[{"system": "urn:oid:1.2.250.1.213.1.4.8", "value": row["ins"]}], gender=SEXES[row["sexe"]], birthDate=row["naissance"], name=[{"use": "official", "family": row["nom"], "given": [row["prenom"]]}]),
+        _profiled("Encounter", "tddui-encounter-sejour", id=stay, identifier=[{"system": "https://identifiant-medicosocial-sejour.esante.gouv.fr", "value": own}], status="finished" if row["fin"] else "in-progress", **{"class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "HH"}}, subject=subject, period={"start": row["debut"], **({"end": row["fin"]} if row["fin"] else {})}),
+    ]  # fmt: skip
+    day = row["evaluation"] or start.isoformat()
+    if gir:
+        found.append(_profiled("QuestionnaireResponse", "tddui-questionnaire-response", id=f"g{line}", questionnaire=QUESTIONNAIRE + "tddui-questionnaire-aggir-pa-ssiad", status="completed", subject=subject, encounter={"reference": f"Encounter/{stay}"}, authored=day, item=[{"linkId": "resultat-eval", "answer": [{"valueCoding": {"system": CISIS, "code": f"MED-{338 + gir}"}}]}]))  # fmt: skip
+    if row["situations"]:
+        held = [] if row["situations"] == "-" else row["situations"].split("|")
+        found.append(_profiled("QuestionnaireResponse", "tddui-questionnaire-response", id=f"q{line}", questionnaire=QUESTIONNAIRE + "tddui-questionnaire-situation-ssiad", status="completed", subject=subject, encounter={"reference": f"Encounter/{stay}"}, authored=day, item=[{"linkId": name, "answer": [{"valueBoolean": True}]} for name in held] or [{"linkId": "aucune"}]))  # fmt: skip
+    found += [
+        _profiled("Task", "tddui-task-transport-professionnel", id=f"{stay}-t{rank}", status="completed", intent="order", **{"for": subject})
+        for rank in range(trips)
+    ]
+    return found
+
+
+def to_bundle(raw: bytes, finess: str) -> bytes:
+    """The file as a transaction of one establishment. FileRefused: unreadable, a column missing, too many lines, a value that is none."""
+    if len(raw) > MOST_BYTES:
+        raise FileRefused("Le fichier dépasse 10 Mo : découpez-le.")
+    try:
+        rows = csv.DictReader(io.StringIO(raw.decode("utf-8-sig")), delimiter=";", strict=True)
+        missing = set(COLUMNS) - set(rows.fieldnames or ())
+        if missing:
+            raise FileRefused(f"Colonnes absentes : {', '.join(sorted(missing))}.")
+        lines = list(rows)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise FileRefused("Le fichier n’est pas un CSV « ; » en UTF-8.") from error
+    if not lines or len(lines) > MOST_ROWS:
+        raise FileRefused(f"Un fichier a de 1 à {MOST_ROWS} lignes.")
+    if any(None in row or None in row.values() for row in lines):
+        raise FileRefused("Une ligne n’a pas le nombre de colonnes de l’en-tête.")
+    resources = [resource for line, row in enumerate(lines, 2) for resource in _stay(line, row, finess)]
+    place = _profiled(
+        "Organization", "tddui-organization", id="etablissement", identifier=[{"system": "https://finess.esante.gouv.fr", "value": finess}]
+    )
+    entries = [
+        {"fullUrl": f"{item['resourceType']}/{item['id']}", "resource": item, "request": {"method": "POST", "url": item["resourceType"]}}
+        for item in (place, *resources)
+    ]
+    return json.dumps(
+        {"resourceType": "Bundle", "type": "transaction", "identifier": {"value": f"csv-{digest(raw)[:24]}"}, "entry": entries}, ensure_ascii=False
+    ).encode()

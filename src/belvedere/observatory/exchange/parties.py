@@ -1,0 +1,66 @@
+"""Admit a party and give it its token."""
+
+from django.db import transaction
+
+from belvedere.engine.exchange.identifiers import finess_valid
+from belvedere.engine.exchange.vocabulary import Actor
+from belvedere.engine.nomenclature.territories import region_of
+from belvedere.observatory.exchange import keys
+from belvedere.observatory.exchange.models import Party
+from belvedere.observatory.journal.actions import record
+
+TERRITORIAL = {Actor.ARS: "region", Actor.DEPARTMENT: "department", Actor.MDPH: "department", Actor.ARCHIVES: "department"}
+
+
+class PartyRefused(Exception):
+    """The party cannot be admitted; says why, in French."""
+
+
+@transaction.atomic
+def admit(
+    *,
+    actor: str,
+    name: str,
+    by: str,
+    finess: str = "",
+    kind: str = "",
+    department: str = "",
+    region: str = "",
+    software: str = "",
+    contact: str = "",
+    level: int = 2,
+) -> tuple[Party, str]:
+    """Admit an actor: an establishment by its FINESS (one known from the official file is taken up), an institution by its territory. PartyRefused."""
+    if actor not in set(Actor) or actor in (Actor.VENDOR, Actor.OPERATOR, Actor.PERSON):
+        raise PartyRefused(
+            "Cet acteur n’est pas de ceux que la matrice connaît : "
+            + ", ".join(sorted(set(Actor) - {Actor.VENDOR, Actor.OPERATOR, Actor.PERSON}))
+            + "."
+        )
+    home = actor in (Actor.PRODUCER, Actor.RECEIVER)
+    if home and not finess_valid(finess):
+        raise PartyRefused("Un établissement est admis par son FINESS géographique ; celui-ci manque ou sa clé est fausse.")
+    if (needed := TERRITORIAL.get(Actor(actor))) and not {"region": region, "department": department}[needed]:
+        raise PartyRefused(f"Cet acteur lit un territoire : donnez --{needed}.")
+    if home:
+        department = department or finess[:2]
+        region = region or region_of().get(department, "")
+    given = {
+        "actor": actor,
+        "name": name[:160],
+        "department": department,
+        "region": region,
+        "software": software[:80],
+        "contact": contact,
+        "admitted": True,
+    }
+    found = Party.objects.filter(finess=finess).first() if finess else None
+    if found and found.admitted:
+        raise PartyRefused("Cet établissement est déjà admis.")
+    if found:
+        for field, value in (given | ({"kind": kind} if kind else {})).items():
+            setattr(found, field, value)
+        found.save()
+    made = found or Party.objects.create(finess=finess, kind=kind, **given)
+    record(by=by, action="echange.acteur.admis", subject=made.code, actor=actor, level=level)
+    return made, keys.issue(party=made, label="Premier jeton", by=by, level=level)

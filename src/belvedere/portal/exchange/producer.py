@@ -1,0 +1,147 @@
+"""The establishment's screens: deposits and their remarks, a file tried or sent, portability, transfers to archives."""
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from belvedere.engine.exchange.rules import rules
+from belvedere.engine.exchange.strict import MOST_BYTES
+from belvedere.observatory.accounts.permissions import Action, check
+from belvedere.observatory.exchange import archives, intake, keys, monthly, portability
+from belvedere.observatory.exchange.models import Deposit, Export, Party, Person, Transfer
+from belvedere.observatory.journal import sealing
+
+SHOWN = 100
+
+
+def _party(request: HttpRequest) -> Party:
+    party = check(request.user, Action.DEPOSIT).party
+    assert party is not None
+    return party
+
+
+def _remarks(deposit: Deposit) -> list[tuple[object, str, str]]:
+    return [(rules()[row["rule"]], row["where"], row["detail"]) for row in deposit.remarks]
+
+
+@require_safe
+def deposits(request: HttpRequest) -> HttpResponse:
+    """The establishment's deposits, the newest first."""
+    party = _party(request)
+    rows = Deposit.objects.filter(party=party)
+    return render(
+        request,
+        "exchange/deposits.html",
+        {"party": party, "rows": rows[:SHOWN], "total": rows.count(), "refused": rows.filter(state="refused").count()},
+    )
+
+
+@require_POST
+def send(request: HttpRequest) -> HttpResponse:
+    """A file (TDDUI transaction or monthly CSV), tried or deposited."""
+    party, given = _party(request), request.FILES.get("file")
+    if given is None or given.size > MOST_BYTES:
+        messages.error(request, "Choisissez un fichier de 10 Mo au plus.")
+        return redirect("exchange:deposits")
+    raw, channel = given.read(), "fhir"
+    if str(given.name).lower().endswith(".csv"):
+        try:
+            raw, channel = monthly.to_bundle(raw, party.finess), "csv"
+        except monthly.FileRefused as error:
+            messages.error(request, str(error))
+            return redirect("exchange:deposits")
+    if request.POST.get("try"):
+        _, deposited, remarks = intake.examine(party, raw)
+        told = [(remark.about, remark.where, remark.detail) for remark in remarks]
+        return render(request, "exchange/tried.html", {"remarks": told, "count": len(deposited.entries), "name": str(given.name)[:80]})
+    made = intake.receive(party, raw, channel=channel, software="portail")
+    if made.status == 409 or made.deposit is None:
+        messages.error(request, "Cet identifiant de dépôt a déjà servi à un autre contenu.")
+        return redirect("exchange:deposits")
+    return redirect("exchange:deposit", reference=made.deposit.reference)
+
+
+@require_safe
+def deposit(request: HttpRequest, reference: str) -> HttpResponse:
+    """One deposit: its receipt, its remarks with what to do, its place in the journal."""
+    found = Deposit.objects.filter(party=_party(request), reference=reference).first()
+    if found is None:
+        raise Http404
+    proof = sealing.proof(found.place)
+    return render(
+        request,
+        "exchange/deposit.html",
+        {"deposit": found, "remarks": _remarks(found), "counts": sorted(found.counts.items()), "head": proof["head"] if proof else None},
+    )
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def exports(request: HttpRequest) -> HttpResponse:
+    """Ask for the establishment's data, and take them."""
+    party = _party(request)
+    if request.method == "POST":
+        try:
+            made = portability.ask(party=party, kind="massif", persons=[], by=request.user.actor)  # type: ignore[union-attr]
+            messages.success(request, f"Export {made.reference} demandé : accusé aussitôt, prêt dans quelques minutes, gardé 90 jours.")
+        except portability.ExportRefused as error:
+            messages.error(request, str(error))
+        return redirect("exchange:exports")
+    return render(request, "exchange/exports.html", {"rows": Export.objects.filter(party=party)[:SHOWN]})
+
+
+@require_safe
+def package(request: HttpRequest, reference: str) -> HttpResponse:
+    """The package of an export."""
+    found = Export.objects.filter(party=_party(request), reference=reference).first()
+    if found is None:
+        raise Http404
+    try:
+        made = HttpResponse(portability.package(found), content_type="application/zip")
+    except portability.ExportRefused as error:
+        messages.error(request, str(error))
+        return redirect("exchange:exports")
+    made["Content-Disposition"] = f'attachment; filename="export-{found.reference}.zip"'
+    return made
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def transfers(request: HttpRequest) -> HttpResponse:
+    """Closed files that are due to the department's archives, and where their transfers stand."""
+    from django.utils import timezone
+
+    party, actor = _party(request), request.user.actor  # type: ignore[union-attr]
+    if request.method == "POST":
+        try:
+            number = request.POST.get("person", "") or request.POST.get("transfer", "")
+            if not number.isdecimal():
+                raise Http404
+            if request.POST.get("person"):
+                person = Person.objects.filter(pk=number, resources__establishment=party).distinct().first()
+                if person is None:
+                    raise Http404
+                if request.POST.get("link"):
+                    messages.success(
+                        request,
+                        f"Lien personnel, à remettre à la personne (30 jours) : /echanges/mes-acces/{keys.give_link(person=person, party=party)}/",
+                    )
+                else:
+                    messages.success(request, f"Versement {archives.prepare(party=party, person=person, by=actor).reference} préparé.")
+            else:
+                found = Transfer.objects.filter(pk=number, establishment=party).first()
+                if found is None:
+                    raise Http404
+                messages.success(request, f"{archives.purge(found, by=actor)} versions effacées.")
+        except archives.TransferRefused as error:
+            messages.error(request, str(error))
+        return redirect("exchange:transfers")
+    months, fate = archives.rule_of(party.department, timezone.localdate())
+    due = [
+        (person, person.resources.filter(establishment=party, profile="tddui-encounter-sejour", current=True).order_by("-day").first())
+        for person in archives.due(party, timezone.localdate())[:SHOWN]
+    ]
+    return render(
+        request,
+        "exchange/transfers.html",
+        {"due": due, "rows": Transfer.objects.filter(establishment=party).select_related("archives")[:SHOWN], "months": months, "fate": fate},
+    )

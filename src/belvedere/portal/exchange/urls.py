@@ -1,0 +1,25 @@
+"""Addresses of the exchange hub's screens."""
+
+from django.urls import path
+
+from belvedere.portal.exchange import consumer, producer, public
+
+app_name = "exchange"
+urlpatterns = [
+    path("echanges/", public.overview, name="overview"),
+    path("echanges/donnees/", public.items, name="items"),
+    path("echanges/habilitations/", public.matrix, name="matrix"),
+    path("echanges/mes-acces/<str:token>/", public.person, name="person"),
+    path("echanges/depots/", producer.deposits, name="deposits"),
+    path("echanges/depots/envoyer/", producer.send, name="send"),
+    path("echanges/depots/<str:reference>/", producer.deposit, name="deposit"),
+    path("echanges/portabilite/", producer.exports, name="exports"),
+    path("echanges/portabilite/<str:reference>.zip", producer.package, name="package"),
+    path("echanges/versements/", producer.transfers, name="transfers"),
+    path("echanges/reception/", consumer.subscriptions, name="subscriptions"),
+    path("echanges/reception/<str:reference>/", consumer.subscription, name="subscription"),
+    path("echanges/jeux/", consumer.datasets, name="datasets"),
+    path("echanges/jeux/<int:number>.zip", consumer.dataset, name="dataset"),
+    path("exploitation/echanges/", public.operator, name="operator"),
+    path("exploitation/matrice/", public.proposals, name="proposals"),
+]

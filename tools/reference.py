@@ -159,7 +159,7 @@ def rights() -> str:
         "account": "une personne connectée, pour son propre compte",
         "signed_in": "une personne connectée avec son second facteur",
     }
-    callers = {"anyone": "tout le monde", "sender": "un émetteur", "sender_or_market": "un émetteur, ou une personne qui lit le marché"}
+    callers = {"anyone": "tout le monde", "sender": "un émetteur", "sender_or_market": "un émetteur, ou une personne qui lit le marché", "party": "un acteur des échanges"}
     parts = [
         "# Droits\n\nCe qui n’est pas dans ces tables est refusé. Un second facteur est exigé hors du public et de son propre compte.\n\n## Qui peut quoi\n\n"
     ]

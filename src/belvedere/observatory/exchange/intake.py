@@ -45,7 +45,7 @@ def examine(party: Party, raw: bytes) -> tuple[dict, Deposited, list[Remark]]:
         remarks = structure.check(deposited)
     if not remarks:
         remarks = bundle.unresolved(deposited, lambda address: _stored_type(party, address))
-        remarks += checks.check(deposited, referentials.known_to(party))
+        remarks += checks.check(deposited, referentials.known_to(party, deposited))
     return content, deposited, remarks[:MOST_REMARKS]
 
 
@@ -225,7 +225,8 @@ def _store(
             own_key=keys[entry.place], day=_day(entry), facts=coded_facts(entry), content=vault.seal(raw_content, ids[entry.place]),
             digest=vault.token("contenu", raw_content.decode()), stored_at=now,
         ))  # fmt: skip
-    Resource.objects.filter(pk__in=[row.pk for row in before.values()]).update(current=False)
+    if before:
+        Resource.objects.filter(pk__in=[row.pk for row in before.values()]).update(current=False)
     # A deposit may say the same thing twice under two addresses: only its last word is in force.
     last = {row.own_key: row for row in rows}
     for row in rows:

@@ -2,6 +2,7 @@
 
 import csv
 import datetime as dt
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,8 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from belvedere.engine.exchange.checks import Known
+from belvedere.engine.exchange.bundle import Deposited
+from belvedere.engine.exchange.checks import Known, person_key
 from belvedere.engine.exchange.identifiers import finess_valid
 from belvedere.engine.exchange.matrix import ALWAYS, NEVER
 from belvedere.engine.nomenclature.territories import region_of
@@ -83,7 +85,7 @@ def load(path: Path, *, by: str) -> Imported:
                 count = len(made)
     except (UnicodeDecodeError, csv.Error, KeyError, ValueError) as error:
         raise ImportRefused(f"{path.name} : {error}. Exportez-le de nouveau en CSV UTF-8.") from error
-    _known_codes.clear()
+    forget()
     record(by=by, action="echange.nomenclature", subject=f"fichier:{path.name}"[:120], rows=count)
     return Imported(path.name, count)
 
@@ -109,19 +111,28 @@ def at(day: dt.date) -> QuerySet[Concept]:
 
 
 _known_codes: dict[tuple[str, str], list[tuple[dt.date, dt.date]]] = {}
+_read_at = 0.0
+FRESH_SECONDS = 60  # another process may have imported a nomenclature
 
 
 def _coded(system: str, code: str, day: dt.date) -> bool | None:
-    """Whether a code of a system exists on a day; None for a system of which no whole set is held. Read from memory after the first time."""
+    """Whether a code of a system exists on a day; None for a system of which no whole set is held. Read from memory, at most a minute old."""
+    global _read_at
     if system != CISIS or not code.startswith("MED-"):
         return None
-    if not _known_codes:
-        for row in Concept.objects.filter(system=CISIS).values_list("system", "code", "since", "until"):
-            _known_codes.setdefault((row[0], row[1]), []).append((row[2], row[3]))
-        if not _known_codes:
-            return None
+    if time.monotonic() - _read_at > FRESH_SECONDS or not _read_at:
+        _known_codes.clear()
+        for held, name, since, until in Concept.objects.filter(system=CISIS).values_list("system", "code", "since", "until"):
+            _known_codes.setdefault((held, name), []).append((since, until))
+        _read_at = time.monotonic()
     spans = _known_codes.get((system, code))
     return None if spans is None else any(since <= day < until for since, until in spans)
+
+
+def forget() -> None:
+    """Read the nomenclatures again at the next question."""
+    global _read_at
+    _read_at = 0.0
 
 
 def serafin(code: str) -> bool | None:
@@ -132,14 +143,20 @@ def serafin(code: str) -> bool | None:
     return True if tree.filter(code=code).exists() or not tree.exists() else None
 
 
-def known_to(party: Party) -> Known:
-    """What the rules ask of the outside, for a depositor."""
+def known_to(party: Party, deposited: Deposited) -> Known:
+    """What the rules ask of the outside, for a depositor and its deposit."""
+    tokens = {person_token(person_key(entry.resource, party.finess)) for entry in deposited.of_type("Patient")}
+    held: dict[str, set[str]] = {}
+    if tokens:
+        rows = Resource.objects.filter(
+            person__token__in=tokens, establishment=party, profile="tddui-encounter-sejour", current=True, erased=False, facts__end=""
+        )
+        for token, key in rows.values_list("person__token", "own_key"):
+            held.setdefault(token, set()).add(key)
 
     def open_stay(key: str, stay: Mapping) -> bool:
-        others = Resource.objects.exclude(own_key=own_key("Encounter", stay, party))
-        return others.filter(
-            person__token=person_token(key), establishment=party, profile="tddui-encounter-sejour", current=True, erased=False, facts__end="",
-        ).exists()  # fmt: skip
+        others = held.get(person_token(key))
+        return bool(others and others - {own_key("Encounter", stay, party)})
 
     return Known(
         party.finess, timezone.localdate(), coded=_coded, serafin=serafin,

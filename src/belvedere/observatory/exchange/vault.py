@@ -1,7 +1,6 @@
 """The hub's key: what seals the contents of persons, and makes the tokens that stand for them. Nothing that names anybody is stored without it."""
 
 import contextlib
-import hashlib
 import hmac
 import os
 import zlib
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from belvedere.observatory.environment import read
 from belvedere.observatory.keyfiles import keys_dir, strict, write_secret
 
 NONCE = 12
@@ -25,21 +25,32 @@ def _keys(folder: Path) -> tuple[AESGCM, bytes]:
     return AESGCM(raw[:32]), raw[32:]
 
 
+_folders: dict[str, Path] = {}
+
+
+def _held() -> tuple[AESGCM, bytes]:
+    """The keys of the data folder in use; the folder is looked for once, not at each of the hundred seals of a deposit."""
+    name = read("BELVEDERE_DATA")
+    if name not in _folders:
+        _folders[name] = keys_dir()
+    return _keys(_folders[name])
+
+
 def seal(content: bytes, about: str = "") -> bytes:
     """Content under the key (AES-256-GCM), bound to what it is `about`: a sealed content moved to another row no longer opens."""
     nonce = os.urandom(NONCE)
-    return nonce + _keys(keys_dir())[0].encrypt(nonce, zlib.compress(content, 1), about.encode())
+    return nonce + _held()[0].encrypt(nonce, zlib.compress(content, 1), about.encode())
 
 
 def unseal(stored: bytes, about: str = "") -> bytes:
     """The content; `cryptography.exceptions.InvalidTag` when it was altered or moved."""
     stored = bytes(stored)
-    return zlib.decompress(_keys(keys_dir())[0].decrypt(stored[:NONCE], stored[NONCE:], about.encode()))
+    return zlib.decompress(_held()[0].decrypt(stored[:NONCE], stored[NONCE:], about.encode()))
 
 
 def token(kind: str, text: str) -> str:
     """A token of a text, of its kind: the same for the same text, nothing to whoever has no key (HMAC-SHA-256, hex)."""
-    return hmac.new(_keys(keys_dir())[1], f"{kind}\0{text}".encode(), hashlib.sha256).hexdigest()
+    return hmac.digest(_held()[1], f"{kind}\0{text}".encode(), "sha256").hex()
 
 
 def pseudonym(consumer: str, text: str) -> str:

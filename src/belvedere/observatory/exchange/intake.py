@@ -1,11 +1,12 @@
 """A deposit, from its bytes to its answer: all of it or nothing, once, in one transaction with its events and its journal entry."""
 
+import datetime as dt
 import json
 import uuid
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -22,6 +23,7 @@ from belvedere.observatory.tokens import reference
 
 SUBJECTS = ("subject", "patient", "for", "beneficiary")
 MOST_REMARKS = 100
+TRIES = 3
 
 
 @dataclass
@@ -102,15 +104,23 @@ def receive(party: Party, raw: bytes, *, key: str = "", software: str = "", chan
         return _again(before, sha)
     if rules.refuses(remarks):
         return _refuse(party, sha, identifier, remarks, software, channel)
-    try:
-        with transaction.atomic():
-            return _store(party, raw, sha, identifier, deposited, remarks, software, channel)
-    except IntegrityError:
-        # The same deposit arrived twice at once: the other one was first.
-        before = _before(party, identifier)
-        if before is None:
-            raise
-        return _again(before, sha)
+    for turn in range(TRIES + 1):
+        ready = _prepare(party, raw, deposited) if turn < TRIES else None
+        try:
+            with transaction.atomic():
+                if ready is None:  # others rectify the same resources all the time: make it ready while they wait
+                    Party.objects.select_for_update(of=("self",)).get(pk=party.pk)
+                    ready = _prepare(party, raw, deposited)
+                return _store(party, sha, identifier, deposited, remarks, software, channel, ready)
+        except _Moved:
+            continue
+        except IntegrityError:
+            # The same deposit arrived twice at once: the other one was first.
+            before = _before(party, identifier)
+            if before is None:
+                raise
+            return _again(before, sha)
+    raise RuntimeError("unreachable: the last turn holds the party")
 
 
 def _before(party: Party, identifier: str) -> Deposit | None:
@@ -184,17 +194,88 @@ def _people(party: Party, deposited: Deposited) -> dict[int, Person]:
     return stored | {place: people[name] for place, name in tokens.items()}
 
 
+class _Moved(Exception):
+    """What the deposit rectifies changed while it was made ready: start again."""
+
+
+@dataclass
+class _Ready:
+    """A deposit made ready outside its transaction, so that the writing holds the database a few milliseconds only."""
+
+    reference: str
+    at: dt.datetime
+    original: bytes
+    keys: dict[int, str]
+    before: "dict[str, _Known]"
+    places: dict[str, tuple[str, int]]  # own key: address, version
+    rows: list[Resource]  # new, or changed
+
+
+class _Known(NamedTuple):
+    """The version in force of a resource."""
+
+    pk: int
+    uid: str
+    version: int
+    digest: str
+
+
+def _current(party: Party, keys: Iterable[str]) -> dict[str, _Known]:
+    rows = Resource.objects.filter(own_key__in=set(keys), establishment=party, current=True)
+    return {key: _Known(*held) for key, *held in rows.values_list("own_key", "pk", "uid", "version", "digest")}
+
+
+def _prepare(party: Party, raw: bytes, deposited: Deposited) -> _Ready:
+    """Name, rewrite and seal every resource of a deposit."""
+    now, name = timezone.now(), reference("D", 4, 4)
+    keys = {entry.place: own_key(entry.profile.type, entry.resource, party) for entry in deposited.entries}
+    before = _current(party, keys.values())
+    ids: dict[str, str] = {}
+    for key in keys.values():
+        ids.setdefault(key, before[key].uid if key in before else str(uuid.uuid4()))
+    renamed = {address: f"{entry.profile.type}/{ids[keys[entry.place]]}" for address, entry in deposited.addresses.items()}
+    # A deposit may say the same thing twice under two addresses: its last word is kept.
+    last = {keys[entry.place]: entry for entry in deposited.entries}
+    rows, places = [], {}
+    for entry in deposited.entries:
+        key = keys[entry.place]
+        if last[key] is not entry:
+            continue
+        content = bundle.rewritten(entry.resource, renamed) | {"id": ids[key]}
+        digest = vault.token("contenu", strict.canonical(content).decode())
+        if key in before and before[key].digest == digest:
+            places[key] = (ids[key], before[key].version)  # said again: nothing to write
+            continue
+        version = before[key].version + 1 if key in before else 1
+        places[key] = (ids[key], version)
+        content["meta"] = {**(entry.resource.get("meta") or {}), "versionId": str(version), "lastUpdated": now.isoformat()}
+        rows.append(Resource(
+            type=entry.profile.type, uid=ids[key], version=version, profile=entry.profile.name, establishment=party, own_key=key, day=_day(entry), facts=coded_facts(entry),
+            content=vault.seal(strict.canonical(content), ids[key]), digest=digest, stored_at=now,
+        ))  # fmt: skip
+    return _Ready(name, now, vault.seal(raw, f"depot:{name}"), keys, before, places, rows)
+
+
 def _store(
-    party: Party, raw: bytes, sha: str, identifier: str, deposited: Deposited, remarks: list[Remark], software: str, channel: str,
+    party: Party, sha: str, identifier: str, deposited: Deposited, remarks: list[Remark], software: str, channel: str, ready: _Ready,
 ) -> Answer:  # fmt: skip
-    now = timezone.now()
+    """Write a deposit that is ready, inside the caller's transaction."""
+    if _current(party, ready.keys.values()) != ready.before:
+        raise _Moved
     people = _people(party, deposited)
-    name = reference("D", 4, 4)
     made = Deposit(
-        reference=name, party=party, channel=channel, identifier=identifier, sha256=sha, software=software[:80], received_at=now,
+        reference=ready.reference, party=party, channel=channel, identifier=identifier, sha256=sha, software=software[:80], received_at=ready.at,
         state=DepositState.REMARKS if remarks else DepositState.ACCEPTED, remarks=_told(remarks),
-        counts=dict(Counter(entry.profile.type for entry in deposited.entries)), original=vault.seal(raw, f"depot:{name}"),
+        counts=dict(Counter(entry.profile.type for entry in deposited.entries)), original=ready.original,
     )  # fmt: skip
+    made.answer = {
+        "resourceType": "Bundle", "type": "transaction-response",
+        "entry": [
+            {"response": {"status": "201 Created", "location": f"{entry.profile.type}/{uid}/_history/{version}", "etag": f'W/"{version}"', "lastModified": ready.at.isoformat()}}
+            for entry in deposited.entries
+            for uid, version in (ready.places[ready.keys[entry.place]],)
+        ],
+    }  # fmt: skip
     made.save(force_insert=True)
     # What a person says holds before anything else of the same deposit is told to anybody.
     for entry in deposited.of_profile("tddui-consent-accord"):
@@ -202,50 +283,30 @@ def _store(
             agreed = checks.consent_rule(entry.resource) == "OPTIN"
             policy.state(
                 person=people[entry.place], kind=Statement.AGREEMENT if agreed else Statement.OPPOSITION, by=party.code,
-                at=min(checks.moment(entry.resource["dateTime"]) or now, now), proof=f"dépôt {made.reference}",
+                at=min(checks.moment(entry.resource["dateTime"]) or ready.at, ready.at), proof=f"dépôt {made.reference}",
             )  # fmt: skip
             Event.objects.create(
-                topic="consentement-modifie", at=now, establishment=party, person=people[entry.place], deposit=made, focus=f"depots/{made.reference}"
+                topic="consentement-modifie",
+                at=ready.at,
+                establishment=party,
+                person=people[entry.place],
+                deposit=made,
+                focus=f"depots/{made.reference}",
             )
-    keys = {entry.place: own_key(entry.profile.type, entry.resource, party) for entry in deposited.entries}
-    before = {row.own_key: row for row in Resource.objects.filter(own_key__in=set(keys.values()), establishment=party, current=True)}
-    ids = {entry.place: before[keys[entry.place]].uid if keys[entry.place] in before else str(uuid.uuid4()) for entry in deposited.entries}
-    renamed: dict[str, str] = {}
-    for address, entry in deposited.addresses.items():
-        renamed[address] = f"{entry.profile.type}/{ids[entry.place]}"
-    rows: list[Resource] = []
-    for entry in deposited.entries:
-        old = before.get(keys[entry.place])
-        version = old.version + 1 if old else 1
-        content = bundle.rewritten(entry.resource, renamed) | {"id": ids[entry.place]}
-        content["meta"] = {**(entry.resource.get("meta") or {}), "versionId": str(version), "lastUpdated": now.isoformat()}
-        raw_content = strict.canonical(content)
-        rows.append(Resource(
-            type=entry.profile.type, uid=ids[entry.place], version=version, profile=entry.profile.name, person=people.get(entry.place), establishment=party, deposit=made,
-            own_key=keys[entry.place], day=_day(entry), facts=coded_facts(entry), content=vault.seal(raw_content, ids[entry.place]),
-            digest=vault.token("contenu", raw_content.decode()), stored_at=now,
-        ))  # fmt: skip
-    if before:
-        Resource.objects.filter(pk__in=[row.pk for row in before.values()]).update(current=False)
-    # A deposit may say the same thing twice under two addresses: only its last word is in force.
-    last = {row.own_key: row for row in rows}
-    for row in rows:
-        row.current = last[row.own_key] is row
-    stored = Resource.objects.bulk_create(list({(row.uid, row.version): row for row in rows}.values()))
-    events.of_deposit(made, stored, {row.uid for row in before.values()})
+    changed = {row.own_key for row in ready.rows} & ready.before.keys()
+    if changed:
+        Resource.objects.filter(pk__in=[ready.before[key].pk for key in changed]).update(current=False)
+    whose = {ready.keys[place]: person for place, person in people.items()}
+    for row in ready.rows:
+        row.deposit, row.person = made, whose.get(row.own_key)
+    stored = Resource.objects.bulk_create(ready.rows)
+    events.of_deposit(made, stored, {ready.before[key].uid for key in changed})
     place = record(
-        by=party.code, action="echange.depot", subject=f"depot:{made.reference}", sha256=sha, resources=len(rows), persons=len({p.pk for p in people.values()}),
-        software=software[:80], rectified=len(before),
+        by=party.code, action="echange.depot", subject=f"depot:{made.reference}", sha256=sha, resources=len(stored), persons=len({p.pk for p in people.values()}),
+        software=software[:80], rectified=len(changed),
     )  # fmt: skip
     made.place = place.number
-    made.answer = {
-        "resourceType": "Bundle", "type": "transaction-response",
-        "entry": [
-            {"response": {"status": "201 Created", "location": f"{row.type}/{row.uid}/_history/{row.version}", "etag": f'W/"{row.version}"', "lastModified": now.isoformat()}}
-            for row in rows
-        ],
-    }  # fmt: skip
-    made.save(update_fields=["place", "answer"])
+    Deposit.objects.filter(pk=made.pk).update(place=place.number)
     return Answer(200, made.answer, {"Recepisse": made.reference}, made)
 
 

@@ -94,7 +94,14 @@ def matrix(request: HttpRequest) -> HttpResponse:
     return render(
         request,
         "exchange/matrix.html",
-        {"rows": rows, "form": form, "made": made, "version": judge.matrix.version, "versions": MatrixVersion.objects.all()[:10]},
+        {
+            "rows": rows,
+            "count": len(judge.matrix.rows),
+            "form": form,
+            "made": made,
+            "held": judge.matrix.version,
+            "versions": MatrixVersion.objects.all()[:10],
+        },
     )
 
 
@@ -153,7 +160,7 @@ def proposals(request: HttpRequest) -> HttpResponse:
     held = policy.judge().matrix
     waiting = [(row, _difference(held, row.rows), row.proposed_by == user.actor) for row in Proposal.objects.filter(decided_at=None)]
     return render(request, "exchange/proposals.html", {
-        "waiting": waiting, "rows": rows or engine_matrix.write(held), "refused": refused, "version": held.version, "decided": Proposal.objects.exclude(decided_at=None)[:10],
+        "waiting": waiting, "rows": rows or engine_matrix.write(held), "refused": refused, "held": held.version, "decided": Proposal.objects.exclude(decided_at=None)[:10],
     }, status=422 if refused else 200)  # fmt: skip
 
 

@@ -159,7 +159,12 @@ def rights() -> str:
         "account": "une personne connectée, pour son propre compte",
         "signed_in": "une personne connectée avec son second facteur",
     }
-    callers = {"anyone": "tout le monde", "sender": "un émetteur", "sender_or_market": "un émetteur, ou une personne qui lit le marché", "party": "un acteur des échanges"}
+    callers = {
+        "anyone": "tout le monde",
+        "sender": "un émetteur",
+        "sender_or_market": "un émetteur, ou une personne qui lit le marché",
+        "party": "un acteur des échanges",
+    }
     parts = [
         "# Droits\n\nCe qui n’est pas dans ces tables est refusé. Un second facteur est exigé hors du public et de son propre compte.\n\n## Qui peut quoi\n\n"
     ]
@@ -203,6 +208,42 @@ def facts() -> str:
         "# Faits\n\nUne ligne par ligne de facture. Aucune identité : le NIR et la date de naissance n’y sont pas.\n\n" + table(heads, rows)
         + "\n## Retours de paiement\n\nUne ligne par facture d’un retour NOEMIE. Aucun assuré : ni numéro, ni nom, ni date de naissance.\n\n" + table(heads, paid)
     )  # fmt: skip
+
+
+def exchanges() -> str:
+    from belvedere.api.exchange.operations import OPERATIONS
+    from belvedere.engine.exchange.contracts import contracts
+    from belvedere.engine.exchange.matrix import proposed
+    from belvedere.engine.exchange.rules import rules
+    from belvedere.engine.exchange.topics import topics
+
+    parts = ["# Échanges\n\n## Opérations FHIR\n\n"]
+    parts.append(
+        table(
+            ["Appel", "Ce qu’il fait", "Jeton"],
+            [[f"`{o.method} /fhir/{o.pattern}`".replace("/`", "`"), o.doc, "non" if o.open else "oui"] for o in OPERATIONS],
+        )
+    )
+    parts.append("\n## Règles d’un dépôt\n\n")
+    said = {"error": "erreur", "warning": "remarque"}
+    parts.append(
+        table(
+            ["Règle", "Gravité", "Ce qui ne va pas", "Quoi faire"], [[f"`{r.rule}`", said[r.severity], r.message, r.remedy] for r in rules().values()]
+        )
+    )
+    parts.append("\n## Sujets d’abonnement\n\n")
+    parts.append(table(["Sujet", "Libellé", "Catégorie"], [[f"`{t.code}`", t.label, t.category or "—"] for t in topics().values()]))
+    parts.append("\n## Matrice livrée\n\nUne proposition, à valider juridiquement. Deux personnes la remplacent depuis *Changer la matrice*.\n\n")
+    rows = [[r.rule, r.actor, r.purpose, r.category, r.grain, r.perimeter, r.consent, r.legal_basis, r.condition or "—"] for r in proposed().rows]
+    parts.append(table(["Règle", "Acteur", "Finalité", "Catégorie", "Grain", "Périmètre", "Consentement", "Base légale", "Condition"], rows))
+    for contract in contracts().values():
+        parts.append(f"\n## Jeu `{contract.code}`, contrat {contract.version}\n\n{contract.title}. {contract.note}\n\n")
+        items = [
+            [f"`{i.name}`", i.label, i.source, i.category, "toujours" if i.required else f"{i.completeness:.0%}" if i.completeness else "—"]
+            for i in contract.items
+        ]
+        parts.append(table(["Donnée", "Libellé", "Source", "Catégorie", "Remplie"], items))
+    return "".join(parts)
 
 
 def layouts() -> str:
@@ -272,7 +313,7 @@ def http_api() -> str:
 
 
 PAGES = {
-    "anomalies.md": errors, "reglages.md": settings, "indicateurs.md": indicators, "etats.md": states, "faits.md": facts,
+    "anomalies.md": errors, "reglages.md": settings, "indicateurs.md": indicators, "etats.md": states, "faits.md": facts, "echanges.md": exchanges,
     "dessins-b2.md": layouts, "noemie.md": noemie, "ligne-de-commande.md": command_line, "secret.md": secrecy, "api.md": http_api,
     "droits.md": rights, "asvs.md": asvs,
 }  # fmt: skip

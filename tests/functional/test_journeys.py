@@ -30,6 +30,9 @@ WALKS = {
         "/lpp/1187880/",
         "/accessibilite/",
         "/compte/login/",
+        "/echanges/",
+        "/echanges/donnees/?categorie=SANTE",
+        "/echanges/habilitations/?actor=ARS&purpose=PILOTAGE&category=SANTE&grain=AGREGE&said=&inside=1",
     ],
     "Adhérent": [
         "/ma-position/",
@@ -49,7 +52,9 @@ WALKS = {
         "/compte/2fa/",
     ],
     "Fédération": ["/marche/", "/publications/"],
-    "Opérateur": ["/exploitation/"],
+    "Opérateur": ["/exploitation/", "/exploitation/echanges/", "/exploitation/matrice/"],
+    "Établissement": ["/echanges/depots/", "/echanges/portabilite/", "/echanges/versements/"],
+    "Institution": ["/echanges/reception/", "/echanges/jeux/"],
 }
 
 

@@ -160,7 +160,9 @@ def test_a_rectification_is_a_new_version_and_is_told(service):
     take(service, deposit(range(1), name="depot-2", end=dt.date(2026, 10, 1)))
     stay = Resource.objects.get(profile="tddui-encounter-sejour", current=True)
     assert (stay.version, stay.facts["end"]) == (2, "2026-10-01")
-    assert set(Event.objects.filter(deposit__identifier="depot-2").values_list("topic", flat=True)) == {"sejour-clos"}, "what is said again is not told again"
+    assert set(Event.objects.filter(deposit__identifier="depot-2").values_list("topic", flat=True)) == {"sejour-clos"}, (
+        "what is said again is not told again"
+    )
     assert Person.objects.count() == 1
 
 

@@ -41,9 +41,10 @@ def _profiled(kind: str, profile: str, /, **content: object) -> dict:
 
 def _aggir(draw: random.Random) -> tuple[str, list[dict]]:
     booleans, items = {}, []
+    autonomy = draw.choice((0.1, 0.4, 0.7, 0.85, 0.95))  # of the person: its answers go together
     for parts in LINES.values():
         for part in parts:
-            level = draw.choice((0, 0, 2, 4))
+            level = 4 if draw.random() < autonomy else draw.choice((0, 2))
             told = {adverb: place < level for place, adverb in enumerate(ADVERBS)}
             booleans.update({f"{part}-{adverb}": value for adverb, value in told.items()})
             items.append(

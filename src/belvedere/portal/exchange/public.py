@@ -1,5 +1,7 @@
 """What anybody may see of the exchanges: what they are, who asks for what, who may read what; a person's own page; the operator's."""
 
+from itertools import groupby
+
 from django import forms
 from django.contrib import messages
 from django.db.models import Count, Max
@@ -87,10 +89,14 @@ def matrix(request: HttpRequest) -> HttpResponse:
         made = judge.decide(
             asking, Purpose(given["purpose"]), Category(given["category"]), Grain(given["grain"]), thing, timezone.now(), lambda *asked: said
         )
-    rows = [
-        (row, ACTORS[row.actor], PURPOSES[row.purpose], CATEGORIES[row.category], GRAINS[row.grain], PERIMETERS[row.perimeter], NEEDS[row.consent])
-        for row in judge.matrix.rows
-    ]
+    rows = []
+    for _, group in groupby(
+        judge.matrix.rows, lambda row: (row.actor, row.purpose, row.grain, row.perimeter, row.consent, row.legal_basis, row.condition)
+    ):
+        alike = list(group)
+        row, names = alike[0], f"{alike[0].rule} à {alike[-1].rule}" if len(alike) > 1 else alike[0].rule
+        kinds = ", ".join(CATEGORIES[one.category].lower() for one in alike)
+        rows.append((row, names, ACTORS[row.actor], PURPOSES[row.purpose], kinds, GRAINS[row.grain], PERIMETERS[row.perimeter], NEEDS[row.consent]))
     return render(
         request,
         "exchange/matrix.html",

@@ -1,20 +1,22 @@
 """The hub's screens and their acts, the monthly file, the command line, and what the documentation promises."""
 
 import datetime as dt
+import json
 import re
 from pathlib import Path
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from belvedere.engine.exchange import contracts
+from belvedere.engine.exchange import cda, contracts, sample
 from belvedere.engine.exchange.matrix import proposed, write
 from belvedere.engine.exchange.sample import resident
 from belvedere.observatory import stamping
 from belvedere.observatory.accounts.models import Role
-from belvedere.observatory.exchange import datasets, intake, keys, monthly, parties, portability, reading
+from belvedere.observatory.exchange import datasets, doors, intake, keys, monthly, parties, portability, reading
 from belvedere.observatory.exchange.models import Deposit, Event, Export, MatrixVersion, Proposal, Resource, RetentionRule, Subscription, Transfer
 from belvedere.observatory.journal import sealing
+from tests.conftest import SHARED
 from tests.exchange import OTHER, SSIAD, START, bearer, deposit, establishment, institution
 from tests.people import browsing, person
 
@@ -147,7 +149,7 @@ def test_the_monthly_file_gives_the_same_dataset_as_fhir():
     made = browsing(person(Role.ESTABLISHMENT, party=service)).post(
         "/echanges/depots/envoyer/", {"file": SimpleUploadedFile("m.csv", monthly_file(range(4)))}, follow=True
     )
-    assert "Accepté" in text(made)
+    assert "Accepté" in text(made) and intake.original(Deposit.objects.get()) == monthly_file(range(4)), "what was sent is what is kept"
     by_file = datasets.build(contract, consumer, "2026-09", datasets.timezone.now()).rows
     for rows in (Event, Resource, Deposit):
         rows.objects.all().delete()
@@ -164,6 +166,58 @@ def test_the_monthly_file_gives_the_same_dataset_as_fhir():
 def test_a_monthly_file_that_cannot_be_read_says_why(raw, why):
     with pytest.raises(monthly.FileRefused, match=why):
         monthly.to_bundle(raw, SSIAD)
+
+
+def test_a_cda_document_gives_the_dataset_of_the_fhir_examples():
+    """The guide's CDA and FHIR examples tell the same stay: what the consumer gets is the same (their INS is made up and has no valid key: one that has is put in)."""
+    folder = SHARED / "exchange" / "fhir"
+    if not folder.exists():
+        pytest.skip("shared/data absent : les exemples des guides ne sont pas là")
+    document = (folder / "tddui-cda" / "CDA_TDDUI_Exemple_v1.0.1.xml").read_bytes()
+    service, consumer, who = establishment(), institution("CNSA_SIDOBA"), resident(3)
+    contract = contracts.contracts()["ssiad-sidoba"]
+    assert (
+        intake.receive(service, doors.transaction_of(document, SSIAD)[0]).body["issue"][0]["details"]["coding"][0]["code"] == "tddui-patient-ins-01"
+    )
+    sound = document.replace(b'extension="147720425367411"', f'extension="{who.ins}"'.encode())
+    for raw in (sound, cda.xdm(sound)):
+        bundle, channel = doors.transaction_of(raw, SSIAD)
+        assert channel == "cda" and intake.receive(service, bundle).status == 200
+    (by_cda,) = datasets.build(contract, consumer, "2023-04", datasets.timezone.now()).rows
+    for rows in (Event, Resource, Deposit):
+        rows.objects.all().delete()
+    examples = [
+        json.loads((folder / "tddui" / name).read_text())
+        for name in ("encounter_evenement.json", "questionnaireresponse_aggir_pa.json", "questionnaireresponse_situation_ssiad.json")
+    ]
+    examples[2]["identifier"]["value"] += "-S"  # both evaluations of the guide bear one identifier
+    around = [
+        {"resourceType": "Patient", "id": "tddui-patient-ins-example", "identifier": [{"system": "urn:oid:1.2.250.1.213.1.4.8", "value": who.ins}], "name": [{"use": "official", "family": "DUPONT"}], "gender": "male", "birthDate": "1947-04-03"},
+        {"resourceType": "Encounter", "id": "tddui-encounter-sejour-example", "status": "in-progress", "class": {"code": "HH"}, "subject": {"reference": "Patient/tddui-patient-ins-example"}, "period": {"start": "2023-04-11"}},
+        {"resourceType": "Organization", "id": "tddui-organization-example", "identifier": [{"system": "https://finess.esante.gouv.fr", "value": SSIAD}]},
+        {"resourceType": "Practitioner", "id": "tddui-practitioner-example"},
+    ]  # fmt: skip
+    content = sample.transaction(SSIAD, "Service", "d", [*around, *examples])
+    content["entry"] = [row for row in content["entry"] if row["resource"]["id"] not in ("etablissement", "professionnel")]
+    made = intake.receive(service, json.dumps(content).encode())
+    assert made.status == 200, made.body
+    (by_fhir,) = datasets.build(contract, consumer, "2023-04", datasets.timezone.now()).rows
+    assert (by_cda["gir"], by_cda["situations"], by_cda["trajets"]) == ("2", "trouble-cognitif", "1")
+    assert {**by_cda, "trajets": ""} == {**by_fhir, "trajets": ""}, "the FHIR examples have no transport"
+
+
+@pytest.mark.parametrize(
+    "raw, why",
+    [
+        (b"<ClinicalDocument/>", "CDA"),
+        (b"<ClinicalDocument", "illisible"),
+        (b"PK\x03\x04", "ZIP"),
+        (b'<!DOCTYPE a [<!ENTITY b "c">]><ClinicalDocument>&b;</ClinicalDocument>', "DOCTYPE"),
+    ],
+)
+def test_a_document_that_cannot_be_read_says_why(raw, why):
+    with pytest.raises(doors.DoorRefused, match=why):
+        doors.transaction_of(raw, SSIAD)
 
 
 def test_admitting_parties():

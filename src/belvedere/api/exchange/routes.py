@@ -14,7 +14,7 @@ from belvedere.engine.exchange.access import Thing
 from belvedere.engine.exchange.items import items, redundancy
 from belvedere.engine.exchange.topics import topics
 from belvedere.engine.exchange.vocabulary import Actor, Category, Grain, Purpose
-from belvedere.observatory.exchange import archives, datasets, intake, monthly, policy, portability, telling
+from belvedere.observatory.exchange import archives, datasets, doors, intake, policy, portability, telling
 from belvedere.observatory.exchange.models import Dataset, Deposit, Export, Party, Subscription, Transfer
 from belvedere.observatory.journal import sealing
 
@@ -123,15 +123,15 @@ def deposits(request: HttpRequest) -> list[dict[str, Any]]:
     "/deposits",
     auth=PartyToken(),
     response={202: dict[str, Any], 200: dict[str, Any], 422: Problem, 409: Problem},
-    summary="Déposer un fichier mensuel (CSV)",
+    summary="Déposer un document CDA, une archive XDM ou le fichier mensuel",
 )
 def deposit_file(request: HttpRequest) -> Status:
-    """Corps : le fichier mensuel (CSV `;`, UTF-8). Il est lu comme une transaction : mêmes contrôles, mêmes accusés."""
+    """Corps : un document CDA R2 (TDDUI version 1), une archive XDM, ou le fichier mensuel (CSV `;`). Lu comme une transaction : mêmes contrôles, mêmes accusés."""
     try:
-        raw = monthly.to_bundle(request.body, _party(request).finess)
-    except monthly.FileRefused as error:
+        raw, channel = doors.transaction_of(request.body, _party(request).finess)
+    except doors.DoorRefused as error:
         return _refused(error)
-    made = intake.receive(_party(request), raw, channel="csv", key=request.headers.get("Idempotency-Key", "")[:200])
+    made = intake.receive(_party(request), raw, channel=channel, original=request.body, key=request.headers.get("Idempotency-Key", "")[:200])
     if made.deposit is None or made.status == 409:
         return Status(409, Problem(code="X409", message="Cet identifiant a déjà servi à un autre contenu.", remedy="Changez l’identifiant."))
     return Status(200 if made.headers.get("X-Deja-Recu") else 202, _deposit(made.deposit))

@@ -10,7 +10,7 @@ from belvedere.engine.exchange.matrix import OBLIGATIONS, Matrix, Row, condition
 from belvedere.engine.exchange.vocabulary import CATEGORIES, PURPOSES, Actor, Category, Grain, Need, Perimeter, Purpose
 
 SSIAD = frozenset({"354"})  # FINESS categories of home nursing services
-FUNDED = frozenset({"tddui-questionnaire-aggir-pa-ssiad", "tddui-questionnaire-situation-ssiad"})
+FUNDED = frozenset({"tddui-questionnaire-aggir-pa-ssiad", "tddui-questionnaire-aggir-ph-ssiad", "tddui-questionnaire-situation-ssiad"})
 KEPT_DAYS = 33 * 365.25 / 12
 TOKEN, STRUCTURE, PERSON_SUBSTANTIAL = 1, 2, 3
 # Health data ask for a structure's certificate, or an identification at the substantial level.

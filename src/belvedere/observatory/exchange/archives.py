@@ -60,6 +60,11 @@ def due(party: Party, day: dt.date) -> list[Person]:
     )
 
 
+def _kind(raw: bytes) -> str:
+    """The extension of an original, told by its first byte."""
+    return {b"{": "json", b"P": "zip", b"<": "xml"}.get(raw.lstrip(b"\xef\xbb\xbf \n\r\t")[:1], "csv")
+
+
 def _pieces(party: Party, person: Person, name: str, rows: list[Resource], deposits: list[Deposit]) -> list[Piece]:
     contents = [intake.content_of(row) for row in rows]
     whole = strict.canonical({"resourceType": "Bundle", "type": "collection", "entry": [{"resource": content} for content in contents]})
@@ -69,7 +74,7 @@ def _pieces(party: Party, person: Person, name: str, rows: list[Resource], depos
         raw = intake.original(deposit)
         others = Resource.objects.filter(deposit=deposit, person__isnull=False).exclude(person=person).exists()
         if raw and not others:
-            pieces.append(Piece(f"depot-{deposit.reference}.json", f"Dépôt d’origine {deposit.reference}, octet pour octet", raw))
+            pieces.append(Piece(f"depot-{deposit.reference}.{_kind(raw)}", f"Dépôt d’origine {deposit.reference}, octet pour octet", raw))
     head = TreeHead.objects.last()
     entries = Entry.objects.filter(pk__in=[deposit.place for deposit in deposits])
     proof = {

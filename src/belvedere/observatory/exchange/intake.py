@@ -95,8 +95,8 @@ def _told(remarks: list[Remark]) -> list[dict[str, str]]:
     return [{"rule": remark.rule, "where": remark.where, "detail": remark.detail} for remark in remarks]
 
 
-def receive(party: Party, raw: bytes, *, key: str = "", software: str = "", channel: str = "fhir") -> Answer:
-    """Take a transaction. The same identifier with the same content is answered as the first time; with another content it is a conflict (409)."""
+def receive(party: Party, raw: bytes, *, key: str = "", software: str = "", channel: str = "fhir", original: bytes = b"") -> Answer:
+    """Take a transaction; `original` is what it was read from, when it came by another door, and is what is kept byte for byte. The same identifier with the same content is answered as the first time; with another content it is a conflict (409)."""
     sha = strict.digest(raw)
     content, deposited, remarks = examine(party, raw)
     identifier = _identifier(content, key, sha)
@@ -105,12 +105,12 @@ def receive(party: Party, raw: bytes, *, key: str = "", software: str = "", chan
     if rules.refuses(remarks):
         return _refuse(party, sha, identifier, remarks, software, channel)
     for turn in range(TRIES + 1):
-        ready = _prepare(party, raw, deposited) if turn < TRIES else None
+        ready = _prepare(party, original or raw, deposited) if turn < TRIES else None
         try:
             with transaction.atomic():
                 if ready is None:  # others rectify the same resources all the time: make it ready while they wait
                     Party.objects.select_for_update(of=("self",)).get(pk=party.pk)
-                    ready = _prepare(party, raw, deposited)
+                    ready = _prepare(party, original or raw, deposited)
                 return _store(party, sha, identifier, deposited, remarks, software, channel, ready)
         except _Moved:
             continue

@@ -8,7 +8,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from belvedere.engine.exchange.rules import rules
 from belvedere.engine.exchange.strict import MOST_BYTES
 from belvedere.observatory.accounts.permissions import Action, check
-from belvedere.observatory.exchange import archives, intake, keys, monthly, portability
+from belvedere.observatory.exchange import archives, doors, intake, keys, portability
 from belvedere.observatory.exchange.models import Deposit, Export, Party, Person, Transfer
 from belvedere.observatory.journal import sealing
 
@@ -44,18 +44,17 @@ def send(request: HttpRequest) -> HttpResponse:
     if given is None or given.size > MOST_BYTES:
         messages.error(request, "Choisissez un fichier de 10 Mo au plus.")
         return redirect("exchange:deposits")
-    raw, channel = given.read(), "fhir"
-    if str(given.name).lower().endswith(".csv"):
-        try:
-            raw, channel = monthly.to_bundle(raw, party.finess), "csv"
-        except monthly.FileRefused as error:
-            messages.error(request, str(error))
-            return redirect("exchange:deposits")
+    original = given.read()
+    try:
+        raw, channel = doors.transaction_of(original, party.finess)
+    except doors.DoorRefused as error:
+        messages.error(request, str(error))
+        return redirect("exchange:deposits")
     if request.POST.get("try"):
         _, deposited, remarks = intake.examine(party, raw)
         told = [(remark.about, remark.where, remark.detail) for remark in remarks]
         return render(request, "exchange/tried.html", {"remarks": told, "count": len(deposited.entries), "name": str(given.name)[:80]})
-    made = intake.receive(party, raw, channel=channel, software="portail")
+    made = intake.receive(party, raw, channel=channel, software="portail", original=original)
     if made.status == 409 or made.deposit is None:
         messages.error(request, "Cet identifiant de dépôt a déjà servi à un autre contenu.")
         return redirect("exchange:deposits")

@@ -1,0 +1,210 @@
+"""A TDDUI document in CDA R2 (version 1 of the guide), read as the transaction that version 2 would have been: the same facts by another door."""
+
+import hashlib
+import io
+import json
+import re
+import zipfile
+from collections.abc import Iterator
+
+from lxml import etree
+
+from belvedere.engine.exchange.aggir import ADVERBS, LINES
+from belvedere.engine.exchange.profiles import PROFILE_ROOT
+from belvedere.engine.exchange.sample import CISIS, EVALUATION, QUESTIONNAIRE
+from belvedere.engine.exchange.seda import PackageRefused, members, parse_xml
+
+V3 = "urn:hl7-org:v3"
+INS_ROOTS = ("1.2.250.1.213.1.4.8", "1.2.250.1.213.1.4.9", "1.2.250.1.213.1.4.10", "1.2.250.1.213.1.4.11")
+STAYS, EVENTS, EVALUATIONS = "GEN-362", "89793-4", "47420-5"
+AGGIR, SITUATION = ("MED-1291", "MED-1292"), "MED-1290"
+GENDERS = {"M": "male", "F": "female", "U": "unknown"}
+# Items of the AGGIR evaluation, by their ICF code, to the variables of the questionnaire.
+ITEMS = {
+    "b160": "coherence", "b114": "orientation", "d510": "toilette", "d540": "habillage", "d550": "alimentation", "d530": "elimination", "d410": "transfert", "d4600": "deplacement_interieur",
+}  # fmt: skip
+ADVERB_CODES = dict(zip(("MED-1307", "MED-1308", "MED-1309", "MED-1310"), ADVERBS, strict=True))
+SITUATIONS = {
+    "R32": "incontinence", "R15": "incontinence-fec", "E66.9": "obesite", "F06.7": "trouble-cognitif", "F69": "trouble-personnalite", "MED-1294": "soins-ide", "MED-1295": "prise-charge-ide",
+}  # fmt: skip
+
+
+def is_cda(raw: bytes) -> bool:
+    """Whether bytes look like a CDA document, or an XDM archive."""
+    return raw[:2] == b"PK" or b"ClinicalDocument" in raw[:6_000]
+
+
+def document_of(raw: bytes) -> bytes:
+    """The CDA document of an upload: itself, or the one of an XDM archive. `seda.PackageRefused`."""
+    if raw[:2] != b"PK":
+        return raw
+    held = [content for name, content in sorted(members(raw).items()) if name.upper().endswith(".XML") and b"ClinicalDocument" in content[:6_000]]
+    if len(held) != 1:
+        raise PackageRefused("L’archive doit contenir un seul document CDA.")
+    return held[0]
+
+
+def xdm(document: bytes) -> bytes:
+    """A document in the folders of an XDM archive."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("IHE_XDM/SUBSET01/DOC0001.XML", document)
+    return out.getvalue()
+
+
+def _find(node: etree._Element, path: str) -> etree._Element | None:
+    return node.find("/".join(f"c:{part}" for part in path.split("/")), {"c": V3})
+
+
+def _all(node: etree._Element, path: str) -> list[etree._Element]:
+    return node.findall("/".join(f"c:{part}" for part in path.split("/")), {"c": V3})
+
+
+def _attribute(node: etree._Element | None, path: str, name: str) -> str:
+    found = node if not path else _find(node, path) if node is not None else None
+    return (found.get(name) or "") if found is not None else ""
+
+
+def _date(text: str) -> str:
+    """A CDA time as FHIR writes it: a day, or an instant with its zone."""
+    found = re.fullmatch(r"(\d{4})(\d{2})(\d{2})(?:(\d{2})(\d{2})(\d{2})?([+-]\d{4})?)?", text)
+    if not found:
+        return ""
+    year, month, day, hour, minute, second, zone = found.groups()
+    if not hour or not zone:
+        return f"{year}-{month}-{day}"
+    return f"{year}-{month}-{day}T{hour}:{minute}:{second or '00'}{zone[:3]}:{zone[3:]}"
+
+
+def _span(node: etree._Element | None) -> dict[str, str]:
+    if node is None:
+        return {}
+    found = {"start": _date(_attribute(node, "low", "value") or node.get("value") or ""), "end": _date(_attribute(node, "high", "value"))}
+    return {name: value for name, value in found.items() if value}
+
+
+def _profiled(kind: str, profile: str, /, **content: object) -> dict:
+    return {"resourceType": kind, "meta": {"profile": [PROFILE_ROOT + profile]}, **content}
+
+
+def _sections(root: etree._Element) -> Iterator[tuple[str, etree._Element]]:
+    for section in root.iterfind(".//c:section", {"c": V3}):
+        yield _attribute(section, "code", "code"), section
+
+
+def _patient(root: etree._Element) -> dict:
+    role = root.find("c:recordTarget/c:patientRole", {"c": V3})
+    if role is None:
+        raise PackageRefused("Le document n’a pas d’usager (recordTarget).")
+    numbers = [
+        {"system": f"urn:oid:{item.get('root')}", "value": item.get("extension")} for item in _all(role, "id") if item.get("root") in INS_ROOTS
+    ]
+    names = {item.get("qualifier"): (item.text or "").strip() for item in role.iterfind("c:patient/c:name/c:family", {"c": V3})}
+    given = [(item.text or "").strip() for item in role.iterfind("c:patient/c:name/c:given", {"c": V3}) if item.get("qualifier") == "BR"]
+    return _profiled(
+        "Patient", "tddui-patient-ins" if numbers else "tddui-patient", id="usager", identifier=numbers, gender=GENDERS.get(_attribute(role, "patient/administrativeGenderCode", "code"), "unknown"),
+        birthDate=_date(_attribute(role, "patient/birthTime", "value")), name=[{"use": "official", "family": names.get("BR", ""), "given": given}],
+    )  # fmt: skip
+
+
+_HOME = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "HH"}
+_SUBJECT = {"reference": "Patient/usager"}
+
+
+def _stays(section: etree._Element) -> Iterator[dict]:
+    for rank, organizer in enumerate(_all(section, "entry/organizer"), 1):
+        period = _span(_find(organizer, "effectiveTime"))
+        name = next((item.get("extension") for item in _all(organizer, "component/encounter/id") if item.get("extension")), f"sejour-{rank}")
+        yield _profiled("Encounter", "tddui-encounter-sejour", id=f"sejour-{rank}", identifier=[{"system": "https://identifiant-medicosocial-sejour.esante.gouv.fr", "value": name}], status="finished" if "end" in period else "in-progress", **{"class": _HOME}, subject=_SUBJECT, period=period)  # fmt: skip
+
+
+def _events(section: etree._Element, stay: dict | None) -> Iterator[dict]:
+    for rank, event in enumerate(_all(section, "entry/encounter"), 1):
+        code = _attribute(event, "code/qualifier/value", "code")
+        whole = {"partOf": {"reference": f"Encounter/{stay['id']}"}} if stay else {}
+        yield _profiled("Encounter", "tddui-encounter-evenement", id=f"evenement-{rank}", identifier=[{"system": "https://identifiant-medicosocial-evenement.esante.gouv.fr", "value": _attribute(event, "id", "extension")}], status="finished", **{"class": _HOME}, type=[{"coding": [{"system": CISIS, "code": code}]}] if code else [], subject=_SUBJECT, period=_span(_find(event, "effectiveTime")), **whole)  # fmt: skip
+        for act in _all(event, "entryRelationship/act"):
+            if "TPPro" in _attribute(act, "id", "extension"):
+                yield _profiled("Task", "tddui-task-transport-professionnel", id=f"trajet-{rank}", identifier=[{"system": "https://identifiant-medicosocial-transport.esante.gouv.fr", "value": _attribute(act, "id", "extension")}], status="completed", intent="order", **{"for": _SUBJECT}, encounter={"reference": f"Encounter/evenement-{rank}"})  # fmt: skip
+
+
+def _aggir(observation: etree._Element) -> list[dict]:
+    lines = []
+    for item in _all(observation, "entryRelationship/observation"):
+        variable = ITEMS.get(_attribute(item, "code", "code"))
+        told = {
+            ADVERB_CODES[_attribute(sub, "code", "code")]: _attribute(sub, "value", "value") == "true"
+            for sub in _all(item, "entryRelationship/observation")
+            if _attribute(sub, "code", "code") in ADVERB_CODES
+        }
+        for line in LINES.get(variable or "", ()):
+            lines.append(
+                {"linkId": line, "item": [{"linkId": f"{line}-{adverb}", "answer": [{"valueBoolean": value}]} for adverb, value in told.items()]}
+            )
+    return lines
+
+
+def _evaluations(section: etree._Element, stay: dict | None) -> Iterator[dict]:
+    for organizer in _all(section, "entry/organizer"):
+        for rank, observation in enumerate(_all(organizer, "component/observation"), 1):
+            code = _attribute(observation, "code", "code")
+            around = {"encounter": {"reference": f"Encounter/{stay['id']}"}} if stay else {}
+            common = {
+                "status": "completed",
+                "subject": _SUBJECT,
+                "authored": _date(_attribute(observation, "effectiveTime", "value") or _attribute(organizer, "effectiveTime", "value")),
+                **around,
+            }
+            if code in AGGIR:
+                item = {
+                    "linkId": "resultat-eval",
+                    "answer": [{"valueCoding": {"system": CISIS, "code": _attribute(observation, "value", "code")}, "item": _aggir(observation)}],
+                }
+                kind = "pa" if code == "MED-1291" else "ph"
+                yield _profiled("QuestionnaireResponse", "tddui-questionnaire-response", id=f"aggir-{rank}", identifier={"system": EVALUATION, "value": _attribute(observation, "id", "extension")}, questionnaire=f"{QUESTIONNAIRE}tddui-questionnaire-aggir-{kind}-ssiad", item=[item], **common)  # fmt: skip
+            elif code == SITUATION:
+                held = {
+                    _attribute(sub, "code", "code"): _attribute(sub, "value", "value") == "true"
+                    for sub in _all(observation, "entryRelationship/observation")
+                }
+                items = [{"linkId": link, "answer": [{"valueBoolean": held[name]}]} for name, link in SITUATIONS.items() if name in held]
+                yield _profiled("QuestionnaireResponse", "tddui-questionnaire-response", id=f"situation-{rank}", questionnaire=QUESTIONNAIRE + "tddui-questionnaire-situation-ssiad", item=items, **common)  # fmt: skip
+
+
+def to_bundle(raw: bytes, finess: str) -> bytes:
+    """The transaction of a document (or XDM archive) of an establishment. `seda.PackageRefused`: no CDA, a DOCTYPE, no person."""
+    document = document_of(raw)
+    root = parse_xml(document)
+    if root.tag != f"{{{V3}}}ClinicalDocument":
+        raise PackageRefused("Ce XML n’est pas un document CDA.")
+    found: list[dict] = [_patient(root)]
+    sections = dict(_sections(root))
+    stays = list(_stays(sections[STAYS])) if STAYS in sections else []
+    if not stays:
+        period = _span(root.find("c:componentOf/c:encompassingEncounter/c:effectiveTime", {"c": V3}))
+        stays = [
+            _profiled("Encounter", "tddui-encounter-sejour", id="sejour-1", status="in-progress", **{"class": _HOME}, subject=_SUBJECT, period=period)
+        ]
+    elif not stays[0]["period"]:
+        stays[0]["period"] = _span(root.find("c:componentOf/c:encompassingEncounter/c:effectiveTime", {"c": V3}))
+    stay = stays[0]
+    found += stays
+    if EVENTS in sections:
+        found += _events(sections[EVENTS], stay)
+    if EVALUATIONS in sections:
+        found += _evaluations(sections[EVALUATIONS], stay)
+    place = _profiled(
+        "Organization", "tddui-organization", id="etablissement", identifier=[{"system": "https://finess.esante.gouv.fr", "value": finess}]
+    )
+    entries = [
+        {
+            "fullUrl": f"{item['resourceType']}/{item['id']}",
+            "resource": {name: value for name, value in item.items() if value not in ([], "", {})},
+            "request": {"method": "POST", "url": item["resourceType"]},
+        }
+        for item in (place, *found)
+    ]
+    identifier = f"cda-{hashlib.sha256(document).hexdigest()[:24]}"
+    return json.dumps(
+        {"resourceType": "Bundle", "type": "transaction", "identifier": {"value": identifier}, "entry": entries}, ensure_ascii=False
+    ).encode()

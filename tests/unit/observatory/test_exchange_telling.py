@@ -5,9 +5,9 @@ import datetime as dt
 import pytest
 from django.utils import timezone
 
-from belvedere.engine.exchange.vocabulary import Statement
-from belvedere.observatory.exchange import events, intake, policy, telling
-from belvedere.observatory.exchange.models import Delivery, Event, Person, Subscription
+from belvedere.engine.exchange.vocabulary import Grain, Purpose, Statement
+from belvedere.observatory.exchange import events, intake, policy, reading, telling
+from belvedere.observatory.exchange.models import Delivery, Event, Person, Resource, Subscription
 from belvedere.observatory.journal.models import Entry
 from tests.consumer import Consumer, focuses, kind, numbers
 from tests.exchange import OTHER, deposit, establishment, institution
@@ -148,6 +148,25 @@ def test_the_right_is_asked_again_when_the_event_leaves(consumer, service):
     assert len(focuses(body)) == 2, "what is no longer permitted is not told"
     assert Delivery.objects.exclude(withheld="").count() == 1
     assert not Entry.objects.filter(action="echange.notification", subject=f"usager:{person.pk}").exists()
+
+
+def test_a_reader_of_pseudonyms_is_told_its_own_addresses(consumer, service):
+    drees = institution("DREES")
+    subscribed(consumer, purpose="STATISTIQUE", party=drees)
+    intake.receive(service, deposit(range(2)))
+    telling.deliver()
+    told = [address.rsplit("/", 1)[1] for address in focuses(consumer.calls[1]["body"])]
+    assert not Resource.objects.filter(uid__in=told).exists(), "two consumers could join theirs by the hub's own identifiers"
+    seen = reading.one(drees, 2, Purpose.STATISTICS, Grain.PSEUDONYM, "Encounter", told[0])
+    assert seen.resources[0]["id"] == told[0]
+    patient = seen.resources[0]["subject"]["reference"].removeprefix("Patient/")
+    assert len(reading.search(drees, 2, Purpose.STATISTICS, Grain.PSEUDONYM, "Encounter", patient=patient).resources) == 4, (
+        "the stay and its three events"
+    )
+    raw = Resource.objects.filter(type="Encounter").first().uid
+    assert not reading.one(drees, 2, Purpose.STATISTICS, Grain.PSEUDONYM, "Encounter", raw).resources
+    other = institution("CNSA_SIDOBA")
+    assert not reading.one(other, 2, Purpose.STEERING, Grain.PSEUDONYM, "Encounter", told[0]).resources, "another's address opens nothing"
 
 
 def test_filters_and_refused_deposits(consumer, service):

@@ -9,7 +9,6 @@ from belvedere.engine.exchange.checks import moment
 from belvedere.engine.exchange.profiles import types
 from belvedere.engine.exchange.vocabulary import Actor, Grain
 from belvedere.observatory.exchange import intake, reading, telling
-from belvedere.observatory.exchange.models import Resource
 
 MOST_COUNT = 200
 
@@ -58,7 +57,7 @@ def one(call: Call) -> HttpResponse:
 
 def history(call: Call) -> HttpResponse:
     """Every version of a resource that the caller may read."""
-    versions = Resource.objects.filter(type=call.parts["type"], uid=call.parts["id"]).order_by("-version").values_list("version", flat=True)
+    versions = reading.versions(call.by.party, _grain(call), call.parts["type"], call.parts["id"])
     entries = []
     for version in versions[:MOST_COUNT]:
         seen = reading.one(call.by.party, call.by.level, call.by.purpose, _grain(call), call.parts["type"], call.parts["id"], version)

@@ -83,7 +83,7 @@ def shown(judge: Judge, asking: Asking, consumer: str, purpose: Purpose | None, 
         return False
     seen.rules |= {decision.rule for decision in made.values() if decision.rule}
     if grain == Grain.PSEUDONYM:
-        told = pseudonymised(told, lambda kind, uid: vault.pseudonym(consumer, f"{kind}/{uid}"))
+        told = pseudonymised(told, lambda kind, uid: vault.address(consumer, kind, uid))
     seen.resources.append(told)
     return True
 
@@ -108,11 +108,20 @@ def refuse(party: str, subject: str, purpose: str, reason: str, version: str) ->
         append([Fact(party, "echange.lecture.refusee", subject[:120], {"purpose": purpose, "reason": reason, "matrix": version})])
 
 
+def _named(party: Party, grain: Grain, kind: str, uid: str) -> str:
+    """The identifier behind what a caller writes: itself, or, for a reader of pseudonyms, what hides behind its own address."""
+    return uid if grain == Grain.NAMED else vault.uid_of(party.code, kind, uid) or ""
+
+
 def one(party: Party, level: int, purpose: Purpose | None, grain: Grain, kind: str, uid: str, version: int | None = None) -> Seen:
     """A resource by its address; `seen.resources` is empty when it is unknown, or forbidden: the same answer."""
     at, judge, seen = timezone.now(), policy.judge(), Seen()
     asking = policy.asking(party, level)
-    found = Resource.objects.filter(type=kind, uid=uid).select_related("establishment", "person").prefetch_related(statements())
+    found = (
+        Resource.objects.filter(type=kind, uid=_named(party, grain, kind, uid))
+        .select_related("establishment", "person")
+        .prefetch_related(statements())
+    )
     row = found.filter(version=version).first() if version else found.filter(current=True).first()
     if row is None or row.erased or not shown(judge, asking, party.code, purpose, grain, row, at, seen):
         seen.reason = seen.reason or judge.decide(asking, purpose, Category.ADM, grain, policy.Thing(), at).reason
@@ -120,6 +129,12 @@ def one(party: Party, level: int, purpose: Purpose | None, grain: Grain, kind: s
         return seen
     trace(party.code, "echange.lecture", [row], purpose or "", seen, judge.matrix.version)
     return seen
+
+
+def versions(party: Party, grain: Grain, kind: str, uid: str) -> list[int]:
+    """Numbers of the versions of a resource, the newest first."""
+    rows = Resource.objects.filter(type=kind, uid=_named(party, grain, kind, uid)).order_by("-version")
+    return list(rows.values_list("version", flat=True))
 
 
 def search(
@@ -130,7 +145,9 @@ def search(
     asking = policy.asking(party, level)
     rows = possible(asking, purpose, judge, grain).filter(type=kind, pk__gt=after).order_by("pk")
     if patient:
-        rows = rows.filter(person__in=Resource.objects.filter(type="Patient", uid=patient, current=True).values("person"))
+        rows = rows.filter(
+            person__in=Resource.objects.filter(type="Patient", uid=_named(party, grain, "Patient", patient), current=True).values("person")
+        )
     if since:
         rows = rows.filter(stored_at__gte=since)
     told: list[Resource] = []

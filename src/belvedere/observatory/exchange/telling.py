@@ -96,6 +96,14 @@ def base() -> str:
     return read("BELVEDERE_PUBLIC_URL").rstrip("/") + "/fhir"
 
 
+def _focus(subscription: Subscription, delivery: Delivery) -> str:
+    """What an event is about, as its subscriber may name it: a reader of pseudonyms gets its own address of the resource."""
+    resource = delivery.event.resource
+    if resource is None or getattr(delivery, "named", False):
+        return delivery.event.focus
+    return f"{resource.type}/{vault.address(subscription.party.code, resource.type, resource.uid)}"
+
+
 def notification(subscription: Subscription, kind: str, deliveries: list[Delivery], last: int | None = None) -> dict:
     """A notification bundle of the R5 backport: which events, by number, with what they are about; never any content."""
     here = f"{base()}/Subscription/{subscription.uid}"
@@ -114,10 +122,10 @@ def notification(subscription: Subscription, kind: str, deliveries: list[Deliver
         ]
         # An event whose right is closed keeps its number and loses its object: the series has no hole, and tells nothing.
         if not delivery.withheld:
-            parts.append({"name": "focus", "valueReference": {"reference": f"{base()}/{delivery.event.focus}"}})
-            kind_of = delivery.event.focus.split("/")[0]
+            focus = f"{base()}/{_focus(subscription, delivery)}"
+            parts.append({"name": "focus", "valueReference": {"reference": focus}})
             entries.append(
-                {"fullUrl": f"{base()}/{delivery.event.focus}", "request": {"method": "POST", "url": kind_of}, "response": {"status": "201"}}
+                {"fullUrl": focus, "request": {"method": "POST", "url": delivery.event.focus.split("/")[0]}, "response": {"status": "201"}}
             )
         parameters.append({"name": "notification-event", "part": parts})
     uid = str(uuid.uuid4())
@@ -146,7 +154,8 @@ def check_rights(subscription: Subscription, deliveries: list[Delivery], now: dt
     category = topics()[subscription.topic].category
     for delivery in deliveries:
         event = delivery.event
-        if event.establishment_id == subscription.party_id or not (category or event.resource_id):
+        delivery.named = event.establishment_id == subscription.party_id  # type: ignore[attr-defined]
+        if delivery.named or not (category or event.resource_id):  # type: ignore[attr-defined]
             continue
         about = Category(category) if category else None
         if event.resource is not None:
@@ -156,9 +165,12 @@ def check_rights(subscription: Subscription, deliveries: list[Delivery], now: dt
             thing = policy.Thing(place.finess, place.department, place.region, place.kind) if place else policy.Thing()
         rows = policy.said(event.person.said_rows) if event.person_id else []
         ask = policy.consent_of(event.person_id, now, rows=rows)
-        grains = (Grain.NAMED, Grain.PSEUDONYM)
-        decided = [judge.decide(asking, Purpose(subscription.purpose), about or Category.ADM, grain, thing, now, ask) for grain in grains]
-        delivery.withheld = "" if any(one.permitted for one in decided) else "Droit fermé au moment de l’envoi."
+        named, renamed = (
+            judge.decide(asking, Purpose(subscription.purpose), about or Category.ADM, grain, thing, now, ask).permitted
+            for grain in (Grain.NAMED, Grain.PSEUDONYM)
+        )
+        delivery.named = named  # type: ignore[attr-defined]
+        delivery.withheld = "" if named or renamed else "Droit fermé au moment de l’envoi."
 
 
 def _waiting(subscription: Subscription) -> list[Delivery]:

@@ -3,11 +3,13 @@
 import contextlib
 import hmac
 import os
+import uuid
 import zlib
 from functools import cache
 from pathlib import Path
 
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESSIV
 
 from belvedere.observatory.environment import read
 from belvedere.observatory.keyfiles import keys_dir, strict, write_secret
@@ -54,5 +56,23 @@ def token(kind: str, text: str) -> str:
 
 
 def pseudonym(consumer: str, text: str) -> str:
-    """What a consumer reads in place of an identifier: its own, so that two consumers cannot join theirs."""
+    """What a consumer reads in place of a name: its own, so that two consumers cannot join theirs."""
     return token(f"pseudonyme:{consumer}", text)[:32]
+
+
+@cache
+def _siv(key: bytes) -> AESSIV:
+    return AESSIV(hmac.digest(key, b"adresses", "sha512"))
+
+
+def address(consumer: str, kind: str, uid: str) -> str:
+    """A resource's identifier as one consumer of pseudonyms reads it (64 hexadecimal characters): the hub alone finds the resource again."""
+    return _siv(_held()[1]).encrypt(uuid.UUID(uid).bytes, [consumer.encode(), kind.encode()]).hex()
+
+
+def uid_of(consumer: str, kind: str, text: str) -> str | None:
+    """The identifier behind an address that this consumer was given; None for any other text."""
+    try:
+        return str(uuid.UUID(bytes=_siv(_held()[1]).decrypt(bytes.fromhex(text), [consumer.encode(), kind.encode()])))
+    except (ValueError, InvalidTag):
+        return None

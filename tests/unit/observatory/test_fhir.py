@@ -1,8 +1,10 @@
 """The FHIR face over HTTP: deposits, reads, subscriptions, consents, traces, nomenclatures; and what bad input is answered."""
 
+import copy
 import datetime as dt
 import gzip
 import json
+import random
 
 import pytest
 from django.test import Client
@@ -71,7 +73,7 @@ def test_gzip_is_taken_and_a_bomb_is_not(producer):
 
 @pytest.mark.parametrize("raw, status, rule", [
     (b"", 400, "tddui-json-01"), (b"{", 400, "tddui-json-01"), (b"[]", 400, "tddui-json-05"), (b'{"a": 1, "a": 2}', 400, "tddui-json-03"), (b'{"a": NaN}', 400, "tddui-json-01"),
-    (b'{"a":' * 80 + b"1" + b"}" * 80, 400, "tddui-json-04"), (b"[" * 100_000, 400, "tddui-json-01"), (b'"\xff"', 400, "tddui-json-01"), (b"{}", 422, "tddui-bundle-01"),
+    (b'{"a":' * 80 + b"1" + b"}" * 80, 400, "tddui-json-04"), (b"[" * 100_000, 400, "tddui-json-01"), (b'"\xff"', 400, "tddui-json-01"), (b'{"a": "\\ud800"}', 400, "tddui-json-01"), (b'{"a": "\\u0000"}', 400, "tddui-json-01"), (b"{}", 422, "tddui-bundle-01"),
     (b'{"resourceType": "Bundle", "type": "batch"}', 422, "tddui-bundle-01"), (b'{"resourceType": "Bundle", "type": "transaction", "entry": []}', 422, "tddui-bundle-03"),
     (b'<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]><Bundle>&e;</Bundle>', 400, "tddui-json-01"),
 ])  # fmt: skip
@@ -81,6 +83,52 @@ def test_bad_bodies_have_each_their_answer(producer, raw, status, rule):
     assert answer.json()["issue"][0]["details"]["coding"][0]["code"] == rule
     assert answer.json()["issue"][0]["diagnostics"]
     assert not Resource.objects.exists()
+
+
+def test_no_address_holds_a_null_character(sidoba):
+    for path in ("/Patient?patient=%00", "/Patient/%00", "/ValueSet/$expand?url=%00"):
+        assert get(path, sidoba).status_code == 400, path
+
+
+def test_whatever_is_changed_in_a_deposit_it_is_answered(producer):
+    """A thousand cuts: any node of a sound deposit is replaced by junk; each is told a rule or taken, none breaks the server."""
+    draw, sound = random.Random(5), json.loads(deposit(range(1), agreed={0: True}))
+    junk = [
+        None,
+        0,
+        True,
+        "",
+        [],
+        {},
+        [[]],
+        [None],
+        {"a": 1},
+        {"reference": 1},
+        "2026-13-45",
+        "\x00",
+        "9" * 40,
+        {"coding": "x"},
+        {"system": [], "value": {}},
+    ]
+
+    def nodes(value, path=()):
+        yield path
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+            yield from nodes(item, (*path, key))
+
+    places, seen = [path for path in nodes(sound) if path], set()
+    for rank in range(150):
+        changed = copy.deepcopy(sound)
+        changed["identifier"]["value"] = f"d{rank}"
+        *above, last = draw.choice(places)
+        at = changed
+        for key in above:
+            at = at[key]
+        at[last] = copy.deepcopy(draw.choice(junk))
+        answer = post("", json.dumps(changed).encode(), producer)
+        assert answer.status_code in (200, 400, 409, 422), (above, last, answer.status_code)
+        seen.add(answer.status_code)
+    assert {200, 422} <= seen
 
 
 def test_too_large_and_too_many(producer):

@@ -35,6 +35,12 @@ def parse(raw: bytes) -> dict:
     try:
         text = raw.decode("utf-8")
         content = json.loads(text, object_pairs_hook=_once, parse_constant=_number)
+        if "\\u" in text:
+            # Half of a character, or none at all: no text that can be hashed or kept.
+            told = json.dumps(content, ensure_ascii=False)
+            told.encode("utf-8")
+            if "\\u0000" in told:
+                raise Malformed("tddui-json-01", "caractère nul")
     except Malformed:
         raise
     except (UnicodeDecodeError, ValueError, RecursionError) as error:

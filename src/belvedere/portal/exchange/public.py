@@ -157,8 +157,8 @@ def proposals(request: HttpRequest) -> HttpResponse:
                 policy.decide(proposal=found, approve=request.POST.get("approve") == "1", by=user.actor)
                 messages.success(request, "La décision est enregistrée.")
             else:
-                rows = request.POST.get("rows", "")[:200_000]
-                policy.propose(rows=rows, reason=request.POST.get("reason", ""), by=user.actor)
+                rows = request.POST.get("rows", "")[:200_000].replace("\0", "")
+                policy.propose(rows=rows, reason=request.POST.get("reason", "").replace("\0", ""), by=user.actor)
                 messages.success(request, "La proposition attend une autre personne.")
             return redirect("exchange:proposals")
         except (policy.PolicyRefused, engine_matrix.MatrixError) as error:

@@ -19,7 +19,7 @@ from belvedere.engine.warehouse.intake import examine
 from belvedere.observatory.collect import compaction, inbox, queue, receipts, settlement, sweeping, webhooks
 from belvedere.observatory.collect.models import Flow
 from belvedere.observatory.collect.queue import worker_name
-from belvedere.observatory.exchange import telling
+from belvedere.observatory.exchange import chores
 from belvedere.observatory.journal import sealing
 from belvedere.observatory.members import enrolment, invoicing
 from belvedere.observatory.notices import actions as notices
@@ -88,7 +88,7 @@ def warm_up() -> None:
 def run(*, pause: float = 0.2, stop: Callable[[], bool] = lambda: False) -> None:
     """Work until told to stop."""
     warm_up()
-    for chore in (webhooks.deliver_due, telling.deliver, _letters, notices.deliver_due, _journal, _purge, _daily, _warm):
+    for chore in (webhooks.deliver_due, chores.run, _letters, notices.deliver_due, _journal, _purge, _daily, _warm):
         threading.Thread(target=_repeat, args=(chore, stop), daemon=True).start()
     swept = time.monotonic() - SWEEP_SECONDS + 10
     while not stop():
@@ -144,7 +144,13 @@ def _daily() -> None:
     if _day == today:
         return
     _day = today
-    for chore in (enrolment.chase, lambda: invoicing.bill_all(today), lambda: purge.expire(today), lambda: _once(today, compaction.run)):
+    for chore in (
+        enrolment.chase,
+        lambda: invoicing.bill_all(today),
+        lambda: purge.expire(today),
+        chores.daily,
+        lambda: _once(today, compaction.run),
+    ):
         try:
             chore()
         except Exception as error:  # each has its own fault; tomorrow tries again

@@ -7,6 +7,7 @@ import json
 import zipfile
 from collections import Counter
 
+from django.core.cache import cache
 from django.db import transaction
 from django.utils import timezone
 
@@ -20,6 +21,7 @@ from belvedere.observatory.tokens import reference
 
 DUE = {ExportKind.UNITARY: dt.timedelta(0), ExportKind.TARGETED: dt.timedelta(days=30), ExportKind.MASSIVE: dt.timedelta(days=30)}
 KEPT = dt.timedelta(days=90)
+LEASE_SECONDS = 600
 BATCH = 1_500  # entries of a re-import transaction
 _GUIDE = """# Export de portabilité
 
@@ -210,7 +212,9 @@ def run_due() -> int:
     """Make the exports that wait; let go of those kept long enough."""
     done = 0
     for export in Export.objects.filter(state=ExportState.ACKNOWLEDGED).select_related("party")[:5]:
-        run(export)
-        done += 1
+        # One worker makes it; if that one is killed, another takes it up after the lease.
+        if cache.add(f"export:{export.pk}", 1, LEASE_SECONDS):
+            run(export)
+            done += 1
     Export.objects.filter(state=ExportState.DONE, kept_until__lt=timezone.now()).update(state=ExportState.EXPIRED, package=b"")
     return done

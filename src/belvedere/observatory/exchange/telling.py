@@ -282,10 +282,10 @@ def replay(delivery: Delivery) -> None:
 
 
 def due(now: dt.datetime) -> list[Subscription]:
-    """The subscriptions that may send now, leased for a minute so that one worker alone sends each."""
+    """The subscriptions that may send now, as many as are sent at once, leased for a minute (a send ends within twenty seconds): one worker alone sends each."""
     found = []
     live = (SubscriptionState.REQUESTED, SubscriptionState.ACTIVE)
-    for subscription in Subscription.objects.filter(state__in=live, next_at__lte=now).select_related("party").order_by("next_at")[:64]:
+    for subscription in Subscription.objects.filter(state__in=live, next_at__lte=now).select_related("party").order_by("next_at")[:SENDERS]:
         if Subscription.objects.filter(pk=subscription.pk, next_at=subscription.next_at).update(next_at=now + dt.timedelta(seconds=60)):
             found.append(subscription)
     return found

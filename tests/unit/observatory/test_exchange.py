@@ -78,6 +78,15 @@ def test_the_same_deposit_again_is_answered_as_before(service):
     assert intake.receive(service, deposit(range(2)), key="autre").status == 200
 
 
+def test_an_identifier_that_holds_somebody_s_number_is_not_kept(service):
+    from belvedere.engine.exchange.sample import resident
+
+    name = f"3{SSIAD}/{resident(0).ins}-1"
+    take(service, deposit(range(1), name=name))
+    assert resident(0).ins[:13] not in Deposit.objects.get().identifier
+    assert intake.receive(service, deposit(range(1), name=name)).headers["X-Deja-Recu"] == "1"
+
+
 @pytest.mark.parametrize("agreed, told", [(False, 2), (None, 3)])
 def test_who_opposes_is_read_by_nobody_but_where_the_law_says_so(service, agreed, told):
     steering, payer = institution("DREES"), institution("CNAM_RESIDESMS")

@@ -12,7 +12,7 @@ schema = schemathesis.openapi.from_wsgi("/api/v1/openapi.json", application).inc
 
 @pytest.mark.django_db
 @schema.parametrize()
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 def test_every_operation_holds(case, db):
     from belvedere.observatory.exchange.models import Party
 

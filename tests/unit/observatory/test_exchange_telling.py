@@ -55,7 +55,7 @@ def subscribed(consumer, topic="sejour-ouvert", purpose="FINANCEMENT", party=Non
     return made
 
 
-def run(clock, hours: float = 80, step: float = 0.25) -> None:
+def run(clock, hours: float = 80, step: float = 1) -> None:
     """Let the clock run and the worker work."""
     for _ in range(int(hours / step)):
         clock.ahead += dt.timedelta(hours=step)
@@ -82,7 +82,7 @@ def test_a_consumer_down_for_three_days_misses_nothing(consumer, service, clock)
     for rank in range(2, 6):
         intake.receive(service, deposit(range(rank, rank + 1), name=f"d{rank}"))
         run(clock, 14)
-    run(clock, 34)
+    run(clock, 46)
     assert consumer.seen == [1, 2, 3, 4, 5, 6], "in order, each once"
     ids = [call["headers"]["webhook-id"] for call in consumer.calls if call["step"] == 503]
     assert len(ids) == 9
@@ -94,7 +94,7 @@ def test_after_the_plan_it_is_in_error_and_events_wait(consumer, service, clock)
     made = subscribed(consumer)
     consumer.script = [500] * 60
     intake.receive(service, deposit(range(1)))
-    run(clock, 85)
+    run(clock, 98)
     made.refresh_from_db()
     assert made.state == "error" and made.tries == len(telling.PAUSES) + 1
     intake.receive(service, deposit(range(1, 2), name="d2"))
@@ -102,7 +102,7 @@ def test_after_the_plan_it_is_in_error_and_events_wait(consumer, service, clock)
     consumer.script = []
     assert [row.number for row in telling.since(made, 1)] == [1, 2], "nothing is lost meanwhile"
     telling.resume(made)
-    run(clock, 1)
+    run(clock, 3)
     assert consumer.seen == [1, 2]
 
 

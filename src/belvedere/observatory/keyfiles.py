@@ -2,6 +2,7 @@
 
 import datetime as dt
 import os
+import tempfile
 from pathlib import Path
 
 from cryptography import x509
@@ -30,10 +31,16 @@ def strict(path: Path) -> bytes:
 
 
 def write_secret(path: Path, content: bytes) -> None:
-    """Write a new file that only its owner can read; FileExistsError if there is one."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(content)
+    """Write a new file that only its owner can read; FileExistsError if there is one. Whoever sees the file sees it whole."""
+    descriptor, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # 0600
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.link(draft, path)
+    finally:
+        os.unlink(draft)
 
 
 def pem(key: rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey) -> bytes:

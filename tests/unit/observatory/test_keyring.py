@@ -1,7 +1,9 @@
 """Keys: strict modes, a test authority whose certificates open what is sealed for them, rotation."""
 
+import contextlib
 import datetime as dt
 import stat
+import threading
 
 import pytest
 from cryptography import x509
@@ -44,3 +46,22 @@ def test_after_a_rotation_both_certificates_open(data_folder):
     for certificate in (before, keyring.certificate()):
         envelope = open_envelope(seal(b"000", certificate), keyring.reception(), dt.datetime.now(dt.UTC))
         assert b"".join(Clear(envelope).chunks()) == b"000"
+
+
+def test_a_key_that_several_make_at_once_is_seen_whole_by_all(tmp_path):
+    """Whoever comes second finds the first one's key, never the beginning of it."""
+    path, seen, gate = tmp_path / "x.key", [], threading.Barrier(8)
+
+    def make(rank: int) -> None:
+        gate.wait()
+        with contextlib.suppress(FileExistsError):
+            keyfiles.write_secret(path, bytes([rank]) * 64)
+        seen.append(keyfiles.strict(path))
+
+    threads = [threading.Thread(target=make, args=(rank,)) for rank in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(seen) == 8 and len(set(seen)) == 1 and len(seen[0]) == 64
+    assert [one.name for one in tmp_path.iterdir()] == ["x.key"], "no draft is left"

@@ -103,7 +103,7 @@ def decisions() -> dict[str, float]:
     request = {
         "principal": 'Acteur::"ARS"', "action": 'Action::"lire"', "resource": 'Donnee::"SANTE"',
         "context": {
-            "purpose": "PILOTAGE", "grain": "AGREGE", "active": True, "level": 2, "opposed": False, "agreed": False,
+            "purpose": "PILOTAGE", "grain": "AGREGE", "active": True, "level": 2, "opposed": False, "agreed": False, "named": False,
             "party": {"region": "R11", "department": "75", "finess": "", "person": ""},
             "thing": {"region": "R11", "department": "75", "finess": "", "person": "", "kind": "354", "funded": True, "aided": False, "decision": False, "archivable": False, "age": 1},
         },
@@ -143,29 +143,30 @@ class Taker:
         self.url = f"http://127.0.0.1:{self.server.server_port}/"
 
 
-def _happen(count: int) -> None:
-    """Events without person or resource, as many as asked, for every subscription."""
+def _happen(count: int, party) -> None:
+    """Events of packages of a party, as many as asked, for each of its subscriptions."""
     from django.utils import timezone
 
     from belvedere.observatory.exchange.models import Event
 
-    Event.objects.bulk_create([Event(topic="jeu-publie", at=timezone.now(), focus=f"jeux/x/{rank}") for rank in range(count)])
+    Event.objects.bulk_create([Event(topic="jeu-publie", establishment=party, at=timezone.now(), focus=f"jeux/x/{rank}") for rank in range(count)])
 
 
 def deliveries() -> dict[str, float]:
     """Events a second to eight subscriptions of one server, numbered, signed, acknowledged and journaled; journal entries in group commit."""
     from django.db import transaction
 
-    from belvedere.observatory.exchange import parties, telling
+    from belvedere.observatory.exchange import parties, subscribing, telling
+    from belvedere.observatory.exchange.models import Subscription
     from belvedere.observatory.journal.actions import Fact, append
 
     taker = Taker()
     party, _ = parties.admit(actor="DREES", name="Destinataire", by="bench")
     for _ in range(SUBSCRIPTIONS):
-        telling.subscribe(party=party, topic="jeu-publie", purpose="STATISTIQUE", endpoint=taker.url, filters={})
-    while telling.due_now():
+        subscribing.subscribe(party=party, topic="jeu-publie", purpose="STATISTIQUE", endpoint=taker.url, filters={})
+    while Subscription.objects.filter(state="requested").exists():
         telling.deliver()
-    _happen(EVENTS // SUBSCRIPTIONS)
+    _happen(EVENTS // SUBSCRIPTIONS, party)
     begun, taken = time.perf_counter(), 0
     while taken < EVENTS:
         taken += telling.deliver()
@@ -178,7 +179,7 @@ def deliveries() -> dict[str, float]:
         with transaction.atomic():
             append(facts)
     entries = 20_000 / (time.perf_counter() - begun)
-    telling.Subscription.objects.update(state="off")
+    Subscription.objects.update(state="off")
     return {"deliveries_s": round(taken / spent), "journal_entries_s": round(entries)}
 
 
@@ -186,29 +187,29 @@ def kills(count: int) -> dict[str, int]:
     """A deliverer of its own process, killed `count` times at random moments while events arrive: which numbers were never taken."""
     import random
 
-    from belvedere.observatory.exchange import parties, telling
+    from belvedere.observatory.exchange import parties, subscribing, telling
     from belvedere.observatory.exchange.models import Subscription
 
     taker, draw = Taker(), random.Random(9)
     party, _ = parties.admit(actor="DNS_MATURIN", name="Témoin", by="bench")
-    made, _ = telling.subscribe(party=party, topic="jeu-publie", purpose="MATURITE", endpoint=taker.url, filters={})
+    made, _ = subscribing.subscribe(party=party, topic="jeu-publie", purpose="MATURITE", endpoint=taker.url, filters={})
     telling.deliver()
     code = "import os, django; django.setup()\nfrom belvedere.observatory.exchange import telling\nwhile True: telling.deliver()"
     total = 0
     for _ in range(count):
         worker = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
         for _ in range(3):
-            _happen(20)
+            _happen(20, party)
             total += 20
             time.sleep(draw.uniform(0.1, 0.5))
         worker.send_signal(signal.SIGKILL)
         worker.wait()
-        Subscription.objects.filter(pk=made.pk).update(next_at=dt.datetime.now(dt.UTC))  # a killed worker's lease, ended by hand
+        Subscription.objects.filter(pk=made.pk).update(leased_until=None)  # a killed worker's lease, ended by hand
     limit = time.monotonic() + 120
     seen: set[int] = set()
     while len(seen) < total and time.monotonic() < limit:
         telling.deliver()
-        Subscription.objects.filter(pk=made.pk, tries=0).update(next_at=dt.datetime.now(dt.UTC))
+        Subscription.objects.filter(pk=made.pk).update(leased_until=None)
         seen = set(next(iter(taker.seen.values()), []))
     taker.server.shutdown()
     return {"kills": count, "events": total, "lost": total - len(seen & set(range(1, total + 1)))}

@@ -3,9 +3,13 @@
 import datetime as dt
 import json
 
+from django.utils import timezone
+
 from belvedere.engine.exchange import sample
+from belvedere.engine.exchange.checks import Terms
 from belvedere.engine.exchange.identifiers import finess_valid
-from belvedere.observatory.exchange import keys
+from belvedere.engine.exchange.vocabulary import Statement
+from belvedere.observatory.exchange import keys, policy
 from belvedere.observatory.exchange.models import Party
 
 START = dt.date(2026, 9, 1)
@@ -44,3 +48,8 @@ def deposit(people: range, *, number: str = SSIAD, name: str = "depot-1", agreed
         for row in sample.stay_of(sample.resident(rank), number, seed=rank, start=START, agreed=(agreed or {}).get(rank), **options)
     ]
     return json.dumps(sample.transaction(number, "Service de soins", name, rows), ensure_ascii=False).encode()
+
+
+def say(person, kind: str, party: Party, *, recipient: str = "", purpose: str = "", category: str = "") -> None:
+    """What a person says to an establishment, now."""
+    policy.state(person=person, terms=Terms(Statement(kind), purpose, category, recipient, timezone.now().isoformat()), party=party)

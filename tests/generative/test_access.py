@@ -24,6 +24,7 @@ INSIDE = {
     Perimeter.SELF: 'context.party.person != "" && context.party.person == context.thing.person', Perimeter.FILE: 'context.thing.person != ""',
 }  # fmt: skip
 ASKED = {Need.NONE: "true", Need.NOT_OPPOSED: "!context.opposed", Need.EXPRESS: "!context.opposed && context.agreed"}
+DESIGNATED = "!context.opposed && context.named"  # an agreement that names its recipient
 CONDITIONS = {
     "catégorie SSIAD": 'context.thing.kind == "354"', "limité aux questionnaires AGGIR et situation SSIAD": 'context.thing.kind == "354" && context.thing.funded',
     "bénéficiaire de l’aide départementale": "context.thing.aided", "décision en cours": "context.thing.decision", "dossier clos et DUA échue": "context.thing.archivable",
@@ -35,7 +36,7 @@ def cedar_policies() -> str:
     """The same rows, written for Cedar by nothing that the hub uses."""
     return "\n".join(
         f'permit(principal == Acteur::"{row.actor}", action == Action::"lire", resource == Donnee::"{row.category}") when {{ context.purpose == "{row.purpose}" && '
-        f'context.grain == "{row.grain}" && ({INSIDE[row.perimeter]}) && ({CONDITIONS.get(row.condition, "true")}) && ({ASKED[row.consent]}) && context.active '
+        f'context.grain == "{row.grain}" && ({INSIDE[row.perimeter]}) && ({CONDITIONS.get(row.condition, "true")}) && ({DESIGNATED if row.perimeter == Perimeter.FILE else ASKED[row.consent]}) && context.active '
         f'&& (context.level >= 2 || resource != Donnee::"SANTE") }};'
         for row in MATRIX.rows
     )
@@ -51,7 +52,7 @@ def a_question(draw: random.Random):
         draw.choice(("750000010", "690000028")), draw.choice(("75", "69")), draw.choice(("R11", "R84")), draw.choice(("354", "500")), draw.choice(("", "p1", "p2")),
         draw.choice(("", *FUNDED)), NOW.date() - dt.timedelta(days=draw.randint(0, 2000)), draw.random() < 0.5, draw.random() < 0.5, draw.random() < 0.5,
     )  # fmt: skip
-    said = consent.State(draw.random() < 0.3, draw.random() < 0.5)
+    said = consent.State(draw.random() < 0.3, draw.random() < 0.5, draw.random() < 0.5)
     if row:
         return party, row.purpose, row.category, row.grain, thing, said
     return party, draw.choice(list(Purpose)), draw.choice(list(Category)), draw.choice(list(Grain)), thing, said
@@ -66,7 +67,7 @@ def test_the_decision_agrees_with_cedar():
         asked.append({
             "principal": f'Acteur::"{party.actor}"', "action": 'Action::"lire"', "resource": f'Donnee::"{category}"',
             "context": {
-                "purpose": str(purpose), "grain": str(grain), "active": party.active, "level": party.level, "opposed": said.opposed, "agreed": said.agreed,
+                "purpose": str(purpose), "grain": str(grain), "active": party.active, "level": party.level, "opposed": said.opposed, "agreed": said.agreed, "named": said.named,
                 "party": {"region": party.region, "department": party.department, "finess": party.finess, "person": party.person},
                 "thing": {"region": thing.region, "department": thing.department, "finess": thing.finess, "person": thing.person, "kind": thing.kind,
                           "funded": thing.questionnaire in FUNDED, "aided": thing.aided, "decision": thing.decision_open, "archivable": thing.archivable,
@@ -83,7 +84,7 @@ def test_whoever_has_no_row_is_denied():
     everywhere = Thing("750000010", "75", "R11", "354", "p1", next(iter(FUNDED)), NOW.date(), True, True, True)
     for actor, purpose, category, grain in itertools.product(Actor, Purpose, Category, Grain):
         party = Party(actor, (), "750000010", "75", "R11", "p1")
-        decided = JUDGE.decide(party, purpose, category, grain, everywhere, NOW, lambda *_: consent.State(False, True))
+        decided = JUDGE.decide(party, purpose, category, grain, everywhere, NOW, lambda *_: consent.State(False, True, True))
         assert decided.permitted == ((actor, purpose, category, grain) in rows)
         assert decided.reason and decided.version == MATRIX.version
     assert not any(row.actor in (Actor.VENDOR, Actor.OPERATOR) for row in MATRIX.rows), "software and operator have no right"

@@ -12,7 +12,7 @@ import pytest
 
 from belvedere.engine.exchange import aggir, bundle, checks, matrix, sample, structure
 from belvedere.engine.exchange.identifiers import finess_valid, ins_valid, rpps_valid
-from belvedere.engine.exchange.profiles import filtered, profile_of, profiles
+from belvedere.engine.exchange.profiles import PROFILE_ROOT, filtered, profile_of, profiles, pseudonymised
 from belvedere.engine.exchange.rules import outcome, rules
 from belvedere.engine.exchange.vocabulary import Category
 from tests.conftest import SHARED
@@ -119,6 +119,16 @@ def circle(content: dict) -> None:
     first["partOf"], second["partOf"] = {"reference": f"Encounter/{second['id']}"}, {"reference": f"Encounter/{first['id']}"}
 
 
+def slot(content: dict) -> None:
+    """A presence of nobody: its calendar names no person."""
+    calendar = {"resourceType": "Schedule", "id": "calendrier", "actor": [{"reference": "Organization/etablissement"}]}
+    presence = {"resourceType": "Slot", "id": "presence", "schedule": {"reference": "Schedule/calendrier"}, "status": "busy", "start": "2026-09-01T08:00:00Z", "end": "2026-09-01T09:00:00Z"}  # fmt: skip
+    for one in (calendar, presence):
+        content["entry"].append(
+            {"fullUrl": f"{one['resourceType']}/{one['id']}", "resource": one, "request": {"method": "POST", "url": one["resourceType"]}}
+        )
+
+
 MUTATIONS = [
     (lambda content: content.update(type="batch"), "tddui-bundle-01"), (lambda content: content.update(entry=[]), "tddui-bundle-03"), (request(method="PUT"), "tddui-bundle-04"),
     (request(url="Encounter"), "tddui-bundle-04"), (lambda content: content["entry"].append({"resource": {"resourceType": "Basic"}, "request": {"method": "POST", "url": "Basic"}}), "tddui-bundle-05"),
@@ -136,7 +146,9 @@ MUTATIONS = [
     (change("QuestionnaireResponse.authored", "2031-01-01"), "tddui-questionnaire-06"), (change("QuestionnaireResponse.subject"), "tddui-questionnaire-07"),
     (change("ServiceRequest.code.coding.0.code", "9.9"), "tddui-serafin-01"), (change("ServiceRequest.code.coding.0.code", "1.1"), "tddui-serafin-02"),
     (change("Encounter[1].type.0.coding.0.code", "MED-99999"), "tddui-code-01"), (change("Consent.performer"), "tddui-consent-01"), (change("Consent.dateTime"), "tddui-consent-02"),
-    (change("Consent.policyRule.coding.0.code", "PEUT-ETRE"), "tddui-consent-03"), (change("Practitioner.identifier.0.value", "10003456787"), "tddui-practitioner-01"),
+    (change("Consent.policyRule.coding.0.code", "PEUT-ETRE"), "tddui-consent-03"), (change("Consent.provision", {"type": "deny"}), "tddui-consent-04"),
+    (change("Consent.provision", {"class": [{"code": "SANTE"}, {"code": "ADM"}]}), "tddui-consent-04"), (change("Consent.provision", {"purpose": [{"code": "AUTRE"}]}), "tddui-consent-04"),
+    (change("Consent.provision", {"securityLabel": [{"code": "R"}]}), "tddui-consent-04"), (slot, "tddui-reference-04"), (change("Practitioner.identifier.0.value", "10003456787"), "tddui-practitioner-01"),
 ]  # fmt: skip
 
 
@@ -167,6 +179,43 @@ def test_a_gir_that_differs_is_a_remark():
     assert told(content, replace(KNOWN, recompute_gir=False)) == set(), "off by default"
 
 
+@pytest.mark.parametrize("said, kind, at", [
+    ({"dateTime": "2026-09-01"}, "accord", "2026-09-01T00:00:00+00:00"), ({"dateTime": "2026"}, "accord", "2026-01-01T00:00:00+00:00"),
+    ({"dateTime": "2026-09-01", "policyRule": {"coding": [{"code": "OPTOUT"}]}}, "opposition", "2026-09-01T23:59:59+00:00"),
+    ({"dateTime": "2026-09-01T10:00:00+02:00", "status": "inactive"}, "retrait", "2026-09-01T10:00:00+02:00"),
+    ({"dateTime": "9999-12-31"}, "accord", "2026-11-22T00:00:00+00:00"),
+])  # fmt: skip
+def test_what_a_consent_says_and_from_when(said, kind, at):
+    """A day alone begins with it for an agreement and ends with it for what closes; nothing holds from later than now."""
+    terms = checks.consent_terms({"status": "active", "policyRule": {"coding": [{"code": "OPTIN"}]}} | said)
+    assert terms and (terms.kind, terms.at(dt.datetime(2026, 11, 22, tzinfo=dt.UTC)).isoformat()) == (kind, dt.datetime.fromisoformat(at).isoformat())
+
+
+@pytest.mark.parametrize("provision", [
+    "tout", {"actor": [{"role": {"text": "x"}, "reference": {"display": "Mme Durand"}}]}, {"actor": [1]}, {"provision": [{}]}, {"purpose": [{"code": "SOIN"}, {"code": "AUDIT"}]},
+])  # fmt: skip
+def test_a_consent_that_cannot_be_told_exactly_is_not_read(provision):
+    said = {"status": "active", "dateTime": "2026-09-01", "policyRule": {"coding": [{"code": "OPTIN"}]}, "provision": provision}
+    assert checks.consent_terms(said) is None
+    assert checks.consent_terms(said | {"provision": {}, "policyRule": "OPTIN"}) is None
+
+
+def test_a_reader_of_pseudonyms_gets_nothing_written_by_hand():
+    name = "DURAND Germaine"
+    stay = {
+        "resourceType": "Encounter", "id": "00000000-0000-0000-0000-000000000001", "status": "finished", "meta": {"versionId": "2", "profile": ["https://x/tddui-encounter-sejour", name], "tag": [{"system": "x", "display": name}]},
+        "text": {"div": name}, "contained": [{"resourceType": "Patient", "name": [{"family": name}]}], "extension": [{"url": "x", "valueString": name}], "_status": {"extension": [{"valueString": name}]},
+        "identifier": [{"system": "x", "value": name}], "reasonCode": [{"text": name, "coding": [{"system": "s", "code": "C1", "display": name}]}], "subject": {"reference": "Patient/1", "display": name},
+        "period": {"start": "2026-01-01", "extension": [{"valueString": name}]}, "length": {"value": 3, "unit": name},
+    }  # fmt: skip
+    told_ = pseudonymised(stay, lambda kind, uid: f"{kind}-x")
+    assert name not in json.dumps(told_)
+    assert told_ == {
+        "resourceType": "Encounter", "id": "Encounter-x", "meta": {"versionId": "2", "profile": [PROFILE_ROOT + "tddui-encounter-sejour"]}, "status": "finished",
+        "reasonCode": [{"coding": [{"system": "s", "code": "C1"}]}], "subject": {"reference": "Patient/Patient-x"}, "period": {"start": "2026-01-01"}, "length": {"value": 3},
+    }  # fmt: skip
+
+
 def test_an_establishment_closed_that_day():
     assert told(a_deposit(), replace(KNOWN, open_between=lambda finess: (dt.date(2026, 10, 1), None))) == {"tddui-organization-03"}
     assert told(a_deposit(), replace(KNOWN, open_stay=lambda key, stay: True)) == {"tddui-encounter-05"}
@@ -174,6 +223,7 @@ def test_an_establishment_closed_that_day():
 
 def test_every_rule_is_met_by_a_test():
     met = {rule for _, rule in MUTATIONS} | {"tddui-questionnaire-03", "tddui-organization-03", "tddui-encounter-05", "tddui-reference-02"}
+    met |= {"tddui-patient-05", "tddui-resource-03"}  # of what earlier deposits hold: tests/unit/observatory/test_exchange_people.py
     by_http = {rule for rule in rules() if rule.startswith("tddui-json-")} | {"tddui-bundle-02"}
     assert set(rules()) - met - by_http == set()
 
@@ -229,7 +279,9 @@ def test_a_matrix_that_cannot_be_read_says_its_line(text, why):
 def test_what_is_filtered_is_tagged():
     stay = {"resourceType": "Encounter", "id": "1", "status": "finished", "reasonCode": [{"text": "chute"}], "_reasonCode": [{}]}
     profile = profile_of(stay)
-    assert profile and filtered(profile, stay, {Category.ADM, Category.HEALTH}) == stay
+    assert profile and filtered(profile, stay, set(Category)) == stay
+    some = filtered(profile, stay, {Category.ADM, Category.HEALTH})
+    assert some and some["reasonCode"] == stay["reasonCode"] and "_reasonCode" not in some, "what may hold anything is for who may read everything"
     left = filtered(profile, stay, {Category.ADM})
     assert left and "reasonCode" not in left and "_reasonCode" not in left and left["meta"]["tag"][0]["code"] == "SUBSETTED"
     assert filtered(profile, stay, {Category.HEALTH}) is None

@@ -5,11 +5,11 @@ import json
 
 import pytest
 
-from belvedere.engine.exchange.vocabulary import Grain, Purpose, Statement
+from belvedere.engine.exchange.vocabulary import Grain, Purpose
 from belvedere.observatory.exchange import intake, policy, reading
 from belvedere.observatory.exchange.models import Deposit, Event, MatrixVersion, Person, Resource, Stated
 from belvedere.observatory.journal.models import Entry
-from tests.exchange import OTHER, SSIAD, deposit, establishment, institution
+from tests.exchange import OTHER, SSIAD, deposit, establishment, institution, say
 
 pytestmark = pytest.mark.django_db
 
@@ -106,11 +106,11 @@ def test_express_agreement_opens_one_file_to_one_recipient(service):
     take(service, deposit(range(2)))
     assert not read(other, "Patient", Purpose.CARE).resources
     person = Resource.objects.filter(type="Patient").first().person
-    policy.state(person=person, kind=Statement.AGREEMENT, by="test", recipient=other.code)
+    say(person, "accord", service, recipient=other.code)
     seen = read(other, "Patient", Purpose.CARE)
     assert len(seen.resources) == 1 and seen.rules == {"R010"}
     assert not read(third, "Patient", Purpose.CARE).resources
-    policy.state(person=person, kind=Statement.WITHDRAWAL, by="test", recipient=other.code)
+    say(person, "retrait", service, recipient=other.code)
     assert not read(other, "Patient", Purpose.CARE).resources
 
 

@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from belvedere.observatory.collect import worker
-from belvedere.observatory.exchange import chores, events, intake, portability, telling
+from belvedere.observatory.exchange import chores, events, intake, portability, subscribing
 from belvedere.observatory.exchange.models import Delivery, Event, Export
 from tests.exchange import deposit, establishment, institution
 
@@ -17,10 +17,10 @@ pytestmark = pytest.mark.django_db
 def test_the_worker_makes_exports_and_forgets_what_is_no_longer_kept(monkeypatch):
     monkeypatch.setenv("BELVEDERE_WEBHOOK_PRIVATE", "1")
     service = establishment()
-    made, _ = telling.subscribe(
+    made, _ = subscribing.subscribe(
         party=institution("CNSA_SIDOBA"), topic="sejour-ouvert", purpose="FINANCEMENT", endpoint="http://127.0.0.1:9/", filters={}
     )
-    telling.stop(made, by="test")
+    subscribing.stop(made, by="test")
     type(made).objects.filter(pk=made.pk).update(state="active", next_at=timezone.now() + dt.timedelta(days=1), tries=1)
     intake.receive(service, deposit(range(2)))
     events.spread()

@@ -10,16 +10,17 @@ import pytest
 from django.utils import timezone
 from lxml import etree
 
-from belvedere.engine.exchange import contracts, seda
+from belvedere.engine.exchange import contracts, matrix, seda
 from belvedere.engine.exchange.items import items, redundancy
+from belvedere.engine.exchange.sample import resident
 from belvedere.engine.exchange.vocabulary import Statement
 from belvedere.observatory import pdfseal, stamping
-from belvedere.observatory.exchange import aggregates, archives, datasets, intake, policy, portability
-from belvedere.observatory.exchange.models import Dataset, Event, Person, Resource, RetentionRule
+from belvedere.observatory.exchange import aggregates, archives, datasets, erasing, intake, monthly, policy, portability
+from belvedere.observatory.exchange.models import Dataset, Event, Person, Resource, RetentionRule, Stated
 from belvedere.observatory.journal.actions import broken_at
 from belvedere.observatory.journal.models import Entry
 from tests.conftest import SHARED
-from tests.exchange import OTHER, SSIAD, deposit, establishment, finess, institution
+from tests.exchange import OTHER, SSIAD, deposit, establishment, finess, institution, say
 
 pytestmark = pytest.mark.django_db
 PERIOD = "2026-09"
@@ -41,8 +42,6 @@ def test_the_ssiad_dataset_is_what_was_deposited(service):
     made = datasets.publish(code="ssiad-sidoba", period=PERIOD, by="test")
     assert (made.state, made.rows, made.report["exclusions"]) == ("sound", 5, {})
     rows = told(datasets.content(made, by=consumer.code), "ssiad-sidoba-2026-09.csv")
-    from belvedere.engine.exchange.sample import resident
-
     assert {row["ins"] for row in rows} == {resident(rank).ins for rank in range(5)}
     assert all(row["gir"] in "123456" and row["trajets"] == "3" and row["finess"] == SSIAD for row in rows)
     traced = told(datasets.content(made, by=consumer.code), "provenance.csv")
@@ -68,6 +67,65 @@ def test_rights_close_items_and_rows(service):
         datasets.publish(code="resid-esms", period="septembre", by="test")
     with pytest.raises(datasets.DatasetRefused, match="Aucun séjour"):
         datasets.publish(code="resid-esms", period="2020-01", by="test")
+
+
+def test_a_dataset_s_readings_are_told_for_those_who_were_in_it(service):
+    """Whoever comes after the dataset was frozen is not said to have been read."""
+    consumer = institution("CNSA_SIDOBA")
+    intake.receive(service, deposit(range(2)))
+    made = datasets.publish(code="ssiad-sidoba", period=PERIOD, by="test")
+    frozen = {f"usager:{person.pk}" for person in Person.objects.all()}
+    intake.receive(service, deposit(range(2, 5), name="d2"))
+    datasets.content(made, by=consumer.code)
+    assert set(Entry.objects.filter(action="echange.jeu", subject__startswith="usager:").values_list("subject", flat=True)) == frozen
+    assert "people" not in told_report(datasets.content(made, by=consumer.code))
+
+
+def told_report(raw: bytes) -> dict:
+    with zipfile.ZipFile(io.BytesIO(raw)) as archive:
+        return json.loads(archive.read("rapport-qualite.json"))
+
+
+def test_trips_are_those_of_the_month_and_each_category_asks_the_person(service):
+    institution("CNSA_SIDOBA")
+    intake.receive(service, deposit(range(2)))
+    september, october = (datasets.publish(code="ssiad-sidoba", period=period, by="test") for period in (PERIOD, "2026-10"))
+    trips = lambda made: {row["trajets"] for row in told(datasets.content(made, by="test"), f"ssiad-sidoba-{made.period}.csv")}  # noqa: E731
+    assert (trips(september), trips(october)) == ({"3"}, {"0"})
+
+
+def test_a_category_that_a_person_closes_leaves_its_items(service, monkeypatch):
+    """The contract's row asks for consent on health data alone: the opposition to these takes the GIR away, the stay remains."""
+    consumer, asked = institution("CNSA_SIDOBA"), []
+    intake.receive(service, deposit(range(2)))
+    plain = policy.consent_of
+
+    def asking(person, source, at, rows=None):
+        def ask(purpose, category, recipients):
+            asked.append(category)
+            return plain(person, source, at, rows)(purpose, category, recipients)
+
+        return ask
+
+    rows = matrix.write(matrix.proposed()).splitlines()
+    head = rows[0].split(",")
+    changed = [line if not line.startswith("R021,") else replaced(line, head, "consent", "NON_OPPOSE") for line in rows]
+    made = policy.propose(rows="\n".join(changed), reason="essai", by="personne:1")
+    policy.decide(proposal=made, approve=True, by="personne:2")
+    person = Person.objects.order_by("pk").first()
+    say(person, "opposition", service, category="SANTE")
+    monkeypatch.setattr(policy, "consent_of", asking)
+    built = datasets.build(contracts.contracts()["ssiad-sidoba"], consumer, PERIOD, timezone.now())
+    girs = dict(zip(built.people, (row["gir"] for row in built.rows), strict=True))
+    assert girs.pop(person.pk) == "" and all(girs.values()) and "SANTE" in asked
+
+
+def replaced(line: str, head: list[str], column: str, value: str) -> str:
+    held = next(csv.reader([line]))
+    held[head.index(column)] = value
+    out = io.StringIO()
+    csv.writer(out, lineterminator="").writerow(held)
+    return out.getvalue()
 
 
 def test_a_broken_contract_blocks_and_tells_both_sides(service):
@@ -187,6 +245,65 @@ def test_a_closed_file_goes_to_its_department_and_is_purged_only_after_its_reply
     assert Event.objects.filter(topic="donnee-effacee").count() == Resource.objects.filter(person=closed, current=True).count()
 
 
+def test_nothing_that_came_after_the_transfer_is_purged_with_it(service, closed):
+    made = archives.prepare(party=service, person=closed, by="test")
+    pieces = seda.read(archives.package(made, by="ad")).pieces
+    archives.answer(made, dict.fromkeys(pieces, "OK"), by="ad")
+    again = intake.receive(service, deposit(range(1), name="rectifie", end=dt.date(2026, 9, 21)))
+    assert again.status == 200
+    made.refresh_from_db()
+    with pytest.raises(archives.TransferRefused, match="depuis ce versement"):
+        archives.purge(made, by="test")
+    assert Resource.objects.filter(person=closed, erased=False).exists()
+
+
+def test_versions_and_deposits_of_any_kind_are_archived(service):
+    stamping.create_keys()
+    institution("ARCHIVES_DEPARTEMENTALES", department="75")
+    RetentionRule.objects.create(department="75", months=0, fate="conserver", since=dt.date(2020, 1, 1))
+    who = resident(0)
+    cells = [
+        who.ins,
+        "F" if who.sex == "female" else "M",
+        who.born.isoformat(),
+        who.family,
+        who.given,
+        "2026-09-01",
+        "2026-09-10",
+        "2",
+        "2026-09-01",
+        "-",
+        "1",
+    ]
+    for end in ("2026-09-10", "2026-09-12"):
+        cells[6] = end
+        raw = (";".join(monthly.COLUMNS) + "\n" + ";".join(cells)).encode()
+        assert intake.receive(service, monthly.to_bundle(raw, SSIAD), original=raw, channel="csv").status == 200
+    made = archives.prepare(party=service, person=Person.objects.get(), by="test")
+    pieces = seda.read(archives.package(made, by="ad")).pieces
+    assert [name.rsplit(".", 1)[1] for name in pieces if name.startswith("depot-")] == ["csv", "csv"]
+    older = json.loads(pieces["versions.json"])["entry"]
+    assert [row["resource"]["period"]["end"] for row in older] == ["2026-09-10"]
+    assert len(json.loads(pieces["rendu.pdf"] and pieces["dossier.json"])["entry"]) == 5
+
+
+def test_a_second_person_of_the_monthly_file_is_another(service):
+    """Two lines of a file, and the next month's with them in another order: each keeps its own resources."""
+
+    def line(rank: int, trips: int) -> str:
+        who = resident(rank)
+        sex = "F" if who.sex == "female" else "M"
+        return ";".join([who.ins, sex, who.born.isoformat(), who.family, who.given, "2026-09-01", "", "2", "2026-09-01", "-", str(trips)])
+
+    for order in ((0, 1), (1, 0), (1,)):
+        raw = "\n".join([";".join(monthly.COLUMNS), *(line(rank, rank + 1) for rank in order)]).encode()
+        answer = intake.receive(service, monthly.to_bundle(raw, SSIAD), original=raw)
+        assert answer.status == 200, answer.body
+    counted = Resource.objects.filter(type="Task", current=True).values_list("person").order_by("person").distinct()
+    assert counted.count() == 2 and Resource.objects.filter(current=False).count() == 0, "nothing is taken for a rectification"
+    assert Resource.objects.filter(type="Task").count() == 3
+
+
 def test_a_refused_transfer_keeps_the_source(service, closed):
     made = archives.prepare(party=service, person=closed, by="test")
     units = dict.fromkeys(seda.read(archives.package(made, by="ad")).pieces, "OK") | {"rendu.pdf": "KO"}
@@ -280,6 +397,38 @@ def test_one_person_s_export_is_made_at_once_and_holds_it_alone(service):
     for kind, persons in (("unitaire", []), ("cible", []), ("massif", ["x"])):
         with pytest.raises(portability.ExportRefused):
             portability.ask(party=service, kind=kind, persons=persons, by="test")
+
+
+def test_an_export_holds_no_other_person_and_what_was_said_by_telephone(service):
+    """Statements written otherwise than by a deposit leave as Consents, so that the next software knows them."""
+    intake.receive(service, deposit(range(2)))
+    patient = Resource.objects.filter(type="Patient").order_by("pk").first()
+    say(patient.person, "opposition", service, purpose="STATISTIQUE")
+    made = portability.ask(party=service, kind="unitaire", persons=[patient.uid], by="test")
+    raw = portability.package(made)
+    assert made.report["counts"]["Consent"] == 1
+    others = Resource.objects.exclude(person=patient.person).exclude(person=None).values_list("uid", flat=True)
+    held = b"".join(seda.members(raw).values()).decode(errors="replace")
+    assert not any(uid in held for uid in others)
+    for rows in (Event, Resource, Stated):
+        rows.objects.all().delete()
+    for lot in portability.lots(raw):
+        assert intake.receive(service, lot).status == 200
+    said = Stated.objects.get()
+    assert (said.kind, said.purpose) == ("opposition", "STATISTIQUE")
+
+
+def test_erasing_voids_the_exports_that_hold_the_person(service):
+    intake.receive(service, deposit(range(2)))
+    patient = Resource.objects.filter(type="Patient").first()
+    made = portability.ask(party=service, kind="unitaire", persons=[patient.uid], by="test")
+    erasing.erase(person=patient.person, party=service, by="test", why="demande")
+    made.refresh_from_db()
+    assert bytes(made.package or b"") == b""
+    with pytest.raises(portability.ExportRefused):
+        portability.package(made)
+    told_ = set(Event.objects.filter(topic="donnee-effacee").values_list("person", flat=True))
+    assert told_ == {patient.person_id}
 
 
 def test_the_fingerprint_sees_a_changed_value_and_not_new_names(service):

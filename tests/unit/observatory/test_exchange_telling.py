@@ -5,12 +5,12 @@ import datetime as dt
 import pytest
 from django.utils import timezone
 
-from belvedere.engine.exchange.vocabulary import Grain, Purpose, Statement
-from belvedere.observatory.exchange import events, intake, policy, reading, telling
+from belvedere.engine.exchange.vocabulary import Grain, Purpose
+from belvedere.observatory.exchange import events, intake, portability, reading, subscribing, telling
 from belvedere.observatory.exchange.models import Delivery, Event, Person, Resource, Subscription
 from belvedere.observatory.journal.models import Entry
 from tests.consumer import Consumer, focuses, kind, numbers
-from tests.exchange import OTHER, deposit, establishment, institution
+from tests.exchange import OTHER, deposit, establishment, institution, say
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -47,7 +47,7 @@ def service():
 
 
 def subscribed(consumer, topic="sejour-ouvert", purpose="FINANCEMENT", party=None, **filters):
-    made, consumer.secret = telling.subscribe(
+    made, consumer.secret = subscribing.subscribe(
         party=party or institution("CNSA_SIDOBA"), topic=topic, purpose=purpose, endpoint=consumer.url, filters=filters
     )
     telling.deliver()
@@ -100,8 +100,8 @@ def test_after_the_plan_it_is_in_error_and_events_wait(consumer, service, clock)
     intake.receive(service, deposit(range(1, 2), name="d2"))
     telling.deliver()
     consumer.script = []
-    assert [row.number for row in telling.since(made, 1)] == [1, 2], "nothing is lost meanwhile"
-    telling.resume(made)
+    assert [event.delivery.number for event in telling.caught_up(made, 1)] == [1, 2], "nothing is lost meanwhile"
+    subscribing.resume(made)
     run(clock, 3)
     assert consumer.seen == [1, 2]
 
@@ -141,7 +141,7 @@ def test_the_right_is_asked_again_when_the_event_leaves(consumer, service):
     intake.receive(service, deposit(range(3)))
     events.spread()
     person = Person.objects.order_by("pk").first()
-    policy.state(person=person, kind=Statement.OPPOSITION, by="test")
+    say(person, "opposition", service)
     telling.deliver()
     body = consumer.calls[1]["body"]
     assert numbers(body) == [1, 2, 3], "the series has no hole"
@@ -174,7 +174,7 @@ def test_filters_and_refused_deposits(consumer, service):
     subscribed(consumer, departement=["69"])
     own = Consumer()
     try:
-        mine, own.secret = telling.subscribe(party=service, topic="depot-refuse", purpose="ACCOMPAGNEMENT", endpoint=own.url, filters={})
+        mine, own.secret = subscribing.subscribe(party=service, topic="depot-refuse", purpose="ACCOMPAGNEMENT", endpoint=own.url, filters={})
         intake.receive(service, deposit(range(1)))
         intake.receive(other, deposit(range(1, 2), number=OTHER))
         intake.receive(other, b"{}")
@@ -201,7 +201,7 @@ def test_batches_keep_within_fifty_events_and_twenty_kilobytes(consumer, service
 def test_secrets_rotate_with_both_signatures(consumer, service):
     made = subscribed(consumer)
     old = consumer.secret
-    new = telling.rotate(made)
+    new = subscribing.rotate(made)
     made.refresh_from_db()
     intake.receive(service, deposit(range(1)))
     telling.deliver()
@@ -219,8 +219,8 @@ def test_secrets_rotate_with_both_signatures(consumer, service):
 ])  # fmt: skip
 def test_private_addresses_are_refused(address, monkeypatch):
     monkeypatch.delenv("BELVEDERE_WEBHOOK_PRIVATE", raising=False)
-    with pytest.raises(telling.SubscriptionRefused):
-        telling.subscribe(party=institution("ARS"), topic="sejour-ouvert", purpose="PILOTAGE", endpoint=address, filters={})
+    with pytest.raises(subscribing.SubscriptionRefused):
+        subscribing.subscribe(party=institution("ARS"), topic="sejour-ouvert", purpose="PILOTAGE", endpoint=address, filters={})
 
 
 def test_an_idle_subscription_gets_a_heartbeat_a_day(consumer, clock):
@@ -237,3 +237,27 @@ def test_two_workers_number_each_event_once(consumer, service):
     assert sorted(rows) == [1, 2, 3, 4]
     first = telling.due(timezone.now())
     assert len(first) == 1 and telling.due(timezone.now()) == [], "a subscription is leased to one worker"
+
+
+def test_what_is_of_one_party_is_told_to_it_alone(consumer, service):
+    other = establishment(OTHER)
+    mine = subscribed(consumer, topic="export-pret", purpose="PORTABILITE", party=service)
+    intake.receive(other, deposit(range(1), number=OTHER))
+    intake.receive(service, deposit(range(1)))
+    for party in (other, service):
+        portability.ask(party=party, kind="massif", persons=[], by="test")
+    portability.run_due()
+    events.spread()
+    assert mine.deliveries.count() == 1 and mine.deliveries.get().event.establishment == service
+
+
+def test_the_lease_is_kept_by_whoever_holds_it(consumer, service):
+    """A sender that comes back after its lease ended writes nothing over the one that took the subscription up."""
+    subscribed(consumer)
+    intake.receive(service, deposit(range(2)))
+    events.spread()
+    late = telling.due(timezone.now())[0]
+    Subscription.objects.update(leased_until=timezone.now() + dt.timedelta(hours=1))
+    assert telling._send(late) == 0
+    assert Delivery.objects.filter(told_at=None).count() == 2
+    assert Subscription.objects.get().leased_until > timezone.now() + dt.timedelta(minutes=50)

@@ -181,12 +181,10 @@ def test_consent_closes_at_once(producer, sidoba):
     assert len(get("/Patient", drees).json()["entry"]) == 2
     uid = Resource.objects.filter(type="Patient").first().uid
     said = {
-        "resourceType": "Consent",
-        "status": "active",
-        "patient": {"reference": f"Patient/{uid}"},
-        "dateTime": "2026-11-01",
+        "resourceType": "Consent", "status": "active", "scope": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "patient-privacy"}]},
+        "category": [{"coding": [{"system": "http://loinc.org", "code": "59284-0"}]}], "patient": {"reference": f"Patient/{uid}"}, "dateTime": "2026-11-01",
         "policyRule": {"coding": [{"code": "OPTOUT"}]},
-    }
+    }  # fmt: skip
     assert post("/Consent", json.dumps(said).encode(), producer).status_code == 201
     assert len(get("/Patient", drees).json()["entry"]) == 1
     assert post("/Consent", json.dumps(said).encode(), sidoba).status_code == 422
@@ -210,6 +208,18 @@ def test_traces_are_bounded_and_one_s_own(producer, sidoba):
     seen = get(f"/AuditEvent?date=ge{low}&date=le{high}", auditor | {"HTTP_X_FINALITE": "AUDIT"}).json()
     assert seen["total"] >= 2 and problems(seen["entry"][0]["resource"]) == []
     assert not any(row["resource"]["entity"][0]["what"]["identifier"]["value"].removeprefix("usager:").isdecimal() for row in seen["entry"])
+
+
+def test_what_leaves_by_the_lot_asks_for_a_structure_certificate(producer, service):
+    from belvedere.observatory.exchange import portability
+
+    post("", deposit(range(1)), producer)
+    made = portability.ask(party=service, kind="massif", persons=[], by="test")
+    portability.run(made)
+    address = f"/api/v1/exchange/exports/{made.reference}/package"
+    assert Client().get(address, **bearer(service)).status_code == 200
+    assert Client().get(address, **bearer(service, level=1)).status_code == 401
+    assert Client().get(address, **bearer(institution("CNSA_SIDOBA"))).status_code == 404
 
 
 def test_nomenclatures_at_a_date():

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from django.http import HttpRequest
 from ninja.security import HttpBearer
 
+from belvedere.engine.exchange.access import STRUCTURE
 from belvedere.engine.exchange.vocabulary import Grain, Purpose
 from belvedere.observatory.exchange import keys
 from belvedere.observatory.exchange.models import Party, PartyKey
@@ -43,3 +44,11 @@ class PartyToken(HttpBearer):
 
     def authenticate(self, request: HttpRequest, token: str) -> PartyKey | None:
         return keys.key_of(token)
+
+
+class StructureToken(HttpBearer):
+    """A token given to a structure whose certificate was verified: what leaves by the lot holds health data."""
+
+    def authenticate(self, request: HttpRequest, token: str) -> PartyKey | None:
+        key = keys.key_of(token)
+        return key if key is not None and key.level >= STRUCTURE else None

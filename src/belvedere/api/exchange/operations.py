@@ -6,7 +6,7 @@ from belvedere import __version__
 from belvedere.api.exchange import reads, records, subscriptions
 from belvedere.api.exchange.fhir import MEDIA, Call, Operation, answer
 from belvedere.engine.exchange.profiles import PROFILE_ROOT, profiles
-from belvedere.observatory.exchange import telling
+from belvedere.observatory.exchange import messages
 
 
 def metadata(call: Call) -> HttpResponse:
@@ -56,12 +56,12 @@ def statement() -> dict:
             made["searchParam"] = [{"name": "patient", "type": "reference"}, {"name": "_lastUpdated", "type": "date"}]
         resources.append(made)
     named = [
-        {"name": operation.pattern.rsplit("$", 1)[-1], "definition": f"{telling.base()}/OperationDefinition/{operation.pattern.replace('/', '-').replace('$', '').replace('{id}', 'id')}", "documentation": operation.doc}
+        {"name": operation.pattern.rsplit("$", 1)[-1], "definition": f"{messages.base()}/OperationDefinition/{operation.pattern.replace('/', '-').replace('$', '').replace('{id}', 'id')}", "documentation": operation.doc}
         for operation in OPERATIONS if operation.interaction == "operation"
     ]  # fmt: skip
     return {
         "resourceType": "CapabilityStatement", "status": "active", "date": "2026-11-22", "kind": "instance", "fhirVersion": "4.0.1", "format": [MEDIA],
-        "software": {"name": "Belvédère", "version": __version__}, "implementation": {"description": "Hub d’échanges médico-social", "url": telling.base()},
+        "software": {"name": "Belvédère", "version": __version__}, "implementation": {"description": "Hub d’échanges médico-social", "url": messages.base()},
         "rest": [{
             "mode": "server", "security": {"description": "Jeton d’acteur (Bearer) ; X-Finalite dit pourquoi, X-Grain à quel grain (NOMINATIF ou PSEUDONYME)."},
             "resource": resources, "interaction": [{"code": operation.interaction, "documentation": operation.doc} for operation in system], "operation": named,

@@ -8,7 +8,7 @@ from belvedere.api.exchange.fhir import Call, Problem, answer
 from belvedere.engine.exchange.checks import moment
 from belvedere.engine.exchange.profiles import types
 from belvedere.engine.exchange.vocabulary import Actor, Grain
-from belvedere.observatory.exchange import intake, reading, telling
+from belvedere.observatory.exchange import intake, messages, reading
 
 MOST_COUNT = 200
 
@@ -33,11 +33,6 @@ def validate(call: Call) -> HttpResponse:
     return answer(intake.validate(call.by.party, call.raw).body)
 
 
-def _told(call: Call, seen: reading.Seen) -> None:
-    if not seen.resources:
-        raise Problem(403, "forbidden", seen.reason or "Aucun droit ouvert.")
-
-
 def _grain(call: Call) -> Grain:
     if call.by.grain not in reading.READABLE:
         raise Problem(403, "forbidden", "Ce grain ne se lit pas ressource par ressource : voyez les jeux et les agrégats (/api/v1/exchange).")
@@ -50,20 +45,18 @@ def one(call: Call) -> HttpResponse:
     if kind not in types():
         raise Problem(404, "not-supported", "Ce type de ressource n’est pas tenu ici.")
     seen = reading.one(call.by.party, call.by.level, call.by.purpose, _grain(call), kind, call.parts["id"], int(version) if version else None)
-    _told(call, seen)
+    if not seen.resources:
+        raise Problem(403, "forbidden", seen.reason)
     held = seen.resources[0].get("meta", {}).get("versionId", "1")
     return answer(seen.resources[0], ETag=f'W/"{held}"')
 
 
 def history(call: Call) -> HttpResponse:
     """Every version of a resource that the caller may read."""
-    versions = reading.versions(call.by.party, _grain(call), call.parts["type"], call.parts["id"])
-    entries = []
-    for version in versions[:MOST_COUNT]:
-        seen = reading.one(call.by.party, call.by.level, call.by.purpose, _grain(call), call.parts["type"], call.parts["id"], version)
-        entries += [{"resource": row} for row in seen.resources]
-    if not entries:
-        raise Problem(403, "forbidden", "Cette donnée n’existe pas, ou ce droit n’est pas ouvert.")
+    seen = reading.history(call.by.party, call.by.level, call.by.purpose, _grain(call), call.parts["type"], call.parts["id"])
+    if not seen.resources:
+        raise Problem(403, "forbidden", seen.reason)
+    entries = [{"resource": row} for row in seen.resources]
     return answer({"resourceType": "Bundle", "type": "history", "total": len(entries), "entry": entries})
 
 
@@ -80,21 +73,21 @@ def search(call: Call) -> HttpResponse:
         since = moment(text.removeprefix("ge"))
         if not text.startswith("ge") or since is None:
             raise Problem(400, "value", "_lastUpdated s’écrit ge suivi d’une date.")
-    numbers = [given.get("_count", "50"), given.get("_apres", "0")]
-    if not all(number.isdecimal() and len(number) < 16 for number in numbers):
-        raise Problem(400, "value", "_count et _apres sont des nombres.")
+    count = given.get("_count", "50")
+    if not count.isdecimal() or len(count) > 6:
+        raise Problem(400, "value", "_count est un nombre.")
     seen = reading.search(
         call.by.party, call.by.level, call.by.purpose, _grain(call), call.parts["type"], patient=(given.get("patient") or given.get("subject") or "").removeprefix("Patient/"),
-        since=since, after=int(numbers[1]), count=min(max(int(numbers[0]), 1), MOST_COUNT),
+        since=since, after=given.get("_apres", ""), count=min(max(int(count), 1), MOST_COUNT),
     )  # fmt: skip
-    if not seen.resources and seen.more is None and (call.by.purpose is None or "matrice" in seen.reason):
+    if not seen.open:
         raise Problem(403, "forbidden", seen.reason)
     links = [{"relation": "self", "url": call.request.build_absolute_uri()}]
-    if seen.more is not None:
+    if seen.more:
         query = given.copy()
-        query["_apres"] = str(seen.more)
-        links.append({"relation": "next", "url": f"{telling.base()}/{call.parts['type']}?{query.urlencode()}"})
+        query["_apres"] = seen.more
+        links.append({"relation": "next", "url": f"{messages.base()}/{call.parts['type']}?{query.urlencode()}"})
     entries = [
-        {"fullUrl": f"{telling.base()}/{row['resourceType']}/{row['id']}", "resource": row, "search": {"mode": "match"}} for row in seen.resources
+        {"fullUrl": f"{messages.base()}/{row['resourceType']}/{row['id']}", "resource": row, "search": {"mode": "match"}} for row in seen.resources
     ]
     return answer({"resourceType": "Bundle", "type": "searchset", "link": links, "entry": entries})

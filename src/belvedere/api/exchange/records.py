@@ -2,13 +2,14 @@
 
 import datetime as dt
 
-from django.db import transaction
 from django.http import HttpResponse
 from django.utils import timezone
 
 from belvedere.api.exchange.fhir import Call, Problem, answer
-from belvedere.engine.exchange.checks import consent_rule, moment
-from belvedere.engine.exchange.vocabulary import Actor, Category, Purpose, Statement
+from belvedere.engine.exchange import checks, structure
+from belvedere.engine.exchange.checks import moment
+from belvedere.engine.exchange.rules import rules
+from belvedere.engine.exchange.vocabulary import Actor, Purpose
 from belvedere.observatory.exchange import policy, referentials, traces
 from belvedere.observatory.exchange.models import Concept, Resource
 
@@ -17,50 +18,26 @@ MOST_CONCEPTS = 1_000
 
 
 def state_consent(call: Call) -> HttpResponse:
-    """Write what a person that the establishment accompanies says: OPTIN, OPTOUT; `provision` narrows purpose, category (class) and recipient (actor)."""
+    """Write what a person that the establishment accompanies says: OPTIN, OPTOUT, or a withdrawal (status inactive); `provision` narrows purpose, category
+    (class) and recipient (actor)."""
     content = call.content()
-    if content.get("resourceType") != "Consent":
-        raise Problem(422, "structure", "Une ressource Consent est attendue.")
-    address = (content.get("patient") or {}).get("reference", "") if isinstance(content.get("patient"), dict) else ""
+    patient = content.get("patient")
+    address = patient.get("reference") if isinstance(patient, dict) else None
+    if content.get("resourceType") != "Consent" or not isinstance(address, str) or structure.problems(content):
+        raise Problem(422, "structure", "Une ressource Consent conforme à FHIR R4, avec patient.reference, est attendue.")
     row = (
         Resource.objects.select_related("person")
-        .filter(type="Patient", uid=str(address).rpartition("/")[2], establishment=call.by.party, current=True)
+        .filter(type="Patient", uid=address.rpartition("/")[2], establishment=call.by.party, current=True)
         .first()
     )
     if row is None or row.person is None:
         raise Problem(422, "not-found", "L’usager n’est pas de vos dépôts.")
-    rule, at = consent_rule(content), moment(content.get("dateTime"))
-    withdrawn = content.get("status") == "inactive"
-    if (rule is None and not withdrawn) or at is None or at > timezone.now() + dt.timedelta(days=1):
-        raise Problem(422, "value", "policyRule (OPTIN ou OPTOUT) et dateTime, au plus aujourd’hui, sont attendus.")
-    provision = content.get("provision") if isinstance(content.get("provision"), dict) else {}
-    purpose, category, recipient = (_code(provision, name) for name in ("purpose", "class", "actor"))
-    if (purpose and purpose not in set(Purpose)) or (category and category not in set(Category)):
-        raise Problem(422, "code-invalid", "La finalité ou la catégorie de provision n’est pas du vocabulaire.")
-    kind = Statement.WITHDRAWAL if withdrawn else Statement.AGREEMENT if rule == "OPTIN" else Statement.OPPOSITION
-    with transaction.atomic():
-        made = policy.state(
-            person=row.person,
-            kind=kind,
-            by=call.by.party.code,
-            at=min(at, timezone.now()),
-            purpose=purpose,
-            category=category,
-            recipient=recipient,
-            proof="Consent FHIR",
-        )
-    return answer({"resourceType": "Consent", "id": str(made.pk), "status": content.get("status", "active"), "dateTime": made.at.isoformat()}, 201)
-
-
-def _code(provision: dict, name: str) -> str:
-    held = provision.get(name)
-    first = held[0] if isinstance(held, list) and held else held
-    if not isinstance(first, dict):
-        return ""
-    if name == "actor":
-        reference = first.get("reference")
-        return str((reference.get("display") if isinstance(reference, dict) else "") or "")[:60]
-    return str(first.get("code", ""))
+    terms = checks.consent_terms(content)
+    if terms is None:
+        rule = rules()["tddui-consent-04"]
+        raise Problem(422, "not-supported", f"{rule.message} {rule.remedy}")
+    made = policy.state(person=row.person, terms=terms, party=call.by.party, proof="Consent FHIR")
+    return answer({"resourceType": "Consent", "id": str(made.pk), "status": content["status"], "dateTime": made.at.isoformat()}, 201)
 
 
 def audit(call: Call) -> HttpResponse:
@@ -74,7 +51,7 @@ def audit(call: Call) -> HttpResponse:
     if auditing and call.by.purpose != Purpose.AUDIT:
         raise Problem(403, "forbidden", "La finalité AUDIT est attendue (en-tête X-Finalite).")
     rows = traces.between(low, high, party="" if auditing else call.by.party.code)
-    entries = [{"resource": traces.audit_event(entry, call.by.party.code if auditing else ""), "search": {"mode": "match"}} for entry in rows]
+    entries = [{"resource": traces.audit_event(entry, call.by.party.code), "search": {"mode": "match"}} for entry in rows]
     return answer({"resourceType": "Bundle", "type": "searchset", "total": len(entries), "entry": entries})
 
 

@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from ninja import Field, Router, Schema, Status
 
-from belvedere.api.exchange.auth import PartyToken
+from belvedere.api.exchange.auth import PartyToken, StructureToken
 from belvedere.api.schemas import Problem
 from belvedere.engine.exchange import contracts, matrix
 from belvedere.engine.exchange.access import Party as Asking
@@ -14,7 +14,7 @@ from belvedere.engine.exchange.access import Thing
 from belvedere.engine.exchange.items import items, redundancy
 from belvedere.engine.exchange.topics import topics
 from belvedere.engine.exchange.vocabulary import Actor, Category, Grain, Purpose
-from belvedere.observatory.exchange import archives, datasets, doors, intake, policy, portability, telling
+from belvedere.observatory.exchange import archives, datasets, doors, intake, policy, portability, subscribing
 from belvedere.observatory.exchange.models import Dataset, Deposit, Export, Party, Subscription, Transfer
 from belvedere.observatory.journal import sealing
 
@@ -24,7 +24,8 @@ NOT_FOUND = Problem(code="X404", message="Cet objet n’existe pas, ou n’est p
 
 
 def _party(request: HttpRequest) -> Party:
-    return request.auth.party  # type: ignore[attr-defined]
+    """The party that the token let in."""
+    return request.auth.party
 
 
 def _refused(error: Exception) -> Status:
@@ -153,7 +154,7 @@ def receipt(request: HttpRequest, reference: str) -> Status:
 def _dataset(row: Dataset) -> dict[str, Any]:
     return {
         "code": row.code, "period": row.period, "version": row.version, "contract": row.contract, "verdict": row.state, "rows": row.rows, "sha256": row.sha256,
-        "made_at": row.made_at.isoformat(), "report": {name: value for name, value in row.report.items() if name != "cells"},
+        "made_at": row.made_at.isoformat(), "report": {name: value for name, value in row.report.items() if name not in ("cells", "people")},
     }  # fmt: skip
 
 
@@ -164,7 +165,7 @@ def dataset_list(request: HttpRequest) -> list[dict[str, Any]]:
 
 @router.get(
     "/datasets/{code}/{period}/{version}",
-    auth=PartyToken(),
+    auth=StructureToken(),
     response={200: Any, 404: Problem, 422: Problem},
     summary="Fichier d’un jeu, ou ses agrégats",
 )
@@ -202,7 +203,7 @@ def _export(row: Export) -> dict[str, Any]:
     }  # fmt: skip
 
 
-@router.post("/exports", auth=PartyToken(), response={202: dict[str, Any], 422: Problem}, summary="Demander un export de portabilité")
+@router.post("/exports", auth=StructureToken(), response={202: dict[str, Any], 422: Problem}, summary="Demander un export de portabilité")
 def ask_export(request: HttpRequest, asked: ExportIn) -> Status:
     try:
         if asked.kind not in ("unitaire", "cible", "massif"):
@@ -218,7 +219,7 @@ def export_state(request: HttpRequest, reference: str) -> Status:
     return Status(200, _export(row)) if row else Status(404, NOT_FOUND)
 
 
-@router.get("/exports/{reference}/package", auth=PartyToken(), response={200: Any, 404: Problem, 422: Problem}, summary="Paquet d’un export")
+@router.get("/exports/{reference}/package", auth=StructureToken(), response={200: Any, 404: Problem, 422: Problem}, summary="Paquet d’un export")
 def export_package(request: HttpRequest, reference: str) -> HttpResponse | Status:
     row = Export.objects.filter(party=_party(request), reference=reference[:16]).first()
     if row is None:
@@ -243,7 +244,7 @@ def transfer_list(request: HttpRequest) -> list[dict[str, Any]]:
     return [_transfer(row) for row in rows.select_related("establishment")[:PAGE]]
 
 
-@router.get("/transfers/{reference}/package", auth=PartyToken(), response={200: Any, 404: Problem}, summary="Paquet SEDA d’un versement")
+@router.get("/transfers/{reference}/package", auth=StructureToken(), response={200: Any, 404: Problem}, summary="Paquet SEDA d’un versement")
 def transfer_package(request: HttpRequest, reference: str) -> HttpResponse | Status:
     row = Transfer.objects.filter(archives=_party(request), reference=reference[:16]).first()
     if row is None or not row.package:
@@ -258,7 +259,10 @@ class ReplyIn(Schema):
 
 
 @router.post(
-    "/transfers/{reference}/reply", auth=PartyToken(), response={200: dict[str, Any], 404: Problem, 422: Problem}, summary="Répondre à un versement"
+    "/transfers/{reference}/reply",
+    auth=StructureToken(),
+    response={200: dict[str, Any], 404: Problem, 422: Problem},
+    summary="Répondre à un versement",
 )
 def transfer_reply(request: HttpRequest, reference: str, reply: ReplyIn) -> Status:
     row = Transfer.objects.filter(archives=_party(request), reference=reference[:16]).first()
@@ -299,7 +303,7 @@ def replay(request: HttpRequest, uid: str, number: int) -> Status:
     row = found.deliveries.filter(number=min(number, 2**62)).first() if found else None
     if found is None or row is None:
         return Status(404, NOT_FOUND)
-    telling.replay(row)
+    subscribing.replay(row)
     return Status(202, {"number": row.number})
 
 
@@ -309,7 +313,7 @@ def replay(request: HttpRequest, uid: str, number: int) -> Status:
 def rotate(request: HttpRequest, uid: str) -> Status:
     """L’ancien secret signe encore à côté du nouveau jusqu’au renouvellement suivant."""
     found = _subscription(request, uid)
-    return Status(201, {"secret": telling.rotate(found)}) if found else Status(404, NOT_FOUND)
+    return Status(201, {"secret": subscribing.rotate(found)}) if found else Status(404, NOT_FOUND)
 
 
 @router.post(
@@ -319,5 +323,5 @@ def trial(request: HttpRequest, uid: str) -> Status:
     found = _subscription(request, uid)
     if found is None:
         return Status(404, NOT_FOUND)
-    telling.resume(found)
+    subscribing.resume(found)
     return Status(202, {"state": "requested"})

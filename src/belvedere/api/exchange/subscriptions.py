@@ -4,7 +4,7 @@ from django.http import HttpResponse
 
 from belvedere.api.exchange.fhir import Call, Problem, answer
 from belvedere.engine.exchange.topics import topics
-from belvedere.observatory.exchange import telling
+from belvedere.observatory.exchange import messages, subscribing, telling
 from belvedere.observatory.exchange.models import Subscription, SubscriptionState
 
 BACKPORT = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/backport-"
@@ -15,7 +15,7 @@ def resource(subscription: Subscription) -> dict:
     filters = [f"{name}={','.join(values)}" for name, values in sorted(subscription.filters.items())]
     return {
         "resourceType": "Subscription", "id": subscription.uid, "status": SubscriptionState(subscription.state).value, "reason": subscription.get_purpose_display(),
-        "criteria": f"{telling.base()}/SubscriptionTopic/{subscription.topic}",
+        "criteria": f"{messages.base()}/SubscriptionTopic/{subscription.topic}",
         "_criteria": {"extension": [{"url": f"{BACKPORT}filter-criteria", "valueString": text} for text in filters]} if filters else None,
         "channel": {"type": "rest-hook", "endpoint": subscription.endpoint, "payload": "application/fhir+json", "_payload": {"extension": [{"url": f"{BACKPORT}payload-content", "valueCode": "id-only"}]}},
         **({"error": subscription.why} if subscription.why else {}),
@@ -52,10 +52,12 @@ def create(call: Call) -> HttpResponse:
     """Subscribe to a topic for the purpose of `X-Finalite`; the signing secret is in the answer's header, once."""
     topic, endpoint, filters = _asked(call)
     try:
-        made, secret = telling.subscribe(party=call.by.party, topic=topic, purpose=call.by.purpose or "", endpoint=endpoint, filters=filters)
-    except telling.SubscriptionRefused as error:
+        made, secret = subscribing.subscribe(
+            party=call.by.party, topic=topic, purpose=call.by.purpose or "", endpoint=endpoint, filters=filters, level=call.by.level
+        )
+    except subscribing.SubscriptionRefused as error:
         raise Problem(422, "business-rule", str(error)) from error
-    return answer(_clean(resource(made)), 201, Location=f"{telling.base()}/Subscription/{made.uid}", X_Secret=secret)
+    return answer(_clean(resource(made)), 201, Location=f"{messages.base()}/Subscription/{made.uid}", X_Secret=secret)
 
 
 def read(call: Call) -> HttpResponse:
@@ -73,9 +75,9 @@ def update(call: Call) -> HttpResponse:
     """Start again a subscription that stopped (status requested), or stop it (status off)."""
     found, content = _own(call), call.content()
     if content.get("status") == "off":
-        telling.stop(found, by=call.by.party.code, why="Arrêté par l’abonné.")
+        subscribing.stop(found, by=call.by.party.code, why="Arrêté par l’abonné.")
     elif content.get("status") == "requested":
-        telling.resume(found)
+        subscribing.resume(found)
     else:
         raise Problem(422, "value", "status vaut requested (relancer) ou off (arrêter) ; pour le reste, faites un autre abonnement.")
     found.refresh_from_db()
@@ -83,13 +85,13 @@ def update(call: Call) -> HttpResponse:
 
 
 def delete(call: Call) -> HttpResponse:
-    telling.stop(_own(call), by=call.by.party.code, why="Supprimé par l’abonné.")
+    subscribing.stop(_own(call), by=call.by.party.code, why="Supprimé par l’abonné.")
     return HttpResponse(status=204)
 
 
 def status(call: Call) -> HttpResponse:
     """Where a subscription stands, as a notification of type query-status."""
-    return answer(telling.notification(_own(call), "query-status", []))
+    return answer(messages.notification(_own(call), "query-status"))
 
 
 def events(call: Call) -> HttpResponse:
@@ -98,7 +100,7 @@ def events(call: Call) -> HttpResponse:
     if not first.isdecimal() or len(first) > 15 or (last and (not last.isdecimal() or len(last) > 15)):
         raise Problem(400, "value", "eventsSinceNumber et eventsUntilNumber sont des nombres.")
     found = _own(call)
-    return answer(telling.notification(found, "query-event", telling.since(found, int(first), int(last) if last else None)))
+    return answer(messages.notification(found, "query-event", telling.caught_up(found, int(first), int(last) if last else None)))
 
 
 def topic(call: Call) -> HttpResponse:

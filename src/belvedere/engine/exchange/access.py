@@ -1,7 +1,7 @@
 """The access decision: rows of the matrix permit, nothing else does, and each decision gives its reason (orchestrator reference §4.3)."""
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -72,7 +72,7 @@ _INSIDE: dict[str, Callable[[Party, Thing], bool]] = {
     Perimeter.DEPARTMENT: lambda party, thing: bool(party.department) and party.department == thing.department,
     Perimeter.ESTABLISHMENT: lambda party, thing: bool(party.finess) and party.finess == thing.finess,
     Perimeter.SELF: lambda party, thing: bool(party.person) and party.person == thing.person,
-    # A file is designated by the express agreement that names its recipient: the consent that the row asks for says it.
+    # A file is designated by the express agreement that names its recipient: asked for with the consent.
     Perimeter.FILE: lambda party, thing: bool(thing.person),
 }
 Consent = Callable[[str, str, tuple[str, ...]], State]
@@ -92,13 +92,13 @@ class Permission(NamedTuple):
     tests: tuple[Callable[[Thing, dt.datetime], bool], ...]
     need: Need
     decision: Decision
+    designated: bool
 
 
 def _ready(matrix: Matrix, row: Row) -> Permission:
     decision = Decision(True, row.rule, matrix.version, OBLIGATIONS[row.grain], f"Règle {row.rule} : {row.legal_basis}.")
-    return Permission(
-        row.since, row.until, _INSIDE[row.perimeter], tuple(_TESTS[name] for name in conditions()[row.condition]), row.consent, decision
-    )
+    tests = tuple(_TESTS[name] for name in conditions()[row.condition])
+    return Permission(row.since, row.until, _INSIDE[row.perimeter], tests, row.consent, decision, row.perimeter == Perimeter.FILE)
 
 
 class Judge:
@@ -135,7 +135,7 @@ class Judge:
         if not rows:
             return self._rowless[category, purpose]
         day = at.date()
-        for since, until, inside, tests, need, decision in rows:
+        for since, until, inside, tests, need, decision, designated in rows:
             if not (since <= day < until and inside(party, thing)):
                 continue
             for test in tests:
@@ -145,6 +145,18 @@ class Judge:
                 if need == Need.NONE:
                     return decision
                 said = consent(purpose, category, (party.actor, *party.names))
-                if not said.opposed and (need == Need.NOT_OPPOSED or said.agreed):
+                if not said.opposed and (need == Need.NOT_OPPOSED or (said.named if designated else said.agreed)):
                     return decision
         return self._unknown
+
+    def closed(self, party: Party, purpose: Purpose | None, categories: Iterable[Category], grain: Grain) -> Decision:
+        """Why nothing of some categories is told, from the question alone: the same words whether what is asked for exists or not."""
+        if not party.active:
+            return self._inactive
+        if purpose is None:
+            return self._aimless
+        asked = sorted(categories)
+        rows = [category for category in asked if (party.actor, purpose, category, grain) in self._index]
+        if not rows:
+            return self._rowless[asked[0], purpose]
+        return self._weak if all(party.level < LEVELS.get(category, TOKEN) for category in rows) else self._unknown

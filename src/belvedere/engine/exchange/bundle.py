@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from belvedere.engine.exchange.profiles import Profile, profile_of
+from belvedere.engine.exchange.profiles import BARE, Profile, declared, profile_of
 from belvedere.engine.exchange.rules import Remark
 
 # Elements by which a resource lies inside another: a loop of these has no meaning.
@@ -93,8 +93,7 @@ def read(content: Mapping) -> tuple[Deposited, list[Remark]]:
             remarks.append(Remark("tddui-resource-01", where + ".resource"))
             continue
         if profile is None:
-            declared = any("tddui" in str(name) for name in (resource.get("meta") or {}).get("profile", []))
-            remarks.append(Remark("tddui-resource-02" if declared else "tddui-bundle-05", where + ".resource", str(kind)[:40]))
+            remarks.append(Remark("tddui-resource-02" if declared(resource) else "tddui-bundle-05", where + ".resource", str(kind)[:40]))
             continue
         entry = Entry(place, str(item.get("fullUrl") or f"{kind}/{resource.get('id') or f'entree-{place}'}"), resource, profile)
         for name in {entry.address, entry.key}:
@@ -119,7 +118,41 @@ def unresolved(deposited: Deposited, stored: Callable[[str], str | None]) -> lis
                 remarks.append(Remark("tddui-reference-01", path))
             elif "/" in address and not address.startswith("urn:") and address.rsplit("/", 2)[-2] != kind:
                 remarks.append(Remark("tddui-reference-02", path))
-    return remarks + _circles(deposited)
+    return remarks + _circles(deposited) + unattached(deposited)
+
+
+SUBJECTS = ("subject", "patient", "for", "beneficiary", "actor")
+FOLLOWED = ("schedule", "encounter", "partOf")
+_FURTHEST = 6
+
+
+def about(entry: Entry, deposited: Deposited, steps: int = _FURTHEST) -> Entry | str | None:
+    """The patient's entry that a resource is about, or an address of earlier deposits that leads to one; None when it says none."""
+    if entry.profile.type == "Patient" or not steps:
+        return entry if steps else None
+    for name in SUBJECTS:
+        held = entry.resource.get(name)
+        for item in held if isinstance(held, list) else [held]:
+            address = item.get("reference") if isinstance(item, Mapping) else None
+            if isinstance(address, str):
+                target = deposited.addresses.get(address)
+                if target is None and ("Patient/" in address or name != "actor"):
+                    return address
+                if target is not None and target.profile.type == "Patient":
+                    return target
+    for name in FOLLOWED:
+        held = entry.resource.get(name)
+        if isinstance(held, Mapping) and isinstance(address := held.get("reference"), str):
+            target = deposited.addresses.get(address)
+            return about(target, deposited, steps - 1) if target else address
+    return None
+
+
+def unattached(deposited: Deposited) -> list[Remark]:
+    """Resources of a person that do not say which one: nobody's opposition would reach them."""
+    return [
+        Remark("tddui-reference-04", entry.where) for entry in deposited.entries if entry.profile.type not in BARE and about(entry, deposited) is None
+    ]
 
 
 def _circles(deposited: Deposited) -> list[Remark]:

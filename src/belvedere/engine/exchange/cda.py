@@ -111,11 +111,16 @@ _HOME = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "
 _SUBJECT = {"reference": "Patient/usager"}
 
 
+def _own_id(organizer: etree._Element) -> str:
+    """The identifier of its own that a group of observations bears."""
+    return _attribute(organizer, "id", "extension") or _attribute(organizer, "id", "root")
+
+
 def _stays(section: etree._Element) -> Iterator[dict]:
     for rank, organizer in enumerate(_all(section, "entry/organizer"), 1):
         period = _span(_find(organizer, "effectiveTime"))
-        name = next((item.get("extension") for item in _all(organizer, "component/encounter/id") if item.get("extension")), f"sejour-{rank}")
-        yield _profiled("Encounter", "tddui-encounter-sejour", id=f"sejour-{rank}", identifier=[{"system": "https://identifiant-medicosocial-sejour.esante.gouv.fr", "value": name}], status="finished" if "end" in period else "in-progress", **{"class": _HOME}, subject=_SUBJECT, period=period)  # fmt: skip
+        name = next((item.get("extension") for item in _all(organizer, "component/encounter/id") if item.get("extension")), _own_id(organizer))
+        yield _profiled("Encounter", "tddui-encounter-sejour", id=f"sejour-{rank}", identifier=[{"system": "https://identifiant-medicosocial-sejour.esante.gouv.fr", "value": name}] if name else [], status="finished" if "end" in period else "in-progress", **{"class": _HOME}, subject=_SUBJECT, period=period)  # fmt: skip
 
 
 def _events(section: etree._Element, stay: dict | None) -> Iterator[dict]:
@@ -123,9 +128,9 @@ def _events(section: etree._Element, stay: dict | None) -> Iterator[dict]:
         code = _attribute(event, "code/qualifier/value", "code")
         whole = {"partOf": {"reference": f"Encounter/{stay['id']}"}} if stay else {}
         yield _profiled("Encounter", "tddui-encounter-evenement", id=f"evenement-{rank}", identifier=[{"system": "https://identifiant-medicosocial-evenement.esante.gouv.fr", "value": _attribute(event, "id", "extension")}], status="finished", **{"class": _HOME}, type=[{"coding": [{"system": CISIS, "code": code}]}] if code else [], subject=_SUBJECT, period=_span(_find(event, "effectiveTime")), **whole)  # fmt: skip
-        for act in _all(event, "entryRelationship/act"):
+        for trip, act in enumerate(_all(event, "entryRelationship/act"), 1):
             if "TPPro" in _attribute(act, "id", "extension"):
-                yield _profiled("Task", "tddui-task-transport-professionnel", id=f"trajet-{rank}", identifier=[{"system": "https://identifiant-medicosocial-transport.esante.gouv.fr", "value": _attribute(act, "id", "extension")}], status="completed", intent="order", **{"for": _SUBJECT}, encounter={"reference": f"Encounter/evenement-{rank}"})  # fmt: skip
+                yield _profiled("Task", "tddui-task-transport-professionnel", id=f"trajet-{rank}-{trip}", identifier=[{"system": "https://identifiant-medicosocial-transport.esante.gouv.fr", "value": _attribute(act, "id", "extension")}], status="completed", intent="order", **{"for": _SUBJECT}, encounter={"reference": f"Encounter/evenement-{rank}"})  # fmt: skip
 
 
 def _aggir(observation: etree._Element) -> list[dict]:
@@ -145,8 +150,9 @@ def _aggir(observation: etree._Element) -> list[dict]:
 
 
 def _evaluations(section: etree._Element, stay: dict | None) -> Iterator[dict]:
-    for organizer in _all(section, "entry/organizer"):
-        for rank, observation in enumerate(_all(organizer, "component/observation"), 1):
+    for number, organizer in enumerate(_all(section, "entry/organizer"), 1):
+        for place, observation in enumerate(_all(organizer, "component/observation"), 1):
+            rank = f"{number}-{place}"
             code = _attribute(observation, "code", "code")
             around = {"encounter": {"reference": f"Encounter/{stay['id']}"}} if stay else {}
             common = {
@@ -168,7 +174,7 @@ def _evaluations(section: etree._Element, stay: dict | None) -> Iterator[dict]:
                     for sub in _all(observation, "entryRelationship/observation")
                 }
                 items = [{"linkId": link, "answer": [{"valueBoolean": held[name]}]} for name, link in SITUATIONS.items() if name in held]
-                yield _profiled("QuestionnaireResponse", "tddui-questionnaire-response", id=f"situation-{rank}", questionnaire=QUESTIONNAIRE + "tddui-questionnaire-situation-ssiad", item=items, **common)  # fmt: skip
+                yield _profiled("QuestionnaireResponse", "tddui-questionnaire-response", id=f"situation-{rank}", identifier={"system": "urn:ietf:rfc:3986", "value": f"urn:uuid:{_own_id(organizer)}"} if _own_id(organizer) else {}, questionnaire=QUESTIONNAIRE + "tddui-questionnaire-situation-ssiad", item=items, **common)  # fmt: skip
 
 
 def to_bundle(raw: bytes, finess: str) -> bytes:

@@ -1,6 +1,7 @@
 """The rules that a deposit must keep (orchestrator reference §4.2): small functions by type, each naming its rule."""
 
 import datetime as dt
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -8,6 +9,7 @@ from belvedere.engine.exchange import aggir
 from belvedere.engine.exchange.bundle import Deposited, Entry
 from belvedere.engine.exchange.identifiers import INS_OIDS, finess_of, finess_valid, ins_valid, rpps_valid
 from belvedere.engine.exchange.rules import Remark
+from belvedere.engine.exchange.vocabulary import Actor, Category, Purpose, Statement
 
 FINESS_SYSTEMS = ("https://finess.esante.gouv.fr", "urn:oid:1.2.250.1.71.4.2.2")
 RPPS_SYSTEMS = ("https://rpps.esante.gouv.fr", "urn:oid:1.2.250.1.71.4.2.1")
@@ -48,18 +50,22 @@ def moment(text: object) -> dt.datetime | None:
 
 def identifier(resource: Mapping, systems: tuple[str, ...] | set[str]) -> str | None:
     """The value of the first identifier of one of these systems."""
-    return next(
-        (str(item.get("value", "")) for item in resource.get("identifier", []) if isinstance(item, Mapping) and item.get("system") in systems), None
-    )
+    held = resource.get("identifier")
+    rows = held if isinstance(held, list) else []
+    return next((str(item.get("value", "")) for item in rows if isinstance(item, Mapping) and item.get("system") in systems), None)
 
 
 def person_key(resource: Mapping, finess: str) -> str:
-    """What names a person for good: the INS, else the establishment's own identifier."""
+    """What names a person for good: the INS, else the establishment's own identifier; "" when there is neither."""
     ins = identifier(resource, INS_OIDS)
-    if ins:
-        return f"ins:{ins}"
-    own = next((item for item in resource.get("identifier", []) if isinstance(item, Mapping) and item.get("value")), None)
-    return f"{finess}:{own['value']}" if own else ""
+    return f"ins:{ins}" if ins else next(iter(local_keys(resource, finess)), "")
+
+
+def local_keys(resource: Mapping, finess: str) -> list[str]:
+    """The establishment's own identifiers of a person."""
+    held = resource.get("identifier")
+    rows = [item for item in held if isinstance(item, Mapping) and item.get("value")] if isinstance(held, list) else []
+    return [f"{finess}:{item.get('system', '')}|{item['value']}" for item in rows if item.get("system") not in INS_OIDS]
 
 
 def patient(entry: Entry, deposited: Deposited, known: Known) -> Check:
@@ -179,12 +185,80 @@ def consent(entry: Entry, deposited: Deposited, known: Known) -> Check:
         yield Remark("tddui-consent-02", entry.where + ".dateTime")
     if consent_rule(entry.resource) is None:
         yield Remark("tddui-consent-03", entry.where + ".policyRule")
+    elif consent_terms(entry.resource) is None:
+        yield Remark("tddui-consent-04", entry.where + ".provision")
 
 
 def consent_rule(resource: Mapping) -> str | None:
     """OPTIN or OPTOUT; None when the resource says neither."""
-    codes = {item.get("code") for item in (resource.get("policyRule") or {}).get("coding", [])}
+    rule = resource.get("policyRule")
+    held = rule.get("coding") if isinstance(rule, Mapping) else None
+    codes = {item.get("code") for item in held if isinstance(item, Mapping)} if isinstance(held, list) else set()
     return next((code for code in ("OPTIN", "OPTOUT") if code in codes), None)
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a Consent says: agreement, opposition or withdrawal, of which purpose, category and recipient ("": all), from when."""
+
+    kind: Statement
+    purpose: str
+    category: str
+    recipient: str
+    text: str
+
+    def at(self, now: dt.datetime) -> dt.datetime:
+        """The instant it holds from. A day alone is its beginning for an agreement, its end for what closes: of two statements of one day the one that closes stands."""
+        found = moment(self.text) or now
+        if len(self.text) <= 10 and self.kind != Statement.AGREEMENT:
+            found += dt.timedelta(days=1) - dt.timedelta(seconds=1)
+        return min(found, now)
+
+
+_READ_OF_PROVISION = {"type", "purpose", "class", "actor"}
+_PARTY = re.compile(r"acteur-\d{1,9}")
+
+
+def _only(provision: Mapping, name: str) -> Mapping | None:
+    """The single object of an element; {} when it is absent, None when it holds several or something else."""
+    held = provision.get(name, {})
+    one = held[0] if isinstance(held, list) and len(held) == 1 else held
+    return one if isinstance(one, Mapping) else None
+
+
+def _recipient(actor: Mapping) -> str | None:
+    reference = actor.get("reference", {})
+    number = reference.get("identifier") if isinstance(reference, Mapping) else None
+    told = (
+        reference.get("display") or str(reference.get("reference", "")).rsplit("/", 1)[-1] or (number.get("value", "") if isinstance(number, Mapping) else "")
+        if isinstance(reference, Mapping) else ""
+    )  # fmt: skip
+    text = finess_of(str(told))
+    return text if text in set(Actor) or _PARTY.fullmatch(text) or finess_valid(text) else None
+
+
+def consent_terms(resource: Mapping) -> Terms | None:
+    """What a Consent says; None when part of it cannot be told exactly: a narrower agreement is never read as a wider one."""
+    rule, status = consent_rule(resource), resource.get("status")
+    provision = resource.get("provision", {})
+    if not isinstance(provision, Mapping) or set(provision) - _READ_OF_PROVISION or moment(resource.get("dateTime")) is None:
+        return None
+    parts = {name: _only(provision, name) for name in ("purpose", "class", "actor")}
+    if (
+        any(part is None for part in parts.values())
+        or status not in ("active", "inactive", "rejected", "entered-in-error")
+        or (rule is None and status == "active")
+    ):
+        return None
+    purpose, category = (str((parts[name] or {}).get("code", "")) for name in ("purpose", "class"))
+    recipient = _recipient(parts["actor"]) if parts["actor"] else ""
+    if (parts["purpose"] and purpose not in set(Purpose)) or (parts["class"] and category not in set(Category)) or recipient is None:
+        return None
+    denies = provision.get("type") == "deny"
+    if denies and rule == "OPTIN" and status == "active":
+        return None  # agrees to all but this: two statements, not one
+    kind = Statement.WITHDRAWAL if status != "active" else Statement.AGREEMENT if rule == "OPTIN" else Statement.OPPOSITION
+    return Terms(kind, purpose, category, recipient, str(resource["dateTime"]))
 
 
 def practitioner(entry: Entry, deposited: Deposited, known: Known) -> Check:
@@ -227,6 +301,6 @@ def check(deposited: Deposited, known: Known) -> list[Remark]:
             if rule := BY_TYPE.get(entry.profile.type):
                 remarks.extend(rule(entry, deposited, known))
             remarks.extend(codes(entry, known))
-        except (AttributeError, TypeError, KeyError, IndexError):
+        except (AttributeError, TypeError, KeyError, IndexError, ValueError, OverflowError):
             remarks.append(Remark("tddui-resource-01", entry.where))
     return remarks

@@ -12,11 +12,15 @@ PROFILE_ROOT = "https://interop.esante.gouv.fr/ig/fhir/tddui/StructureDefinition
 ALWAYS_TOLD = frozenset({"resourceType", "id", "meta"})
 SUBSETTED = {"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "SUBSETTED"}
 INS_SYSTEMS = ("urn:oid:1.2.250.1.213.1.4.8", "urn:oid:1.2.250.1.213.1.4.9", "urn:oid:1.2.250.1.213.1.4.10", "urn:oid:1.2.250.1.213.1.4.11")
-# What a reader of pseudonyms gets of a person: coded facts and years, no text of anybody's hand.
-_NAMING = frozenset({
-    "identifier", "name", "telecom", "address", "photo", "contact", "text", "note", "contained", "generalPractitioner", "description", "display", "content",
-    "comment", "performer", "participant", "source", "author", "owner", "requester", "contributor", "custodian", "extension",
+BARE = frozenset({"Organization", "Practitioner", "PractitionerRole"})  # types that are about no person accompanied
+# What may hold anything: told only to who may read every category.
+_UNSORTED = ("contained", "text", "extension", "modifierExtension", "implicitRules")
+# What a reader of pseudonyms gets of texts: codes and dates, by the name of their element. Everything else that is written by a hand is left out.
+_TOLD_TEXTS = frozenset({
+    "resourceType", "system", "code", "status", "intent", "linkId", "questionnaire", "gender", "versionId", "profile", "valueCode", "valueDate", "valueDateTime", "authored",
+    "authoredOn", "dateTime", "date", "start", "end", "recorded", "issued", "effectiveDateTime", "occurrenceDateTime", "startDate", "statusDate", "dueDate", "created", "comparator",
 })  # fmt: skip
+_YEARS = frozenset({"birthDate", "deceasedDateTime"})
 
 
 @dataclass(frozen=True)
@@ -94,34 +98,67 @@ def categories(profile: Profile, resource: Mapping) -> set[Category]:
     return {profile.category} | {category(profile, name) for name in resource if name not in ALWAYS_TOLD}
 
 
+def _sorted_out(value: object) -> object:
+    """A value without what may hold anything, however deep: extensions and the companions of primitives."""
+    if isinstance(value, Mapping):
+        return {
+            name: _sorted_out(item) for name, item in value.items() if name not in ("extension", "modifierExtension") and not name.startswith("_")
+        }
+    return [_sorted_out(item) for item in value] if isinstance(value, list) else value
+
+
 def filtered(profile: Profile, resource: Mapping, permitted: Collection[Category]) -> dict | None:
-    """The resource with the elements whose category is permitted, tagged SUBSETTED when something left; None when its own category is not."""
+    """The resource with the elements whose category is permitted, tagged SUBSETTED when something left; None when its own category is not.
+
+    What may hold anything (narrative, contained resources, extensions) is told only to who may read every category."""
     if profile.category not in permitted:
         return None
-    kept = {name: value for name, value in resource.items() if name in ALWAYS_TOLD or category(profile, name) in permitted}
-    if len(kept) < len(resource):
-        meta = dict(kept.get("meta") or {})
-        meta["tag"] = [*meta.get("tag", []), SUBSETTED]
+    if set(Category) - {Category.TRACE} <= set(permitted):
+        return dict(resource)
+    kept = {
+        name: _sorted_out(value)
+        for name, value in resource.items()
+        if name in ALWAYS_TOLD or (name not in _UNSORTED and not name.startswith("_") and category(profile, name) in permitted)
+    }
+    if kept != resource:
+        meta = dict(resource.get("meta") or {})
+        meta["tag"] = [*(meta.get("tag") or []), SUBSETTED]
         kept["meta"] = meta
     return kept
 
 
+def _renamed(reference: str, rename: Callable[[str, str], str]) -> str:
+    kind, _, uid = reference.rpartition("/")
+    return f"{kind}/{rename(kind, uid)}" if kind in types() else ""
+
+
 def pseudonymised(resource: Mapping, rename: Callable[[str, str], str]) -> dict:
-    """What is left of a resource for a reader of pseudonyms: no name, number, address or free text; births by year; addresses renamed by (type, id)."""
+    """What is left of a resource for a reader of pseudonyms: codes, dates, numbers and booleans; births by year; addresses renamed by (type, id)."""
 
-    def walk(value: object, name: str = "") -> object:
+    def walk(value: object, name: str) -> object:
         if isinstance(value, Mapping):
-            return {key: walk(item, key) for key, item in value.items() if key not in _NAMING and not key.startswith("_")}
+            if "reference" in value:
+                return {"reference": _renamed(str(value["reference"]), rename)}
+            if "value" in value and "code" not in value and not isinstance(value["value"], int | float):
+                return None  # an identifier, a telephone number: a system and a value that is no code
+            kept = {key: walk(item, key) for key, item in value.items() if key not in _UNSORTED and not key.startswith("_") and key != "id"}
+            return {key: item for key, item in kept.items() if item not in (None, {}, [])} or None
         if isinstance(value, list):
-            return [walk(item, name) for item in value]
-        if name in ("birthDate", "deceasedDateTime") and isinstance(value, str):
-            return value[:4]
-        if name == "reference" and isinstance(value, str):
-            kind, _, uid = value.rpartition("/")
-            return f"{kind}/{rename(kind, uid)}" if kind in types() else ""
-        return "" if name == "valueString" else value
+            return [told for item in value if (told := walk(item, name)) not in (None, {}, [])]
+        if isinstance(value, str):
+            return value[:4] if name in _YEARS else value if name in _TOLD_TEXTS else None
+        return value
 
-    told = walk(resource)
-    assert isinstance(told, dict)
-    told["id"] = rename(resource["resourceType"], resource["id"])
-    return told
+    bare = {name: value for name, value in resource.items() if name not in ("id", "meta", "resourceType")}
+    told = walk(bare, "")
+    said = resource.get("meta") or {}
+    meta = {
+        **({"profile": [PROFILE_ROOT + name]} if (name := declared(resource)) else {}), **({"versionId": said["versionId"]} if "versionId" in said else {}),
+        **({"tag": [SUBSETTED]} if SUBSETTED in (said.get("tag") or []) else {}),
+    }  # fmt: skip
+    return {
+        "resourceType": resource["resourceType"],
+        "id": rename(resource["resourceType"], resource["id"]),
+        "meta": meta,
+        **(told if isinstance(told, dict) else {}),
+    }

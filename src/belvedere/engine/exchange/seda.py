@@ -4,6 +4,7 @@ import datetime as dt
 import hashlib
 import io
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,8 @@ FORMATS = {
     "json": ("JSON", "application/fhir+json", "fmt/817"),
     "pdf": ("PDF/A-3b", "application/pdf", "fmt/480"),
     "xml": ("XML", "text/xml", "fmt/101"),
+    "csv": ("CSV", "text/csv", "x-fmt/18"),
+    "zip": ("ZIP", "application/zip", "x-fmt/263"),
 }
 FATES = {"conserver": "Keep", "detruire": "Destroy", "trier": "Keep"}
 MOST_FILES, MOST_BYTES = 5_000, 200 * 1024 * 1024
@@ -131,7 +134,15 @@ def members(raw: bytes) -> dict[str, bytes]:
         if len({info.filename for info in infos}) != len(infos):
             raise PackageRefused("Deux fichiers du paquet portent le même nom.")
         return {info.filename: archive.read(info) for info in infos}
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        UnicodeDecodeError,
+        NotImplementedError,
+        RuntimeError,
+        EOFError,
+        OSError,
+    ) as error:  # all that a ZIP that is none raises
         raise PackageRefused("Le paquet n’est pas un ZIP lisible.") from error
 
 

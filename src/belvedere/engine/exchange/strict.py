@@ -47,9 +47,21 @@ def parse(raw: bytes) -> dict:
         raise Malformed("tddui-json-01", str(error)[:80]) from error
     if not isinstance(content, dict):
         raise Malformed("tddui-json-05", type(content).__name__)
+    if _holds_null(content):
+        raise Malformed("tddui-json-06")
     if depth(content) > MOST_DEPTH:
         raise Malformed("tddui-json-04", f"plus de {MOST_DEPTH} niveaux")
     return content
+
+
+def _holds_null(content: object) -> bool:
+    stack: list[object] = [content]
+    while stack:
+        one = stack.pop()
+        if one is None:
+            return True
+        stack.extend(one.values() if isinstance(one, dict) else one if isinstance(one, list) else ())
+    return False
 
 
 def depth(content: object, most: int = MOST_DEPTH) -> int:

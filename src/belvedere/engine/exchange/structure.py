@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from belvedere.engine.exchange.bundle import Deposited
 from belvedere.engine.exchange.profiles import types
@@ -14,7 +14,7 @@ MOST_REMARKS = 20
 
 
 @cache
-def _model(kind: str):  # type: ignore[no-untyped-def]
+def _model(kind: str) -> type[BaseModel]:
     return getattr(import_module(f"fhir.resources.R4B.{kind.lower()}"), kind)
 
 

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -75,23 +76,16 @@ def _rows(consumer: Party, at: dt.datetime) -> list[tuple[str, str, str, int, in
         person = stay.person_id or 0
         if person in seen:
             continue  # a person counts once, where it was met first: what is summed adds up
-        ask = policy.consent_of(person, at, rows=policy.said(said.get(person, [])))
+        ask = policy.consent_of(person, stay.establishment.code, at, policy.said(said.get(person, [])))
         thing = policy.thing(stay)
-        if all(
-            judge.decide(asking, Purpose.STEERING, category, Grain.AGGREGATE, thing, at, ask).permitted
-            for category in (Category.HEALTH, Category.ADM)
-        ):
+        health, adm = (
+            judge.decide(asking, Purpose.STEERING, each, Grain.AGGREGATE, thing, at, ask).permitted for each in (Category.HEALTH, Category.ADM)
+        )
+        if health:
             seen.add(person)
             known = facts.get(person, {})
-            found.append(
-                (
-                    stay.establishment.department,
-                    str(known.get("gir", UNKNOWN)),
-                    SEXES.get(known.get("sex", ""), UNKNOWN),
-                    stay.establishment_id,
-                    person,
-                )
-            )
+            sex = SEXES.get(known.get("sex", ""), UNKNOWN) if adm else UNKNOWN  # the sex is administrative, the GIR is not
+            found.append((stay.establishment.department, str(known.get("gir", UNKNOWN)), sex, stay.establishment_id, person))
     return found
 
 
@@ -107,7 +101,7 @@ def publish(*, consumer: Party, by: str) -> Dataset:
     if not rows:
         raise AggregateRefused("Personne n’est à compter : aucun séjour ouvert dans ce territoire.")
     territory: dict[str, str | None] = {"*": None, **dict.fromkeys(sorted({row[0] for row in rows}), "*")}
-    specification = parse(_specification(territory), folder=None)  # type: ignore[arg-type]
+    specification = parse(_specification(territory), Path())
     columns = list(zip(*rows, strict=True))
     filled = fill(specification, pa.table({
         "territory": columns[0], "gir": columns[1], "sex": columns[2], "establishment": [str(value) for value in columns[3]], "person": [str(value) for value in columns[4]],

@@ -1,5 +1,6 @@
 """Transfers to the departments' archives: packages of closed files, their replies, and the purge that only a reply allows."""
 
+import calendar
 import datetime as dt
 import hashlib
 import json
@@ -39,7 +40,7 @@ def rule_of(department: str, day: dt.date) -> tuple[int, str]:
 
 def _after(day: dt.date, months: int) -> dt.date:
     years, month = divmod(day.month - 1 + months, 12)
-    return dt.date(day.year + years, month + 1, min(day.day, 28))
+    return dt.date(day.year + years, month + 1, min(day.day, calendar.monthrange(day.year + years, month + 1)[1]))
 
 
 def due(party: Party, day: dt.date) -> list[Person]:
@@ -68,8 +69,17 @@ def _kind(raw: bytes) -> str:
 def _pieces(party: Party, person: Person, name: str, rows: list[Resource], deposits: list[Deposit]) -> list[Piece]:
     contents = [intake.content_of(row) for row in rows]
     whole = strict.canonical({"resourceType": "Bundle", "type": "collection", "entry": [{"resource": content} for content in contents]})
-    # A deposit may speak of several persons: what is archived of it is this person's part, with the digest of the whole.
     pieces = [Piece("dossier.json", "Données du dossier clos (FHIR R4)", whole)]
+    before = Resource.objects.filter(person=person, establishment=party, current=False, erased=False).order_by("uid", "version")
+    if older := [intake.content_of(row) for row in before]:
+        pieces.append(
+            Piece(
+                "versions.json",
+                "Versions antérieures",
+                strict.canonical({"resourceType": "Bundle", "type": "collection", "entry": [{"resource": row} for row in older]}),
+            )
+        )
+    # A deposit may speak of several persons: what is archived of it is this person's part, above, with the digest of the whole in the proof.
     for deposit in deposits:
         raw = intake.original(deposit)
         others = Resource.objects.filter(deposit=deposit, person__isnull=False).exclude(person=person).exists()
@@ -113,7 +123,12 @@ def prepare(*, party: Party, person: Person, by: str, day: dt.date | None = None
     if archives is None:
         raise TransferRefused("Les archives de ce département ne sont pas admises sur la plateforme.")
     rows = list(Resource.objects.filter(person=person, establishment=party, current=True, erased=False).order_by("day", "pk"))
-    deposits = list(Deposit.objects.filter(resources__in=rows).exclude(state=DepositState.REFUSED).distinct().order_by("received_at"))
+    deposits = list(
+        Deposit.objects.filter(resources__person=person, resources__erased=False, party=party)
+        .exclude(state=DepositState.REFUSED)
+        .distinct()
+        .order_by("received_at")
+    )
     name, now = reference("V", 4, 4), timezone.now()
     stays = [row for row in rows if row.profile == "tddui-encounter-sejour"]
     _, fate = rule_of(party.department, today)
@@ -181,6 +196,9 @@ def answer(transfer: Transfer, units: dict[str, str], *, by: str) -> Transfer:
 @transaction.atomic
 def purge(transfer: Transfer, *, by: str) -> int:
     """Erase the source copy of an accepted transfer, by the establishment's decision. TransferRefused before the archives accepted."""
+    since = Resource.objects.filter(person=transfer.person, establishment=transfer.establishment, erased=False, stored_at__gt=transfer.made_at)
+    if since.exists():
+        raise TransferRefused("Des données sont arrivées depuis ce versement : versez-les d’abord, rien n’est effacé sans être archivé.")
     row = move(transfer, TransferState.PURGE_ALLOWED, by=by)
     done = erasing.erase(person=row.person, party=row.establishment, by=by, why=f"versement {row.reference} accepté")
     Transfer.objects.filter(pk=row.pk).update(purged_at=timezone.now(), package=b"")

@@ -8,16 +8,16 @@ import io
 import json
 import zipfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 
 from django.db import transaction
 from django.db.models import Max
 from django.utils import timezone
 
 from belvedere.engine.exchange import checks, contracts
-from belvedere.engine.exchange.access import Judge
-from belvedere.engine.exchange.access import Party as Asking
+from belvedere.engine.exchange.access import Decision
 from belvedere.engine.exchange.contracts import BROKEN, Contract, Finding
 from belvedere.engine.exchange.vocabulary import Category
 from belvedere.observatory.exchange import events, policy, vault
@@ -77,7 +77,7 @@ def build(contract: Contract, consumer: Party, period: str, at: dt.datetime) -> 
     for stay in stays:
         made.sources += 1
         near = around.get((stay.person_id, stay.establishment_id), [])
-        ask = policy.consent_of(stay.person_id, at, rows=policy.said(said.get(stay.person_id or 0, [])))
+        ask = policy.consent_of(stay.person_id, stay.establishment.code, at, policy.said(said.get(stay.person_id or 0, [])))
         decision = judge.decide(asking, contract.purpose, Category.ADM, contract.grain, policy.thing(stay), at, ask)
         patient = next((row for row in near if row.type == "Patient"), None)
         if not decision.permitted:
@@ -85,7 +85,8 @@ def build(contract: Contract, consumer: Party, period: str, at: dt.datetime) -> 
         elif patient is None:
             made.exclusions["usager absent des dépôts"] += 1
         else:
-            row, used = _row(contract, judge, asking, stay, patient, near, first, last, at)
+            permits = partial(judge.decide, asking, contract.purpose, grain=contract.grain, at=at, consent=ask)
+            row, used = _row(contract, permits, stay, patient, near, first, last)
             made.rows.append(row)
             made.people.append(stay.person_id)
             made.provenance.append(
@@ -103,7 +104,7 @@ def _latest(near: list[Resource], name: str, last: dt.date) -> Resource | None:
 
 
 def _row(
-    contract: Contract, judge: Judge, asking: Asking, stay: Resource, patient: Resource, near: list[Resource], first: dt.date, last: dt.date, at: dt.datetime,
+    contract: Contract, permits: Callable[..., Decision], stay: Resource, patient: Resource, near: list[Resource], first: dt.date, last: dt.date,
 ) -> tuple[dict[str, str], list[Resource]]:  # fmt: skip
     content, used = content_of(patient), [stay, patient]
     start, end = stay.facts["start"], stay.facts["end"]
@@ -116,12 +117,12 @@ def _row(
     if "gir" in names:
         for name, fact in (("aggir", "gir"), ("situation", "situations")):
             grid = _latest(near, name, last)
-            if grid is None or not judge.decide(asking, contract.purpose, Category.HEALTH, contract.grain, policy.thing(grid), at).permitted:
+            if grid is None or not permits(Category.HEALTH, thing=policy.thing(grid)).permitted:
                 continue
             used.append(grid)
             values[fact] = str(grid.facts.get("gir", "")) if fact == "gir" else "|".join(grid.facts.get("situation", [])) or "-"
-    if "trajets" in names and judge.decide(asking, contract.purpose, Category.SERV, contract.grain, policy.thing(stay), at).permitted:
-        trips = [row for row in near if row.profile == "tddui-task-transport-professionnel"]
+    if "trajets" in names and permits(Category.SERV, thing=policy.thing(stay)).permitted:
+        trips = [row for row in near if row.profile == "tddui-task-transport-professionnel" and row.day and first <= row.day <= last]
         used += trips
         values["trajets"] = str(len(trips))
     return {name: values.get(name, "") for name in (item.name for item in contract.items)}, used
@@ -218,10 +219,10 @@ def publish(*, code: str, period: str, by: str) -> Dataset:
     state = contracts.verdict(findings)
     report: dict[str, object] = {
         "contract": contract.version, "verdict": state, "sources": built.sources, "rows": len(built.rows), "exclusions": dict(built.exclusions),
-        "findings": [asdict(finding) for finding in findings], "league": league(findings), **figures,
+        "people": sorted({person for person in built.people if person}), "findings": [asdict(finding) for finding in findings], "league": league(findings), **figures,
     }  # fmt: skip
     last = Dataset.objects.filter(code=code, period=period, consumer=consumer).aggregate(last=Max("version"))["last"] or 0
-    raw = _packed(contract, period, built, report) if state != BROKEN else b""
+    raw = _packed(contract, period, built, {name: value for name, value in report.items() if name != "people"}) if state != BROKEN else b""
     made = Dataset.objects.create(
         code=code, contract=contract.version, period=period, version=last + 1, consumer=consumer, state=state, rows=len(built.rows) if raw else 0, report=report, made_at=at,
         content=vault.seal(raw, f"jeu:{code}:{period}:{last + 1}") if raw else b"", sha256=hashlib.sha256(raw).hexdigest() if raw else "",
@@ -248,11 +249,10 @@ def content(dataset: Dataset, *, by: str) -> bytes:
         raise DatasetRefused("Le contrat est rompu : ce jeu n’a pas de fichier.")
     raw = vault.unseal(dataset.content, f"jeu:{dataset.code}:{dataset.period}:{dataset.version}")
     contract = contracts.contracts()[dataset.code]
-    first, last = bounds(dataset.period)
-    people = {stay.person_id for stay in _stays(contract, first, last) if stay.person_id}
+    people = dataset.report.get("people", [])
     with transaction.atomic():
         append(
-            [Fact(by, "echange.jeu", f"usager:{person}", {"purpose": contract.purpose, "profiles": [dataset.code]}) for person in sorted(people)]
+            [Fact(by, "echange.jeu", f"usager:{person}", {"purpose": contract.purpose, "profiles": [dataset.code]}) for person in people]
             or [Fact(by, "echange.jeu", f"jeu:{dataset.code}", {})]
         )
     return raw

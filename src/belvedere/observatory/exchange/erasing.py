@@ -3,18 +3,25 @@
 from django.db import transaction
 from django.utils import timezone
 
-from belvedere.observatory.exchange.models import Deposit, Event, Party, Person, Resource
+from belvedere.observatory.exchange.models import Deposit, Event, Export, ExportState, Party, Person, Resource
 from belvedere.observatory.journal.actions import record
 
 
 @transaction.atomic
 def erase(*, person: Person, party: Party, by: str, why: str) -> int:
-    """Empty every version that an establishment deposited of a person, and the original bytes of deposits that spoke of it; returns how many versions."""
+    """Empty every version that an establishment deposited of a person; returns how many.
+
+    The original bytes of deposits that spoke of it go too, and the exports that hold it: others keep their resources, not the bytes of a deposit shared
+    with somebody erased. The kind of an evaluation stays, so that whoever received it can be told."""
     rows = Resource.objects.select_for_update().filter(person=person, establishment=party, erased=False)
     told = list(rows.filter(current=True))
     deposits = set(rows.values_list("deposit_id", flat=True))
+    kinds = {row.pk: row.facts["questionnaire"] for row in rows if "questionnaire" in row.facts}
     done = rows.update(content=b"", digest="", facts={}, erased=True, day=None)
+    for pk, kind in kinds.items():
+        Resource.objects.filter(pk=pk).update(facts={"questionnaire": kind})
     Deposit.objects.filter(pk__in=deposits).update(original=b"")
+    Export.objects.filter(party=party, state=ExportState.DONE).update(state=ExportState.EXPIRED, package=b"")
     record(by=by, action="echange.efface", subject=f"usager:{person.pk}", versions=done, why=why[:120])
     now = timezone.now()
     Event.objects.bulk_create(

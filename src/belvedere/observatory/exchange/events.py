@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from django.db import transaction
 from django.utils import timezone
 
-from belvedere.engine.exchange.topics import topic_of
+from belvedere.engine.exchange.topics import topic_of, topics
 from belvedere.observatory.exchange.models import Delivery, Deposit, Event, Party, Person, Resource, Subscription, SubscriptionState
 
 SPREAD_AT_ONCE = 500
@@ -37,11 +37,11 @@ def of_deposit(deposit: Deposit, stored: Iterable[Resource], rectified: set[str]
 
 
 def _wants(subscription: Subscription, event: Event) -> bool:
-    place, filters = event.establishment, subscription.filters
-    if event.topic == "depot-refuse":
+    """Whether an event is for a subscription: those of packages and refusals are for the party that they are about; the others pass its filters."""
+    if not topics()[event.topic].category and event.resource_id is None:
         return event.establishment_id == subscription.party_id
-    checks = {"etablissement": "finess", "departement": "department", "region": "region", "categorie": "kind"}
-    return all(place is not None and getattr(place, checks[name]) in values for name, values in filters.items() if name in checks)
+    place, names = event.establishment, {"etablissement": "finess", "departement": "department", "region": "region", "categorie": "kind"}
+    return all(place is not None and getattr(place, names[name]) in values for name, values in subscription.filters.items())
 
 
 @transaction.atomic

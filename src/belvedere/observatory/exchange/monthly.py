@@ -40,15 +40,15 @@ def _stay(line: int, row: dict[str, str], finess: str) -> list[dict]:
         _profiled("Encounter", "tddui-encounter-sejour", id=stay, identifier=[{"system": "https://identifiant-medicosocial-sejour.esante.gouv.fr", "value": own}], status="finished" if row["fin"] else "in-progress", **{"class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "HH"}}, subject=subject, period={"start": row["debut"], **({"end": row["fin"]} if row["fin"] else {})}),
     ]  # fmt: skip
     day = row["evaluation"] or start.isoformat()
+    said = {"status": "completed", "subject": subject, "encounter": {"reference": f"Encounter/{stay}"}, "authored": day}
+    named = lambda part: {"system": "https://identifiant-medicosocial-evaluation.esante.gouv.fr", "value": f"{own}-{part}-{day}"}  # noqa: E731
     if gir:
-        found.append(_profiled("QuestionnaireResponse", "tddui-questionnaire-response", id=f"g{line}", questionnaire=QUESTIONNAIRE + "tddui-questionnaire-aggir-pa-ssiad", status="completed", subject=subject, encounter={"reference": f"Encounter/{stay}"}, authored=day, item=[{"linkId": "resultat-eval", "answer": [{"valueCoding": {"system": CISIS, "code": f"MED-{338 + gir}"}}]}]))  # fmt: skip
+        found.append(_profiled("QuestionnaireResponse", "tddui-questionnaire-response", id=f"g{line}", identifier=named("aggir"), questionnaire=QUESTIONNAIRE + "tddui-questionnaire-aggir-pa-ssiad", **said, item=[{"linkId": "resultat-eval", "answer": [{"valueCoding": {"system": CISIS, "code": f"MED-{338 + gir}"}}]}]))  # fmt: skip
     if row["situations"]:
         held = [] if row["situations"] == "-" else row["situations"].split("|")
-        found.append(_profiled("QuestionnaireResponse", "tddui-questionnaire-response", id=f"q{line}", questionnaire=QUESTIONNAIRE + "tddui-questionnaire-situation-ssiad", status="completed", subject=subject, encounter={"reference": f"Encounter/{stay}"}, authored=day, item=[{"linkId": name, "answer": [{"valueBoolean": True}]} for name in held] or [{"linkId": "aucune"}]))  # fmt: skip
-    found += [
-        _profiled("Task", "tddui-task-transport-professionnel", id=f"{stay}-t{rank}", status="completed", intent="order", **{"for": subject})
-        for rank in range(trips)
-    ]
+        found.append(_profiled("QuestionnaireResponse", "tddui-questionnaire-response", id=f"q{line}", identifier=named("situation"), questionnaire=QUESTIONNAIRE + "tddui-questionnaire-situation-ssiad", **said, item=[{"linkId": name, "answer": [{"valueBoolean": True}]} for name in held] or [{"linkId": "aucune"}]))  # fmt: skip
+    for rank in range(trips):
+        found.append(_profiled("Task", "tddui-task-transport-professionnel", id=f"{stay}-t{rank}", identifier=[named(f"trajet-{rank}")], status="completed", intent="order", **{"for": subject}, executionPeriod={"start": day}))  # fmt: skip
     return found
 
 

@@ -1,29 +1,110 @@
-"""What names a person and a resource, deposit after deposit, without naming them to anybody."""
+"""What names a person and a resource, deposit after deposit, without naming them to anybody.
+
+A person is met under its INS, or under an establishment's own number before its INS is known: aliases lead every token to one person, so that what it
+said is never left behind under a first name.
+"""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from belvedere.engine.exchange import checks
+from django.db import transaction
+
+from belvedere.engine.exchange import bundle, checks
+from belvedere.engine.exchange.bundle import Deposited, Entry
+from belvedere.engine.exchange.rules import Remark
 from belvedere.observatory.exchange import vault
-from belvedere.observatory.exchange.models import Party
+from belvedere.observatory.exchange.models import Alias, Party, Person, PersonLink, Resource, Stated
+from belvedere.observatory.journal.actions import record
 
 
 def person_token(key: str) -> str:
-    """The token of a person, from its INS or its number in an establishment."""
+    """The token of a person's key: its INS, or its number in an establishment."""
     return vault.token("usager", key)
 
 
-def own_key(kind: str, resource: Mapping[str, Any], party: Party) -> str:
-    """What tells a resource from the others of its establishment: its identifier, else the id that its software gave it."""
+def found(tokens: Iterable[str]) -> dict[str, Person]:
+    """The person of each token that is known, through aliases first."""
+    names = set(tokens)
+    people = {person.token: person for person in Person.objects.filter(token__in=names)}
+    return people | {alias.token: alias.person for alias in Alias.objects.filter(token__in=names).select_related("person")}
+
+
+def _keys(entry: Entry, party: Party) -> tuple[str, list[str]]:
+    """(token of the INS or "", tokens of the establishment's own numbers) of a patient."""
+    key = checks.person_key(entry.resource, party.finess)
+    own = [person_token(name) for name in checks.local_keys(entry.resource, party.finess)]
+    return (person_token(key) if key.startswith("ins:") else ""), own
+
+
+def contradictions(party: Party, deposited: Deposited) -> list[Remark]:
+    """Patients whose own number already names somebody with another INS."""
+    remarks = []
+    for entry in deposited.of_type("Patient"):
+        ins, own = _keys(entry, party)
+        known = found([ins, *own]) if ins else {}
+        mine = known.get(ins)
+        if any(token in known and known[token] != mine and known[token].qualified for token in own):
+            remarks.append(Remark("tddui-patient-05", entry.where + ".identifier"))
+    return remarks
+
+
+@transaction.atomic
+def recognise(party: Party, deposited: Deposited) -> dict[int, Person]:
+    """The person of each entry, by place: made when it is new; one that was known under its own number alone becomes the person of its INS."""
+    people: dict[str, Person] = {}
+    for entry in deposited.of_type("Patient"):
+        ins, own = _keys(entry, party)
+        known = found([ins, *own])
+        person = known.get(ins) or next((known[token] for token in own if token in known), None)
+        if person is None:
+            person, _ = Person.objects.get_or_create(token=ins or own[0], defaults={"qualified": bool(ins)})
+        for token in own:
+            if token in known and known[token] != person:
+                _merge(known[token], person, party)
+        for token in filter(None, (ins, *own)):
+            if token != person.token and token not in known:
+                Alias.objects.get_or_create(token=token, defaults={"person": person})
+        if ins and not person.qualified:
+            person.qualified = True
+            person.save(update_fields=["qualified"])
+        people[entry.address] = person
+    named: dict[int, Person] = {}
+    for entry in deposited.entries:
+        subject = bundle.about(entry, deposited)
+        if isinstance(subject, Entry):
+            named[entry.place] = people[subject.address]
+        elif isinstance(subject, str):
+            row = Resource.objects.filter(uid=subject.rpartition("/")[2], establishment=party, current=True).select_related("person").first()
+            if row and row.person:
+                named[entry.place] = row.person
+    return named
+
+
+def _merge(other: Person, person: Person, party: Party) -> None:
+    """Make two persons one: data, statements and links follow; the first one's token leads to the second from now on."""
+    for model in (Resource, Stated, PersonLink):
+        model.objects.filter(person=other).update(person=person)  # type: ignore[attr-defined]
+    Alias.objects.filter(person=other).update(person=person)
+    Alias.objects.update_or_create(token=other.token, defaults={"person": person, "own_name": other.token})
+    record(by=party.code, action="echange.usager.reconnu", subject=f"usager:{person.pk}", before=f"usager:{other.pk}")
+
+
+def own_names(people: Iterable[Person]) -> dict[int, str]:
+    """The token under which each person's resources are told apart: the first it had, so that a merge renames nothing."""
+    rows = {person.pk: person.token for person in people}
+    return rows | dict(Alias.objects.filter(person__in=rows).exclude(own_name="").values_list("person_id", "own_name"))
+
+
+def own_key(kind: str, resource: Mapping[str, Any], party: Party, person: str = "") -> str:
+    """What tells a resource from the others of its establishment: its identifier, else the id that its software gave it, for that `person` (its own name)."""
     if kind == "Patient":
-        name = checks.person_key(resource, party.finess)
+        name = person
     else:
         held = resource.get("identifier")
         first = held[0] if isinstance(held, list) and held else held
-        name = (
-            f"{first.get('system', '')}|{first['value']}"
-            if isinstance(first, Mapping) and first.get("value")
-            else f"id|{resource.get('id') or uuid.uuid4()}"
-        )
+        if isinstance(first, Mapping) and first.get("value"):
+            name = f"{first.get('system', '')}|{first['value']}"
+        else:
+            name = f"id|{resource.get('id') or uuid.uuid4()}|{person}"
     return vault.token("ressource", f"{party.pk}|{kind}|{name}")

@@ -11,9 +11,10 @@ from django.utils import timezone
 from belvedere.engine.exchange import consent
 from belvedere.engine.exchange.access import Consent, Judge, Thing
 from belvedere.engine.exchange.access import Party as Asking
+from belvedere.engine.exchange.checks import Terms
 from belvedere.engine.exchange.matrix import proposed, read
 from belvedere.engine.exchange.vocabulary import Actor, Statement
-from belvedere.observatory.exchange.models import MatrixVersion, Party, Person, Proposal, Stated
+from belvedere.observatory.exchange.models import Deposit, Event, MatrixVersion, Party, Person, Proposal, Resource, Stated
 from belvedere.observatory.journal.actions import record
 
 
@@ -76,47 +77,46 @@ def asking(party: Party, level: int, *, person: str = "") -> Asking:
 
 def said(statements: Iterable[Stated]) -> list[consent.Said]:
     """Stored statements as the engine reads them."""
-    return [consent.Said(Statement(row.kind), row.at, row.known_at, row.purpose, row.category, row.recipient) for row in statements]
+    return [consent.Said(Statement(row.kind), row.at, row.known_at, row.purpose, row.category, row.recipient, row.collected_by) for row in statements]
 
 
-def consent_of(person: Person | int | None, at: dt.datetime, known: dt.datetime | None = None, rows: list[consent.Said] | None = None) -> Consent:
-    """The state of a person's consent, asked lazily; `rows` when they were read beforehand."""
+def consent_of(person: int | None, source: str, at: dt.datetime, rows: list[consent.Said] | None = None) -> Consent:
+    """The state of a person's consent to the use of what `source` (a party's code) deposited, asked lazily; `rows` when they were read beforehand."""
     if person is None:
         return lambda purpose, category, recipients: consent.SILENT
-    key = person if isinstance(person, int) else person.pk
 
     def ask(purpose: str, category: str, recipients: tuple[str, ...]) -> consent.State:
-        found = rows if rows is not None else said(Stated.objects.filter(person_id=key))
-        return consent.state(found, purpose, category, recipients, at, known)
+        found = rows if rows is not None else said(Stated.objects.filter(person_id=person))
+        return consent.state(found, purpose, category, recipients, at, source=source)
 
     return ask
 
 
 @transaction.atomic
-def state(
-    *, person: Person, kind: Statement, by: str, at: dt.datetime | None = None, purpose: str = "", category: str = "", recipient: str = "", proof: str = "",
-) -> Stated:  # fmt: skip
-    """Write what a person says; nothing said before is changed."""
-    now = timezone.now()
+def state(*, person: Person, terms: Terms, party: Party, now: dt.datetime | None = None, proof: str = "", deposit: Deposit | None = None) -> Stated:
+    """Write what a person says to an establishment, and raise the event that tells it; nothing said before is changed."""
+    known = now or timezone.now()
     made = Stated.objects.create(
-        person=person,
-        kind=kind.value,
-        at=at or now,
-        known_at=now,
-        purpose=purpose,
-        category=category,
-        recipient=recipient,
-        collected_by=by,
-        proof=proof[:120],
-    )
-    record(by=by, action=f"echange.volonte.{kind.value}", subject=f"usager:{person.pk}", purpose=purpose, category=category, recipient=recipient)
+        person=person, kind=terms.kind.value, at=terms.at(known), known_at=known, purpose=terms.purpose, category=terms.category, recipient=terms.recipient,
+        collected_by=party.code, proof=proof[:120],
+    )  # fmt: skip
+    Event.objects.create(topic="consentement-modifie", at=known, establishment=party, person=person, deposit=deposit, focus=f"volontes/{made.pk}")
+    scope = {"purpose": terms.purpose, "category": terms.category, "recipient": terms.recipient}
+    record(by=party.code, action=f"echange.volonte.{terms.kind.value}", subject=f"usager:{person.pk}", **scope)
     return made
 
 
-def thing(resource) -> Thing:  # type: ignore[no-untyped-def]
-    """A stored resource as the decision point sees it."""
+def thing(resource: Resource) -> Thing:
+    """A stored resource as the decision point sees it. What is kept for a time is kept from the end of the stay: an open one has none."""
     place, facts = resource.establishment, resource.facts
+    day = resource.day
+    if resource.profile == "tddui-encounter-sejour" or resource.type == "Patient":
+        stays = [facts] if resource.type == "Encounter" else list(
+            Resource.objects.filter(person=resource.person_id, establishment=place, profile="tddui-encounter-sejour", current=True).values_list("facts", flat=True)
+        )  # fmt: skip
+        ends = [stay.get("end", "") for stay in stays]
+        day = dt.date.fromisoformat(max(ends)) if ends and all(ends) else None
     return Thing(
-        place.finess, place.department, place.region, place.kind, resource.person.token if resource.person_id else "", facts.get("questionnaire", ""), resource.day,
+        place.finess, place.department, place.region, place.kind, resource.person.token if resource.person_id else "", facts.get("questionnaire", ""), day,
         aided=bool(facts.get("aided")), decision_open=bool(facts.get("decision")), archivable=bool(facts.get("archivable")),
     )  # fmt: skip

@@ -13,9 +13,12 @@ from django.utils import timezone
 
 from belvedere.engine.exchange import seda, strict
 from belvedere.engine.exchange.bundle import references
+from belvedere.engine.exchange.profiles import BARE, PROFILE_ROOT
+from belvedere.engine.exchange.strict import MOST_BYTES
+from belvedere.engine.exchange.vocabulary import Statement
 from belvedere.observatory.exchange import events, vault
 from belvedere.observatory.exchange.intake import content_of
-from belvedere.observatory.exchange.models import Export, ExportKind, ExportState, Party, Resource
+from belvedere.observatory.exchange.models import Export, ExportKind, ExportState, Party, Resource, Stated
 from belvedere.observatory.journal.actions import Fact, append, record
 from belvedere.observatory.tokens import reference
 
@@ -71,23 +74,51 @@ def _rows(export: Export) -> list[Resource]:
     rows = Resource.objects.filter(establishment=export.party, current=True, erased=False).select_related("person")
     if export.persons:
         people = Resource.objects.filter(uid__in=export.persons, type="Patient", establishment=export.party).values("person")
-        rows = rows.filter(person__in=people) | rows.filter(person=None)
+        rows = rows.filter(person__in=people) | rows.filter(person=None, type__in=BARE)
     return list(rows.order_by("type", "pk"))
 
 
+def _statements(export: Export, rows: list[Resource]) -> list[dict]:
+    """What persons said to the establishment otherwise than by a deposited Consent, as Consents: the next software knows it too."""
+    patients = {row.person_id: row.uid for row in rows if row.type == "Patient"}
+    said = Stated.objects.filter(person__in=patients, collected_by=export.party.code).exclude(proof__startswith="dépôt ").order_by("known_at", "pk")
+    return [_consent(one, f"Patient/{patients[one.person_id]}") for one in said]
+
+
+def _consent(one: Stated, patient: str) -> dict:
+    scope = {
+        name: value
+        for name, value in (
+            ("purpose", [{"code": one.purpose}]), ("class", [{"code": one.category}]),
+            ("actor", [{"role": {"text": "destinataire"}, "reference": {"display": one.recipient}}]),
+        )
+        if {"purpose": one.purpose, "class": one.category, "actor": one.recipient}[name]
+    }  # fmt: skip
+    return {
+        "resourceType": "Consent", "id": f"volonte-{one.pk}", "meta": {"profile": [PROFILE_ROOT + "tddui-consent-accord"]},
+        "status": "inactive" if one.kind == Statement.WITHDRAWAL else "active", "scope": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "patient-privacy"}]},
+        "category": [{"coding": [{"system": "http://loinc.org", "code": "59284-0"}]}], "patient": {"reference": patient}, "dateTime": one.at.isoformat(),
+        "performer": [{"reference": patient}], "policyRule": {"coding": [{"code": "OPTOUT" if one.kind == Statement.OPPOSITION else "OPTIN"}]}, **({"provision": scope} if scope else {}),
+    }  # fmt: skip
+
+
 def _transactions(contents: list[dict], name: str) -> list[dict]:
-    """The resources as transactions that stand alone: those of a person stay together, with what is shared by all."""
-    shared = [content for content in contents if content["resourceType"] in ("Organization", "Practitioner", "PractitionerRole")]
+    """The resources as transactions that stand alone: those of a person stay together, with what is shared by all, within the bounds of a deposit."""
+    shared = [content for content in contents if content["resourceType"] in BARE]
     by_address = {f"{content['resourceType']}/{content['id']}": content for content in contents}
     groups: dict[str, list[dict]] = {}
     for content in contents:
-        if content not in shared:
+        if content["resourceType"] not in BARE:
             groups.setdefault(_patient_of(content, by_address), []).append(content)
     lots: list[list[dict]] = [[]]
+    weight, room = 0, MOST_BYTES // 2 - len(strict.canonical(shared))
     for _, rows in sorted(groups.items()):
-        if lots[-1] and len(lots[-1]) + len(rows) > BATCH:
+        size = len(strict.canonical(rows))
+        if lots[-1] and (len(lots[-1]) + len(rows) + len(shared) > BATCH or weight + size > room):
             lots.append([])
+            weight = 0
         lots[-1] += rows
+        weight += size
     return [
         {
             "resourceType": "Bundle", "type": "transaction", "identifier": {"system": "urn:belvedere:exports", "value": f"{name}-{rank}"},
@@ -115,7 +146,7 @@ def _patient_of(content: dict, by_address: dict[str, dict]) -> str:
 def run(export: Export) -> Export:
     """Make the package of an export; what cannot be taken is listed with its reason."""
     rows = _rows(export)
-    contents = [content_of(row) for row in rows]
+    contents = [*map(content_of, rows), *_statements(export, rows)]
     out, digests = io.BytesIO(), {}
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
 
@@ -123,14 +154,14 @@ def run(export: Export) -> Export:
             digests[name] = hashlib.sha256(raw).hexdigest()
             archive.writestr(name, raw)
 
-        for kind in sorted({row.type for row in rows}):
+        for kind in sorted({content["resourceType"] for content in contents}):
             put(f"export/{kind}.ndjson", b"\n".join(strict.canonical(content) for content in contents if content["resourceType"] == kind) + b"\n")
         for rank, lot in enumerate(_transactions(contents, export.reference), 1):
             put(f"reprise/lot-{rank:04d}.json", strict.canonical(lot))
         put("documentation-export.md", _GUIDE.encode())
         erased = Resource.objects.filter(establishment=export.party, current=True, erased=True).count()
         report = {
-            "reference": export.reference, "establishment": export.party.finess, "kind": export.kind, "made_at": timezone.now().isoformat(), "counts": dict(Counter(row.type for row in rows)),
+            "reference": export.reference, "establishment": export.party.finess, "kind": export.kind, "made_at": timezone.now().isoformat(), "counts": dict(Counter(content["resourceType"] for content in contents)),
             "persons": len({row.person_id for row in rows if row.person_id}), "refused": [{"count": erased, "reason": "effacées"}] if erased else [], "sha256": digests, "set": fingerprint(contents),
         }  # fmt: skip
         archive.writestr("rapport-integrite.json", json.dumps(report, ensure_ascii=False, indent=1))

@@ -9,7 +9,6 @@ from django.db import transaction
 from django.db.models import Prefetch, Q, QuerySet
 from django.utils import timezone
 
-from belvedere.engine.exchange import consent
 from belvedere.engine.exchange.access import Decision, Judge
 from belvedere.engine.exchange.access import Party as Asking
 from belvedere.engine.exchange.profiles import categories, filtered, profiles, pseudonymised
@@ -29,8 +28,9 @@ class Seen:
 
     resources: list[dict[str, Any]] = field(default_factory=list)
     rules: set[str] = field(default_factory=set)
-    reason: str = ""
-    more: int | None = None
+    reason: str = ""  # from the question alone: the same words whether what was asked for exists or not
+    open: bool = True  # whether any row of the matrix speaks of what was asked for
+    more: str = ""
 
 
 def statements() -> Prefetch:
@@ -48,7 +48,7 @@ def possible(asking: Asking, purpose: Purpose | None, judge: Judge, grain: Grain
                 case "NATIONAL":
                     return found
                 case "DOSSIER":
-                    inside |= Q(person__statements__kind="accord", person__statements__recipient__in=(*asking.names, ""))
+                    inside |= Q(person__statements__kind="accord", person__statements__recipient__in=(asking.actor, *asking.names))
                 case "SOI":
                     inside |= Q(person__token=asking.person) if asking.person else Q(pk__in=())
                 case "ETABLISSEMENT":
@@ -60,94 +60,103 @@ def possible(asking: Asking, purpose: Purpose | None, judge: Judge, grain: Grain
     return found.filter(inside).distinct()
 
 
-def decisions(
-    judge: Judge, asking: Asking, purpose: Purpose | None, grain: Grain, row: Resource, content: dict[str, Any], at: dt.datetime
-) -> dict[Category, Decision]:
+@dataclass(frozen=True)
+class Reader:
+    """Who reads, why and how finely, at one instant under one matrix."""
+
+    party: Party
+    asking: Asking
+    purpose: Purpose | None
+    grain: Grain
+    judge: Judge
+    at: dt.datetime
+
+    @staticmethod
+    def of(party: Party, level: int, purpose: Purpose | None, grain: Grain) -> "Reader":
+        return Reader(party, policy.asking(party, level), purpose, grain, policy.judge(), timezone.now())
+
+    def named(self, kind: str, uid: str) -> str:
+        """The identifier behind what the reader writes: itself, or what hides behind its own address for a reader of pseudonyms."""
+        return uid if self.grain == Grain.NAMED else vault.uid_of(self.party.code, kind, uid) or ""
+
+    def seen(self, kind: str) -> Seen:
+        """Nothing yet, with the reason that would be given for nothing."""
+        about = {profile.category for profile in profiles().values() if profile.type == kind}
+        closed = self.judge.closed(self.asking, self.purpose, about, self.grain)
+        known = any((self.asking.actor, self.purpose, category, self.grain) in self.judge.matrix.index for category in about)
+        return Seen(reason=closed.reason, open=self.asking.active and self.purpose is not None and known)
+
+
+def decisions(reader: Reader, row: Resource, content: dict[str, Any]) -> dict[Category, Decision]:
     """The decision for each category that a resource holds."""
     thing = policy.thing(row)
-    rows = policy.said(row.person.said_rows) if row.person_id and hasattr(row.person, "said_rows") else None
-    ask = policy.consent_of(row.person_id, at, rows=rows) if row.person_id else lambda *asked: consent.SILENT
-    return {
-        category: judge.decide(asking, purpose, category, grain, thing, at, ask) for category in sorted(categories(profiles()[row.profile], content))
-    }
+    rows = policy.said(row.person.said_rows) if row.person is not None and hasattr(row.person, "said_rows") else None
+    ask = policy.consent_of(row.person_id, row.establishment.code, reader.at, rows)
+    held = sorted(categories(profiles()[row.profile], content))
+    return {category: reader.judge.decide(reader.asking, reader.purpose, category, reader.grain, thing, reader.at, ask) for category in held}
 
 
-def shown(judge: Judge, asking: Asking, consumer: str, purpose: Purpose | None, grain: Grain, row: Resource, at: dt.datetime, seen: Seen) -> bool:
+def _show(reader: Reader, row: Resource, seen: Seen) -> bool:
     """Add a resource to what is seen, as far as permitted; False when nothing of it is."""
     content = content_of(row)
-    made = decisions(judge, asking, purpose, grain, row, content, at)
-    permitted = {category for category, decision in made.items() if decision.permitted}
-    told = filtered(profiles()[row.profile], content, permitted)
+    made = decisions(reader, row, content)
+    told = filtered(profiles()[row.profile], content, {category for category, decision in made.items() if decision.permitted})
     if told is None:
-        seen.reason = next(decision.reason for decision in made.values() if not decision.permitted)
         return False
     seen.rules |= {decision.rule for decision in made.values() if decision.rule}
-    if grain == Grain.PSEUDONYM:
-        told = pseudonymised(told, lambda kind, uid: vault.address(consumer, kind, uid))
+    if reader.grain == Grain.PSEUDONYM:
+        told = pseudonymised(told, lambda kind, uid: vault.address(reader.party.code, kind, uid))
     seen.resources.append(told)
     return True
 
 
-def trace(party: str, action: str, rows: Iterable[Resource], purpose: str, seen: Seen, version: str) -> None:
-    """One journal entry a person: who received which kinds of data about it, why, by which rules; and one for what is about nobody."""
+def _trace(reader: Reader, subject: str, rows: Iterable[Resource], seen: Seen) -> None:
+    """One journal entry a person: who received which kinds of data about it, why, by which rules; or one refusal, the same whatever exists."""
+    common = {"purpose": reader.purpose or "", "matrix": reader.judge.matrix.version, "level": reader.asking.level}
     people: dict[str, set[str]] = {}
     for row in rows:
         people.setdefault(f"usager:{row.person_id}" if row.person_id else f"etablissement:{row.establishment_id}", set()).add(row.profile)
+    told = [
+        Fact(reader.party.code, "echange.lecture", name, {**common, "profiles": sorted(kinds), "rules": sorted(seen.rules)})
+        for name, kinds in sorted(people.items())
+    ]  # fmt: skip
     with transaction.atomic():
-        append(
-            [
-                Fact(party, action, subject, {"purpose": purpose, "profiles": sorted(told), "rules": sorted(seen.rules), "matrix": version})
-                for subject, told in sorted(people.items())
-            ]
-        )
+        append(told or [Fact(reader.party.code, "echange.lecture.refusee", subject[:120], {**common, "reason": seen.reason})])
 
 
-def refuse(party: str, subject: str, purpose: str, reason: str, version: str) -> None:
-    """A refusal is journaled too."""
-    with transaction.atomic():
-        append([Fact(party, "echange.lecture.refusee", subject[:120], {"purpose": purpose, "reason": reason, "matrix": version})])
+def _rows() -> QuerySet[Resource]:
+    return Resource.objects.filter(erased=False).select_related("establishment", "person").prefetch_related(statements())
 
 
-def _named(party: Party, grain: Grain, kind: str, uid: str) -> str:
-    """The identifier behind what a caller writes: itself, or, for a reader of pseudonyms, what hides behind its own address."""
-    return uid if grain == Grain.NAMED else vault.uid_of(party.code, kind, uid) or ""
+def _read(reader: Reader, kind: str, uid: str, rows: Iterable[Resource]) -> Seen:
+    seen = reader.seen(kind)
+    told = [row for row in rows if _show(reader, row, seen)]
+    _trace(reader, f"{kind}/{uid}", told, seen)
+    return seen
 
 
 def one(party: Party, level: int, purpose: Purpose | None, grain: Grain, kind: str, uid: str, version: int | None = None) -> Seen:
     """A resource by its address; `seen.resources` is empty when it is unknown, or forbidden: the same answer."""
-    at, judge, seen = timezone.now(), policy.judge(), Seen()
-    asking = policy.asking(party, level)
-    found = (
-        Resource.objects.filter(type=kind, uid=_named(party, grain, kind, uid))
-        .select_related("establishment", "person")
-        .prefetch_related(statements())
-    )
-    row = found.filter(version=version).first() if version else found.filter(current=True).first()
-    if row is None or row.erased or not shown(judge, asking, party.code, purpose, grain, row, at, seen):
-        seen.reason = seen.reason or judge.decide(asking, purpose, Category.ADM, grain, policy.Thing(), at).reason
-        refuse(party.code, f"{kind}/{uid}", purpose or "", seen.reason, judge.matrix.version)
-        return seen
-    trace(party.code, "echange.lecture", [row], purpose or "", seen, judge.matrix.version)
-    return seen
+    reader = Reader.of(party, level, purpose, grain)
+    rows = _rows().filter(type=kind, uid=reader.named(kind, uid))
+    return _read(reader, kind, uid, rows.filter(version=version) if version else rows.filter(current=True))
 
 
-def versions(party: Party, grain: Grain, kind: str, uid: str) -> list[int]:
-    """Numbers of the versions of a resource, the newest first."""
-    rows = Resource.objects.filter(type=kind, uid=_named(party, grain, kind, uid)).order_by("-version")
-    return list(rows.values_list("version", flat=True))
+def history(party: Party, level: int, purpose: Purpose | None, grain: Grain, kind: str, uid: str) -> Seen:
+    """Every version of a resource that the actor may read, the newest first."""
+    reader = Reader.of(party, level, purpose, grain)
+    return _read(reader, kind, uid, _rows().filter(type=kind, uid=reader.named(kind, uid)).order_by("-version")[:PAGE])
 
 
 def search(
-    party: Party, level: int, purpose: Purpose | None, grain: Grain, kind: str, *, patient: str = "", since: dt.datetime | None = None, after: int = 0, count: int = PAGE,
+    party: Party, level: int, purpose: Purpose | None, grain: Grain, kind: str, *, patient: str = "", since: dt.datetime | None = None, after: str = "", count: int = PAGE,
 ) -> Seen:  # fmt: skip
-    """A page of the resources of one type that the actor may read, in the order they were stored, from row `after`."""
-    at, judge, seen = timezone.now(), policy.judge(), Seen()
-    asking = policy.asking(party, level)
-    rows = possible(asking, purpose, judge, grain).filter(type=kind, pk__gt=after).order_by("pk")
+    """A page of the resources of one type that the actor may read, in the order they were stored, from a cursor."""
+    reader = Reader.of(party, level, purpose, grain)
+    seen, code = reader.seen(kind), reader.party.code
+    rows = possible(reader.asking, purpose, reader.judge, grain).filter(type=kind, pk__gt=vault.row_of(code, grain, after)).order_by("pk")
     if patient:
-        rows = rows.filter(
-            person__in=Resource.objects.filter(type="Patient", uid=_named(party, grain, "Patient", patient), current=True).values("person")
-        )
+        rows = rows.filter(person__in=Resource.objects.filter(type="Patient", uid=reader.named("Patient", patient), current=True).values("person"))
     if since:
         rows = rows.filter(stored_at__gte=since)
     told: list[Resource] = []
@@ -155,15 +164,11 @@ def search(
     looked = list(rows[: 4 * count + 1])
     for row in looked:
         if len(told) == count:
-            seen.more = told[-1].pk
+            seen.more = vault.cursor(code, grain, told[-1].pk)
             break
-        if shown(judge, asking, party.code, purpose, grain, row, at, seen):
+        if _show(reader, row, seen):
             told.append(row)
-    if seen.more is None and len(looked) > 4 * count:
-        seen.more = looked[-1].pk
-    if told:
-        trace(party.code, "echange.lecture", told, purpose or "", seen, judge.matrix.version)
-    else:
-        seen.reason = seen.reason or judge.decide(asking, purpose, Category.ADM, grain, policy.Thing(), at).reason
-        refuse(party.code, kind, purpose or "", seen.reason, judge.matrix.version)
+    if not seen.more and len(looked) > 4 * count:
+        seen.more = vault.cursor(code, grain, looked[-1].pk)
+    _trace(reader, kind, told, seen)
     return seen

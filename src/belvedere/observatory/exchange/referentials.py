@@ -18,7 +18,7 @@ from belvedere.engine.exchange.matrix import ALWAYS, NEVER
 from belvedere.engine.nomenclature.territories import region_of
 from belvedere.observatory.environment import read
 from belvedere.observatory.exchange.models import Concept, Party, Resource
-from belvedere.observatory.exchange.naming import own_key, person_token
+from belvedere.observatory.exchange.naming import found, own_key, own_names, person_token
 from belvedere.observatory.journal.actions import record
 
 SERAFIN = "https://smt.esante.gouv.fr/fhir/CodeSystem/serafin-ph"
@@ -145,18 +145,21 @@ def serafin(code: str) -> bool | None:
 
 def known_to(party: Party, deposited: Deposited) -> Known:
     """What the rules ask of the outside, for a depositor and its deposit."""
-    tokens = {person_token(person_key(entry.resource, party.finess)) for entry in deposited.of_type("Patient")}
-    held: dict[str, set[str]] = {}
-    if tokens:
+    keys = {person_key(entry.resource, party.finess) for entry in deposited.of_type("Patient")}
+    tokens = {person_token(key): key for key in keys if key}
+    people = {tokens[token]: person for token, person in found(tokens).items()}
+    names = own_names(people.values())
+    held: dict[int, set[str]] = {}
+    if people:
         rows = Resource.objects.filter(
-            person__token__in=tokens, establishment=party, profile="tddui-encounter-sejour", current=True, erased=False, facts__end=""
+            person__in=people.values(), establishment=party, profile="tddui-encounter-sejour", current=True, erased=False, facts__end=""
         )
-        for token, key in rows.values_list("person__token", "own_key"):
-            held.setdefault(token, set()).add(key)
+        for number, key in rows.values_list("person", "own_key"):
+            held.setdefault(number, set()).add(key)
 
     def open_stay(key: str, stay: Mapping) -> bool:
-        others = held.get(person_token(key))
-        return bool(others and others - {own_key("Encounter", stay, party)})
+        person = people.get(key)
+        return person is not None and bool(held.get(person.pk, set()) - {own_key("Encounter", stay, party, names[person.pk])})
 
     return Known(
         party.finess, timezone.localdate(), coded=_coded, serafin=serafin,

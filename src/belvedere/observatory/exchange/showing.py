@@ -29,7 +29,7 @@ def _number(department: str, rank: int) -> str:
 def build(by: str) -> dict[str, Party]:
     """Make the parties, deposit their stays, publish datasets and counts; returns the parties by name. Some deposits are refused, as in life."""
     today = timezone.localdate()
-    first = (today.replace(day=1) - dt.timedelta(days=40)).replace(day=1)
+    first = (today.replace(day=1) - dt.timedelta(days=1)).replace(day=1)
     period = f"{(today.replace(day=1) - dt.timedelta(days=1)):%Y-%m}"
     parties: dict[str, Party] = {}
     with transaction.atomic():

@@ -27,11 +27,11 @@ def between(low: dt.datetime, high: dt.datetime, *, party: str = "") -> QuerySet
     return (found.filter(actor=party) if party else found).order_by("-id")[:MOST]
 
 
-def audit_event(entry: Entry, reader: str = "") -> dict:
-    """An entry as an AuditEvent; for a `reader` of pseudonyms, persons are renamed."""
+def audit_event(entry: Entry, reader: str) -> dict:
+    """An entry as an AuditEvent for a reader: persons bear names that are this reader's alone."""
     kind, subtype, label = KINDS.get(entry.action, ("rest", "execute", entry.action))
     subject = entry.subject
-    if reader and subject.startswith("usager:"):
+    if subject.startswith("usager:"):
         subject = f"usager:{vault.pseudonym(reader, subject)}"
     refused = entry.action.endswith("refuse") or entry.action.endswith("refusee")
     purpose = entry.detail.get("purpose")

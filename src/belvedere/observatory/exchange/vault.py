@@ -76,3 +76,16 @@ def uid_of(consumer: str, kind: str, text: str) -> str | None:
         return str(uuid.UUID(bytes=_siv(_held()[1]).decrypt(bytes.fromhex(text), [consumer.encode(), kind.encode()])))
     except (ValueError, InvalidTag):
         return None
+
+
+def cursor(consumer: str, grain: str, row: int) -> str:
+    """Where a reader's next page begins, as an address of its own: row numbers, common to all, are told to nobody."""
+    return _siv(_held()[1]).encrypt(row.to_bytes(8, "big"), [consumer.encode(), grain.encode(), b"page"]).hex()
+
+
+def row_of(consumer: str, grain: str, text: str) -> int:
+    """The row behind a cursor; 0, the beginning, for any other text."""
+    try:
+        return int.from_bytes(_siv(_held()[1]).decrypt(bytes.fromhex(text), [consumer.encode(), grain.encode(), b"page"]), "big")
+    except (ValueError, InvalidTag):
+        return 0

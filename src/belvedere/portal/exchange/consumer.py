@@ -10,7 +10,7 @@ from belvedere.engine.exchange.contracts import contracts
 from belvedere.engine.exchange.topics import topics
 from belvedere.engine.exchange.vocabulary import PURPOSES
 from belvedere.observatory.accounts.permissions import Action, check
-from belvedere.observatory.exchange import aggregates, telling
+from belvedere.observatory.exchange import aggregates, subscribing
 from belvedere.observatory.exchange import datasets as lots
 from belvedere.observatory.exchange.models import Dataset, Party, Subscription
 
@@ -41,7 +41,7 @@ def subscriptions(request: HttpRequest) -> HttpResponse:
         given = form.cleaned_data
         codes = [code for code in given["departements"].replace(",", " ").split() if code]
         try:
-            _, secret = telling.subscribe(
+            _, secret = subscribing.subscribe(
                 party=party,
                 topic=given["topic"],
                 purpose=given["purpose"],
@@ -49,7 +49,7 @@ def subscriptions(request: HttpRequest) -> HttpResponse:
                 filters={"departement": codes} if codes else {},
             )
             form = SubscribeForm()
-        except telling.SubscriptionRefused as error:
+        except subscribing.SubscriptionRefused as error:
             form.add_error("endpoint", str(error))
     rows = [(row, topics()[row.topic].label, row.deliveries.filter(told_at=None).count()) for row in Subscription.objects.filter(party=party)]
     return render(
@@ -67,17 +67,17 @@ def subscription(request: HttpRequest, reference: str) -> HttpResponse:
     if request.method == "POST":
         match request.POST.get("act"):
             case "resume":
-                telling.resume(found)
+                subscribing.resume(found)
             case "rotate":
-                secret = telling.rotate(found)
+                secret = subscribing.rotate(found)
             case "stop":
-                telling.stop(found, by=request.user.actor, why="Arrêté par l’abonné.")  # type: ignore[union-attr]
+                subscribing.stop(found, by=request.user.actor, why="Arrêté par l’abonné.")
             case "replay":
                 number = request.POST.get("number", "")
                 row = found.deliveries.filter(number=number).first() if number.isdecimal() and len(number) < 16 else None
                 if row is None:
                     raise Http404
-                telling.replay(row)
+                subscribing.replay(row)
         if not secret:
             messages.success(request, "C’est fait.")
             return redirect("exchange:subscription", reference=found.uid)

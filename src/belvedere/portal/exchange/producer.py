@@ -81,7 +81,7 @@ def exports(request: HttpRequest) -> HttpResponse:
     party = _party(request)
     if request.method == "POST":
         try:
-            made = portability.ask(party=party, kind="massif", persons=[], by=request.user.actor)  # type: ignore[union-attr]
+            made = portability.ask(party=party, kind="massif", persons=[], by=request.user.actor)
             messages.success(request, f"Export {made.reference} demandé : accusé aussitôt, prêt dans quelques minutes, gardé 90 jours.")
         except portability.ExportRefused as error:
             messages.error(request, str(error))
@@ -109,7 +109,7 @@ def transfers(request: HttpRequest) -> HttpResponse:
     """Closed files that are due to the department's archives, and where their transfers stand."""
     from django.utils import timezone
 
-    party, actor = _party(request), request.user.actor  # type: ignore[union-attr]
+    party, actor = _party(request), request.user.actor
     if request.method == "POST":
         try:
             number = request.POST.get("person", "") or request.POST.get("transfer", "")

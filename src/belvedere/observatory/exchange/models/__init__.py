@@ -1,6 +1,6 @@
 """Everything the exchange hub stores; contents of persons only under the key of the hub."""
 
-from belvedere.observatory.exchange.models.deposits import Deposit, DepositState, Person, Resource
+from belvedere.observatory.exchange.models.deposits import Alias, Deposit, DepositState, Person, Resource
 from belvedere.observatory.exchange.models.packages import (
     Dataset,
     DatasetState,
@@ -16,6 +16,6 @@ from belvedere.observatory.exchange.models.policy import MatrixVersion, Proposal
 from belvedere.observatory.exchange.models.subscriptions import Delivery, Event, Subscription, SubscriptionState
 
 __all__ = [
-    "Concept", "Dataset", "DatasetState", "Delivery", "Deposit", "DepositState", "Event", "Export", "ExportKind", "ExportState", "MatrixVersion", "Party", "PartyKey", "Person",
+    "Alias", "Concept", "Dataset", "DatasetState", "Delivery", "Deposit", "DepositState", "Event", "Export", "ExportKind", "ExportState", "MatrixVersion", "Party", "PartyKey", "Person",
     "PersonLink", "Proposal", "Resource", "RetentionRule", "Stated", "Subscription", "SubscriptionState", "Transfer", "TransferState",
 ]  # fmt: skip

@@ -9,7 +9,17 @@ class Person(models.Model):
     """A person concerned: a token made with the hub's key, nothing that names it."""
 
     token = models.CharField("jeton", max_length=64, unique=True)
+    qualified = models.BooleanField("INS connue", default=False)
     created_at = models.DateTimeField("connue depuis", auto_now_add=True)
+
+
+class Alias(models.Model):
+    """Another token of a person: its number in an establishment, or its INS met later. `own_name` is set when two persons proved to be one: the
+    token under which the resources of the first are still told apart."""
+
+    token = models.CharField("jeton", max_length=64, unique=True)
+    person = models.ForeignKey(Person, models.CASCADE, related_name="aliases")
+    own_name = models.CharField("premier jeton", max_length=64, blank=True)
 
 
 class DepositState(models.TextChoices):
@@ -70,7 +80,10 @@ class Resource(models.Model):
 
     class Meta:
         verbose_name = "ressource"
-        constraints = (models.UniqueConstraint(fields=["uid", "version"], name="one_version_of_a_resource"),)
+        constraints = (
+            models.UniqueConstraint(fields=["uid", "version"], name="one_version_of_a_resource"),
+            models.UniqueConstraint(fields=["establishment", "own_key"], condition=models.Q(current=True), name="one_version_in_force"),
+        )
         indexes = (
             models.Index(fields=["type", "current", "id"]),
             models.Index(fields=["person", "current"]),

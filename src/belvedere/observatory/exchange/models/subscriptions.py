@@ -31,6 +31,8 @@ class Subscription(models.Model):
     last_number = models.BigIntegerField("dernier événement", default=0)
     next_at = models.DateTimeField("prochain envoi", db_index=True)
     tries = models.PositiveSmallIntegerField("essais", default=0)
+    leased_until = models.DateTimeField("pris jusqu’à", null=True)
+    level = models.PositiveSmallIntegerField("niveau d’identification", default=1)
     told_at = models.DateTimeField("dernier envoi reçu", null=True)
     created_at = models.DateTimeField("créé le", auto_now_add=True)
 

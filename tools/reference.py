@@ -97,6 +97,27 @@ def secrecy() -> str:
     return text + "\n## Attaques essayées\n\n" + table(["N°", "Attaque", "Parade", "État", "Note"], rows)
 
 
+def study() -> str:
+    from belvedere.engine.study.definitions import definitions
+    from belvedere.engine.study.errors import catalogue
+    from belvedere.engine.study.inputs import tables
+
+    kinds = {"text": "texte", "month": "mois", "date": "date", "integer": "entier", "boolean": "1 ou 0"}
+    text = "# Étude de marché\n\n`belvedere study --period AAAA-MM..AAAA-MM [--from FICHIER|DOSSIER] [--out DOSSIER] [--tier public|gouvernance|ÉDITEUR]`\n\n## Tables\n\n"
+    text += "Le public lit les colonnes dites ; un éditeur lit ses propres lignes et, sous dix autres éditeurs au moins, leurs quartiles ; la gouvernance lit tout.\n\n"
+    rows = []
+    for one in definitions():
+        public = ", ".join(one.column(name).label.lower() for name in one.public) or "—"
+        own = one.column(one.own).label.lower() if one.own else "—"
+        rows.append([one.code, one.title, one.question, one.definition, one.population, one.source, public, own])
+    text += table(["N°", "Titre", "Question", "Définition", "Population", "Source", "Public", "L’éditeur se lit par"], rows)
+    text += "\n## Ce qui est lu\n\nUn fichier de flux, ou un dossier de tables CSV (« , » ou « ; ») ou Parquet ; seule `flux` est obligatoire.\n"
+    for name, columns in tables().items():
+        rows = [[f"`{one.column}`", kinds[one.kind], "oui" if one.required else "", one.otherwise, one.note] for one in columns]
+        text += f"\n### {name}\n\n" + table(["Colonne", "Type", "Obligatoire", "Si vide", "Sens"], rows)
+    return text + "\n## Erreurs\n\n" + table(["Code", "Constat", "Remède"], [[code, *said] for code, said in catalogue().items()])
+
+
 def settings() -> str:
     from belvedere.observatory.environment import SETTINGS
 
@@ -313,7 +334,7 @@ def http_api() -> str:
 
 
 PAGES = {
-    "anomalies.md": errors, "reglages.md": settings, "indicateurs.md": indicators, "etats.md": states, "faits.md": facts, "echanges.md": exchanges,
+    "anomalies.md": errors, "reglages.md": settings, "indicateurs.md": indicators, "etats.md": states, "faits.md": facts, "echanges.md": exchanges, "etude.md": study,
     "dessins-b2.md": layouts, "noemie.md": noemie, "ligne-de-commande.md": command_line, "secret.md": secrecy, "api.md": http_api,
     "droits.md": rights, "asvs.md": asvs,
 }  # fmt: skip

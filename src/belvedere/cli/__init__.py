@@ -25,6 +25,7 @@ def parser() -> Parser:
         senders,
         serve,
         status,
+        study,
     )
 
     top = Parser(prog="belvedere", description="Belvédère, l’observatoire ouvert de la prestation de santé à domicile.")
@@ -41,6 +42,7 @@ def parser() -> Parser:
         secrecy,
         objections,
         exchange,
+        study,
         journal,
         backup,
         maintain,

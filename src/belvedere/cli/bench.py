@@ -39,6 +39,10 @@ def register(commands: argparse._SubParsersAction) -> None:
     exchange.add_argument("--json", action="store_true", help="un objet JSON")
     exchange.add_argument("--kills", type=int, default=20, help="arrêts brutaux du livreur (aucun événement perdu)")
     exchange.set_defaults(run=lambda options: _run("exchange.py", ["--json"] * options.json + ["--kills", str(options.kills)]))
+    study = tools.add_parser("study", help="étude de marché sur dix millions de lignes de métadonnées")
+    study.add_argument("--json", action="store_true", help="un objet JSON")
+    study.add_argument("--rows", type=int, default=10_000_000, help="lignes de flux")
+    study.set_defaults(run=lambda options: _run("study.py", ["--json"] * options.json + ["--rows", str(options.rows)]))
 
 
 def _intake(options: argparse.Namespace) -> int:

@@ -1,0 +1,1 @@
+"""The market study on screen, in print and in files."""

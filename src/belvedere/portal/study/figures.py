@@ -61,16 +61,29 @@ def _lines(rows: list[Row], series: str, value: str, said: str, *, axis: str = "
         for row in rows if isinstance(row["month"], dt.date) and (number := _number(row[value])) is not None
     ]  # fmt: skip
     names = sorted({str(point["serie"]) for point in points})
-    if len({point["mois"] for point in points}) < 2 or len(names) > len(SHADES):
+    months = sorted({str(point["mois"]) for point in points})
+    if len(months) < 2 or len(names) > len(SHADES):
         return None
 
     def specify(width: int) -> dict:
-        legend = alt.Legend(title=None, orient="bottom", columns=3 if width > 400 else 1, labelLimit=240, symbolSize=70)
-        colour = alt.Color("serie:N", scale=alt.Scale(domain=names, range=SHADES[: len(names)]), legend=legend)
-        x = alt.X("mois:T", title=None, axis=alt.Axis(format="%m/%y", grid=False, tickCount=6, domainColor=charts.GREY))
+        legend = alt.Legend(
+            title=None, orient="bottom", columns=3 if width > 400 else 1, labelLimit=240, symbolSize=70, labelFontSize=12, labelColor=charts.GREY
+        )
+        scale = alt.Scale(domain=names, range=SHADES[: len(names)])
+        step = max(1, len(months) // (6 if width > 400 else 3))
+        axis_x = alt.Axis(
+            format="%m/%y",
+            grid=False,
+            values=[1000 * int(dt.datetime.fromisoformat(m + "T00:00:00+00:00").timestamp()) for m in months[::step]],
+            domainColor=charts.GREY,
+        )
+        x = alt.X("mois:T", title=None, axis=axis_x)
         y = alt.Y("valeur:Q", title=None, scale=alt.Scale(zero=True), axis=alt.Axis(tickCount=5, domain=False, ticks=False, format=axis))
-        base = alt.Chart(alt.Data(values=points)).encode(x=x, y=y, color=colour)
-        chart = base.mark_line(strokeWidth=2.2) + base.mark_point(filled=True, size=36, opacity=1).encode(shape=alt.Shape("serie:N", legend=legend))
+        base = alt.Chart(alt.Data(values=points)).encode(x=x, y=y)
+        marks = base.mark_point(filled=True, size=44, opacity=1).encode(
+            color=alt.Color("serie:N", scale=scale, legend=legend), shape=alt.Shape("serie:N", scale=alt.Scale(domain=names), legend=legend)
+        )
+        chart = marks + base.mark_line(strokeWidth=2.2).encode(color=alt.Color("serie:N", scale=scale, legend=None))
         return charts.finished(chart.properties(width=width - 130, height=charts.HEIGHT))
 
     return specify, f"{said}, de {points[0]['mois'][:7]} à {points[-1]['mois'][:7]} : {', '.join(names)}."

@@ -120,9 +120,8 @@ def test_a_commitment_and_its_cancellation_at_once_end_in_one_order(first):
     lock = threading.Lock()
 
     def do(verb, *given):
-        with lock:
-            with contextlib.suppress(roc.RocRefused):
-                held["file"], _ = verb(held["file"], *given)
+        with lock, contextlib.suppress(roc.RocRefused):
+            held["file"], _ = verb(held["file"], *given)
 
     threads = [
         threading.Thread(target=do, args=(roc.commit, contract, [Line("TM", 1000, base=1000, rate=65)], DAY, "k")),

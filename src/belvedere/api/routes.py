@@ -85,7 +85,7 @@ def deposit(request: HttpRequest, response: HttpResponse) -> Status:
     before = Flow.objects.filter(group=sender.group, idempotency_key=key).exists() if key else False
     try:
         flow = reception.receive(
-            group=sender.group, sender=sender, sealed=_body(request), channel="api", file_name=request.headers.get("X-File-Name", ""),
+            group=sender.group, sender=sender, sealed=_body(request), channel="api", file_name=request.headers.get("X-File-Name", ""), crypto=request.headers.get("X-SV-CHIFFREMENT", ""),
             test=request.headers.get("X-Test", "") in ("1", "true"), key=key, length=length,
         )  # fmt: skip
     except reception.Busy as error:

@@ -24,6 +24,7 @@ def parser() -> Parser:
         secrecy,
         senders,
         serve,
+        services,
         status,
         study,
     )
@@ -42,6 +43,7 @@ def parser() -> Parser:
         secrecy,
         objections,
         exchange,
+        services,
         study,
         journal,
         backup,

@@ -38,15 +38,9 @@ def run(options: argparse.Namespace) -> int:
         else:
             from belvedere.observatory.study import loading
 
-            if options.tier == tiers.GOVERNANCE:
-                print(
-                    "belvedere : la version de la gouvernance montre des volumes par éditeur : elle ne se fait que sur un fichier importé (--from).",
-                    file=sys.stderr,
-                )
-                return EXIT_REFUSED
             loading.fill(session)
         study = market.study(session, period)
-        told = tiers.tell(study, options.tier)
+        told = tiers.tell(study, options.tier, entrusted=options.source is None)
     except StudyError as error:
         print(f"belvedere : {error}", file=sys.stderr)
         return EXIT_REFUSED

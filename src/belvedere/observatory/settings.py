@@ -34,6 +34,8 @@ INSTALLED_APPS = [
     "belvedere.observatory.digests",
     "belvedere.observatory.desk",
     "belvedere.observatory.exchange",
+    "belvedere.observatory.services",
+    "belvedere.observatory.study",
     "belvedere.portal",
 ]
 MIDDLEWARE = [

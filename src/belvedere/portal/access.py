@@ -115,6 +115,8 @@ RULES: dict[str, Rule] = {
     ),
     **dict.fromkeys(("exchange:subscriptions", "exchange:subscription", "exchange:datasets", "exchange:dataset"), Action.RECEIVE),
     "exchange:operator": Action.MANAGE_EXCHANGE,
+    **dict.fromkeys(("study:public", "study:public-file", "study:vendor", "study:vendor-file", "study:services", "study:story"), Open.PUBLIC),
+    **dict.fromkeys(("study:registries", "study:freeze", "study:keys", "study:registry", "study:row"), Action.MANAGE_STUDY),
     "exchange:proposals": Action.CHANGE_MATRIX,
     "auditor:journal": Action.READ_JOURNAL,
     "auditor:export": Action.READ_JOURNAL,

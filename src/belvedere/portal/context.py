@@ -25,6 +25,7 @@ EXCHANGE_MENU = (
 OPERATOR_MENU = (
     ("operator:overview", "Flux"), ("operator:enrolments", "Adhésions"), ("operator:fees", "Cotisation"), ("operator:gate", "Verrou"),
     ("operator:objections", "Oppositions"), ("exchange:operator", "Échanges"),
+    ("study:registries", "Étude"),
 )  # fmt: skip
 MEMBER_MENU = (
     ("member:position", "Ma position"), ("member:families", "Familles"), ("member:territories", "Territoires"), ("member:prescribers", "Prescripteurs"),
@@ -39,6 +40,7 @@ OPEN_MENU = (
     ("lpp", "Codes LPP"),
     ("public", "Chiffres publics"),
     ("exchange:overview", "Échanges"),
+    ("study:public", "Étude"),
     ("method", "Méthode"),
 )
 VISITOR_MENU = (("join:enrol", "Adhérer"), ("patient:rights", "Patients"))

@@ -42,6 +42,7 @@ urlpatterns = [
     path("", include("belvedere.portal.patient.urls")),
     path("", include("belvedere.portal.auditor.urls")),
     path("", include("belvedere.portal.exchange.urls")),
+    path("", include("belvedere.portal.study.urls")),
     path("exploitation/", include("belvedere.portal.operator.urls")),
     path("api/v1/", api.urls),
     path("fhir", fhir.serve, name="api-fhir-base"),

@@ -18,7 +18,7 @@ from pypdf import PdfWriter
 
 from belvedere.engine.b2 import noemie
 from belvedere.engine.b2.envelope import Holder, seal
-from belvedere.engine.services import BANNER, documents, fides, frontend, identity, pieces
+from belvedere.engine.services import BANNER, directory, documents, fides, frontend, identity, pieces
 from belvedere.engine.services.frontend import algorithm, receive, settle
 from belvedere.engine.services.invoice_check import invoices
 from belvedere.observatory.keyfiles import issue
@@ -240,3 +240,28 @@ def test_the_printed_deployment():
         pytest.skip("shared/data absent : les chiffres imprimés ne sont pas là")
     printed = json.loads((folder / "etude_2018_chiffres_publies.json").read_text())["fides_ace"]
     assert round(fides.rate(printed["sites_emetteurs"], printed["sites_cibles"])) == printed["taux_pct"]
+
+
+@pytest.mark.parametrize("text, found", [
+    ("AMC=99999999;CONVENTION=XX;CSR=00000001;ADHERENT=123", ("99999999", "XX", "00000001", "123")), ("N° AMC : 9999999999\nType convention : SP", ("9999999999", "SP", "", "")),
+    ("csr:1|no amc:99999999|inconnu:x", ("99999999", "", "1", "")),
+])  # fmt: skip
+def test_the_code_of_an_attestation(text, found):
+    read = directory.read(text)
+    assert (read.amc, read.convention, read.csr, read.member) == found
+    with pytest.raises(ValueError, match="organisme"):
+        directory.read("CONVENTION=XX")
+
+
+def test_a_directory_is_asked_once_until_it_expires():
+    asked = []
+
+    def ask(amc, convention):
+        asked.append((amc, convention))
+        return {"IDB": directory.Address("IDB", "V1", "https://amc.test", DAY + dt.timedelta(days=10))} if amc == "99999999" else {}
+
+    held, known, other = directory.Directory(ask), directory.read("AMC=99999999"), directory.read("AMC=11111111")
+    assert [held.services(known, DAY + dt.timedelta(days=rank)) for rank in (0, 5, 10)] == [ask("99999999", "")] * 3
+    assert held.services(other, DAY) == held.services(other, DAY) == directory.UNKNOWN
+    held.services(known, DAY + dt.timedelta(days=11))
+    assert asked.count(("99999999", "")) == 3 and asked.count(("11111111", "")) == 1, "one is the test's own"

@@ -155,7 +155,7 @@ def test_a_period_that_does_not_read(text):
 
 
 def test_every_error_is_met_by_a_test():
-    assert set(catalogue()) == {f"M10{rank}" for rank in range(1, 10)}  # M107 below, the others above
+    assert set(catalogue()) == {f"M{rank}" for rank in range(101, 111)}  # M107 and M110 below, the others above
 
 
 def test_the_counts_of_services_are_no_matrix(tmp_path):
@@ -204,6 +204,22 @@ def test_a_vendor_reads_its_own_rows_and_nobody_else_s(made):
     with pytest.raises(StudyError) as raised:
         tiers.tell(made, "PERSONNE")
     assert raised.value.code == "M107"
+
+
+def test_flows_that_were_entrusted_tell_less(made):
+    """Providers let their flows be observed: the public reads no volume of theirs, a vendor none of fewer than three clients, nobody everything."""
+    public = {one.definition.code: one for one in tiers.tell(made, tiers.PUBLIC, entrusted=True)}
+    assert [column.name for column in public["T06"].columns] == ["month", "device"]
+    assert all(isinstance(row[2], int) or row[2] == tiers.MASKED for row in public["T12"].rows), "whole percents"
+    assert made.wide == {"ALPHA", "DELTA"}
+    alpha, beta = ({one.definition.code: one for one in tiers.tell(made, name, entrusted=True)}["T03"] for name in ("ALPHA", "BETA"))
+    at = [column.name for column in beta.columns].index("invoices")
+    assert isinstance(alpha.rows[0][at], int) and beta.rows[0][at] == tiers.MASKED and beta.rows[0][at - 1] == 2, (
+        "its two clients are counted, not summed"
+    )
+    with pytest.raises(StudyError) as raised:
+        tiers.tell(made, tiers.GOVERNANCE, entrusted=True)
+    assert raised.value.code == "M110"
 
 
 def test_one_service_of_two_callers_tells_no_volume(tmp_path):

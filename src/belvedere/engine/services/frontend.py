@@ -48,13 +48,13 @@ class Taken:
     clear: bytes = b""
 
 
-def algorithm(sealed: bytes) -> str:
+def algorithm(sealed: bytes | memoryview) -> str:
     """How a flow is sealed, read from its public part alone: AES, 3DES, the name of another cipher, or CLAIR."""
     try:
         parts = der.enveloped(memoryview(sealed))
         name = cms.EncryptionAlgorithm.load(bytes(parts.algorithm), strict=False)["algorithm"].native
     except (der.Truncated, der.NotEnveloped, ValueError, TypeError, KeyError):
-        return CLEAR if sealed[:3] == b"000" or sealed[:2] in (b"\x1f\x8b", b"PK") else ""
+        return CLEAR if bytes(sealed[:3]) == b"000" or bytes(sealed[:2]) in (b"\x1f\x8b", b"PK") else ""
     return AES if name.startswith("aes") else DES if name == "tripledes_3key" else name.upper()
 
 

@@ -76,6 +76,7 @@ class Study:
     vendors: tuple[str, ...]
     unmapped: tuple[str, ...]  # names that no registry knows
     rows: int
+    wide: frozenset[str]  # vendors with three clients at least, none above all: their volumes are not those of one client
     narrow: frozenset[str]  # services whose calls are those of fewer than three establishments, or of one above all
     cells: pa.Table = field(repr=False)  # invoices by month, device, category, algorithm, vendor, site: what the secrecy engine protects
 
@@ -149,7 +150,11 @@ def study(session: duckdb.DuckDBPyConnection, period: Period, *, today: dt.date 
         "SELECT service FROM (SELECT service, site, sum(calls) AS calls FROM appels WHERE month BETWEEN ? AND ? GROUP BY ALL) GROUP BY service HAVING count(*) < 3 OR max(calls) > 0.85 * sum(calls)",
         [period.low, period.high],
     ).fetchall()  # fmt: skip
+    wide = session.execute(
+        "SELECT vendor FROM (SELECT vendor, site, sum(invoices) AS invoices FROM f WHERE p = 'N' GROUP BY ALL) GROUP BY vendor HAVING count(*) >= 3 AND max(invoices) <= 0.85 * sum(invoices)"
+    ).fetchall()  # fmt: skip
     total = session.execute("SELECT count(*) FROM flux").fetchone()
     return Study(
-        period, version_of(session), made, vendors, tuple(row[0] for row in unmapped), int(total[0]) if total else 0, frozenset(row[0] for row in narrow), cells
+        period, version_of(session), made, vendors, tuple(row[0] for row in unmapped), int(total[0]) if total else 0, frozenset(row[0] for row in wide),
+        frozenset(row[0] for row in narrow), cells
     )  # fmt: skip

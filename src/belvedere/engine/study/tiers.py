@@ -28,17 +28,26 @@ class Told:
     quartiles: tuple[tuple[str, float, float, float], ...] = ()  # column, Q1, median, Q3
 
 
-def tell(study: Study, tier: str) -> list[Told]:
-    """The tables that a tier reads: `PUBLIC`, `GOVERNANCE`, or the name of a vendor. StudyError M107 for a vendor that is not there."""
+def tell(study: Study, tier: str, *, entrusted: bool = False) -> list[Told]:
+    """The tables that a tier reads: `PUBLIC`, `GOVERNANCE`, or the name of a vendor. StudyError M107 for a vendor that is not there.
+
+    `entrusted`: the flows are those of providers who let them be observed, not of whoever makes the study. Then nobody reads everything, the public reads no
+    volume and shares in whole percents, and a vendor reads no volume of fewer than three clients, or of one above all."""
+    if entrusted and tier == GOVERNANCE:
+        raise StudyError("M110", "version", tier=tier)
     if tier == GOVERNANCE:
         return [Told(made.definition, made.definition.columns, made.rows) for made in study.made.values()]
     closed = secrecy.closed(study.cells)
     public = {code: _public(made, study, closed) for code, made in study.made.items() if made.definition.public}
+    if entrusted:
+        public = {code: _without_volumes(told) for code, told in public.items()}
     if tier == PUBLIC:
         return list(public.values())
     if tier not in study.vendors:
         raise StudyError("M107", "éditeur", vendor=tier[:60])
     own = {made.definition.code: _own(made, tier, closed) for made in study.made.values() if made.definition.own}
+    if entrusted and tier not in study.wide:
+        own = {code: _counts_alone(told) for code, told in own.items()}
     return [own.get(code) or public[code] for code in study.made if code in own or code in public]
 
 
@@ -69,6 +78,26 @@ def _own(made: Made, vendor: str, closed: set[secrecy.Key]) -> Told:
         low, middle, high = quantiles([float(str(row[name])) for row in others if row[name] is not None], n=4)
         found.append((definition.column(name).label, _rounded(low), _rounded(middle), _rounded(high)))
     return Told(definition, columns, rows, tuple(found))
+
+
+def _without_volumes(told: Told) -> Told:
+    """The columns that are no volume, shares of volumes in whole percents."""
+    volumes = told.definition.volumes
+    kept = [at for at, column in enumerate(told.columns) if column.name not in volumes]
+    coarse = {at for at, column in enumerate(told.columns) if volumes and column.unit == "%"}
+    rows = tuple(
+        tuple(round(value) if at in coarse and isinstance(value, float) else value for at, value in enumerate(row) if at in kept) for row in told.rows
+    )
+    return Told(told.definition, tuple(told.columns[at] for at in kept), rows, told.quartiles)
+
+
+_COUNTS = frozenset({"établissements", ""})
+
+
+def _counts_alone(told: Told) -> Told:
+    """Establishments and names; what is counted in invoices, or drawn from them, is masked."""
+    rows = tuple(tuple(value if column.unit in _COUNTS else MASKED for value, column in zip(row, told.columns, strict=True)) for row in told.rows)
+    return Told(told.definition, told.columns, rows)
 
 
 def _rounded(value: float) -> float:

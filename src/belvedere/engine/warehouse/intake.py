@@ -25,7 +25,7 @@ KEPT_NUMBERS = 1000  # refused invoice numbers told in a receipt
 
 @dataclass
 class Examined:
-    """What a flow is worth. `returned` says that it is a return of the insurance (`returns`), `refused` is the whole flow's fate; `refused_invoices` those refused one by one (the
+    """What a flow is worth. `lot` is its metadata: `month` (AAMM), `category` and `legal` of the first lot (type 1), `approval` of the software (type 6). `returned` says that it is a return of the insurance (`returns`), `refused` is the whole flow's fate; `refused_invoices` those refused one by one (the
     first of them; `refused_count` all); `replaced` the invoices of earlier live files that no longer count.
     Amounts in cents, `first` and `last` days of care (days since 1970) of what counts."""
 
@@ -36,6 +36,7 @@ class Examined:
     test: bool = False
     digest: str = ""
     software: str = ""
+    lot: dict[str, str] = field(default_factory=dict)
     member: int | None = None
     invoices: int = 0
     lines: int = 0
@@ -81,6 +82,7 @@ def examine(
         for batch in framer.batches(chunks):
             digest.update(np.ascontiguousarray(batch.view).data)
             refused = control.batch(batch)
+            _note_lot(found, batch)
             numbers = set(batch.number("1", "ps_no").tolist()) - billers
             if numbers:
                 billers |= numbers
@@ -111,6 +113,18 @@ def _identified(billers: set[int], identify: Identify, findings: Findings) -> in
     if member is None:
         findings.add("P601", [1], "6-19")
     return member
+
+
+_LOT = (("month", "1", "lot_date"), ("category", "1", "category"), ("legal", "1", "legal_status"), ("approval", "6", "software_approval"))
+
+
+def _note_lot(found: Examined, batch: Records) -> None:
+    """What the first lot says of its month, its biller and its software: metadata, nobody's data."""
+    for name, kind, zone in _LOT:
+        if name not in found.lot and len(batch.rows(kind)):
+            text = bytes(batch.text(kind, zone)[0]).decode("ascii", "replace").strip()
+            if text:
+                found.lot[name] = text[:12]
 
 
 def _note_refused(found: Examined, batch: Records, refused: np.ndarray) -> None:

@@ -27,6 +27,7 @@ class Action(StrEnum):
     RECEIVE = "receive"
     MANAGE_EXCHANGE = "manage_exchange"
     CHANGE_MATRIX = "change_matrix"
+    MANAGE_STUDY = "manage_study"
 
 
 LABELS = {
@@ -36,6 +37,7 @@ LABELS = {
     Action.DECIDE_RELEASE: "valider ou refuser une publication", Action.SEE_OPERATION: "voir l’exploitation", Action.MANAGE_ENROLMENTS: "traiter les adhésions",
     Action.MANAGE_FEES: "fixer la cotisation, encaisser", Action.MANAGE_GATE: "fixer les seuils, retirer une publication", Action.READ_JOURNAL: "lire le journal", Action.DEPOSIT: "déposer, exporter et verser les données de son établissement",
     Action.RECEIVE: "s’abonner et recevoir ses jeux de données", Action.MANAGE_EXCHANGE: "admettre les acteurs des échanges", Action.CHANGE_MATRIX: "proposer ou approuver la matrice d’habilitation",
+    Action.MANAGE_STUDY: "tenir les registres de l’étude de marché, la figer, ouvrir les liens d’éditeurs",
 }  # fmt: skip
 
 ALLOWED: dict[Action, tuple[Role, ...]] = {
@@ -54,6 +56,7 @@ ALLOWED: dict[Action, tuple[Role, ...]] = {
     Action.READ_JOURNAL: (Role.AUDITOR,),
     Action.DEPOSIT: (Role.ESTABLISHMENT,),
     Action.RECEIVE: (Role.INSTITUTION,),
+    Action.MANAGE_STUDY: (Role.OPERATOR,),
     Action.MANAGE_EXCHANGE: (Role.OPERATOR,),
     Action.CHANGE_MATRIX: (Role.OPERATOR, Role.AUDITOR),
 }

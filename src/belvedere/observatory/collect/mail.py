@@ -32,6 +32,11 @@ class NotAFlow(Exception):
     """The message holds no sealed part; says why, in ASCII for the SMTP answer."""
 
 
+def encryption_header(raw: bytes) -> str:
+    """The header that names the encryption product, "" when there is none."""
+    return str(message_from_bytes(raw, policy=SMTP_POLICY).get("X-SV_CHIFFREMENT", ""))[:120]
+
+
 def sealed_parts(raw: bytes) -> tuple[list[tuple[bytes, bool]], str]:
     """([(sealed bytes, whether a test)…], subject) of a message; NotAFlow."""
     try:
@@ -63,7 +68,15 @@ def accept(sender: SenderKey, raw: bytes) -> list[Flow]:
         # The stamp makes the message unique for its sender: the same message delivered again is the same flow.
         key = f"mail:{sender.pk}:{told['sender'].strip()}:{told['stamp']}:{rank}" if told else None
         name = f"{subject.replace('/', '-')}.p7m" if told else "message.p7m"
-        options = {"group": sender.group, "sender": sender, "sealed": sealed, "channel": "mail", "file_name": name, "test": test}
+        options = {
+            "group": sender.group,
+            "sender": sender,
+            "sealed": sealed,
+            "channel": "mail",
+            "file_name": name,
+            "test": test,
+            "crypto": encryption_header(raw),
+        }
         try:
             flows.append(reception.receive(**options, key=key))
         except reception.KeyReused:

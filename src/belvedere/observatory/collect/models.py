@@ -59,6 +59,8 @@ class Flow(models.Model):
     content_hash = models.CharField("empreinte du contenu", max_length=64, blank=True)
     duplicate_of = models.ForeignKey("self", models.PROTECT, null=True, verbose_name="déjà reçu sous")
     software = models.CharField("logiciel", max_length=37, blank=True)
+    crypto = models.CharField("produit de chiffrement", max_length=40, blank=True)
+    algorithm = models.CharField("algorithme de chiffrement", max_length=12, blank=True)
     records = models.IntegerField("enregistrements", default=0)
     invoices = models.IntegerField("factures", default=0)
     lines = models.IntegerField("lignes", default=0)

@@ -47,7 +47,7 @@ def check_room() -> None:
 
 def receive(
     *, group: Group, sealed: bytes | Iterable[bytes], channel: str, file_name: str = "", sender: SenderKey | None = None, test: bool = False,
-    key: str | None = None, member: Member | None = None, length: int | None = None,
+    key: str | None = None, member: Member | None = None, length: int | None = None, crypto: str = "",
 ) -> Flow:  # fmt: skip
     """Take in a sealed flow; its row is queued when this returns. The same idempotency `key` gives the same
     flow again; `member` is who deposits, where the way in tells; `length` the size announced (Cut when fewer bytes come). What is no CMS envelope is refused at once, its bytes never written. Busy, KeyReused."""
@@ -67,7 +67,7 @@ def receive(
         raise
     return register(
         group=group, sender=sender, name=deposit.name, size=deposit.size, digest=digest, channel=channel, file_name=file_name, test=test, key=key,
-        member=member,
+        member=member, crypto=crypto,
     )  # fmt: skip
 
 
@@ -83,7 +83,7 @@ def known(group: Group, key: str | None, digest: str = "", sender: SenderKey | N
 
 def register(
     *, group: Group, sender: SenderKey | None, name: str, size: int, digest: str, channel: str, file_name: str, test: bool, key: str | None,
-    member: Member | None = None,
+    member: Member | None = None, crypto: str = "",
 ) -> Flow:  # fmt: skip
     """Queue sealed bytes that lie in the sealed folder."""
     if sender:
@@ -96,7 +96,7 @@ def register(
         with transaction.atomic():
             flow = Flow.objects.create(
                 group=group, member=member, sender=sender, channel=channel, file_name=clean_name(file_name), received_at=timezone.now(), sealed_name=name,
-                sealed_size=size, sealed_hash=digest, test=test, idempotency_key=key, handed_back=channel not in receipts.HANDED_BACK,
+                sealed_size=size, sealed_hash=digest, test=test, idempotency_key=key, handed_back=channel not in receipts.HANDED_BACK, crypto=product(crypto),
             )  # fmt: skip
             record(by=f"groupe:{group.pk}", action="flux.recu", subject=f"flux:{flow.pk}", channel=channel, size=size, sha256=digest)
     except IntegrityError:
@@ -122,6 +122,12 @@ def refuse_at_the_door(
     entry = record(by=f"groupe:{group.pk}", action="flux.refused", subject=f"flux:{flow.pk}", channel=channel, findings=[found.code])
     receipts.sign(flow, entry)
     return flow
+
+
+def product(header: str) -> str:
+    """The encryption product as X-SV_CHIFFREMENT tells it (code#product#version#…, norm reference §12), product and version; "" when it tells none."""
+    parts = [re.sub(r"[^A-Za-z0-9+.\- ]", "", part).strip() for part in header.split("#")]
+    return " ".join(part for part in parts[1:3] if part)[:40]
 
 
 def clean_name(name: str) -> str:

@@ -22,6 +22,7 @@ from belvedere.engine.b2.envelope import open_envelope
 from belvedere.engine.b2.findings import B2Error, finding
 from belvedere.engine.b2.unwrap import Clear
 from belvedere.engine.nomenclature import lpp_reference
+from belvedere.engine.services import frontend
 from belvedere.engine.warehouse import files, ledger
 from belvedere.engine.warehouse.intake import Examined, examine
 from belvedere.engine.warehouse.returns import examine_return, looked_at
@@ -33,6 +34,7 @@ from belvedere.observatory.journal.actions import record
 from belvedere.observatory.members import enrolment
 from belvedere.observatory.members.models import Member
 from belvedere.observatory.objections import register
+from belvedere.observatory.study import marks
 
 # Invoices of live files, which never change: a sender of many small flows is not read again for each of them.
 # Two million of them weigh about 150 MB.
@@ -141,6 +143,7 @@ def _examine(flow: Flow, history: History, writer: files.Writer, beat: Callable[
         raise
     with stream:
         sealed = memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
+    flow.algorithm = frontend.algorithm(sealed)[:12]
     try:
         envelope = open_envelope(sealed, keyring.reception(), timezone.now())
     except B2Error as error:
@@ -301,6 +304,8 @@ def _commit(
             replaced=flow.replaced_invoices, findings=[f"{item.code}@{item.record}" for item in found.findings][:50],
         )  # fmt: skip
         receipts.sign(flow, place)
+        if flow.state in COUNTED and not flow.test and not found.returned and history.member:
+            marks.write(flow, found, site=f"{history.member.finess:09d}")
         if flow.state in COUNTED and not flow.test and not found.returned:
             enrolment.first_flow(flow.group)
         webhooks.announce(flow)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import xlsxwriter
 
 from belvedere.engine.study.market import Cell, Study
-from belvedere.engine.study.tiers import Told
+from belvedere.engine.study.tiers import GOVERNANCE, Told
 from belvedere.observatory import printing
 from belvedere.portal.exports import _guard
 from belvedere.portal.study.document import Document
@@ -28,7 +28,7 @@ def table_csv(told: Told) -> bytes:
     return out.getvalue().encode()
 
 
-def workbook(study: Study, told: Sequence[Told], document: Document) -> bytes:
+def workbook(told: Sequence[Told], document: Document) -> bytes:
     """Every table on its own sheet, the first one saying what each is."""
     buffer = io.BytesIO()
     book = xlsxwriter.Workbook(buffer, {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False})
@@ -36,7 +36,7 @@ def workbook(study: Study, told: Sequence[Told], document: Document) -> bytes:
     read = book.add_worksheet("Lisez-moi")
     read.set_column(0, 0, 10)
     read.set_column(1, 4, 44)
-    for at, line in enumerate((document.title, document.period, document.reader, f"Données {study.version}, {document.rows} lignes lues")):
+    for at, line in enumerate((document.title, document.period, document.reader, f"Données {document.version}, {document.rows} lignes lues")):
         read.write_string(at, 0, line, bold if at == 0 else None)
     for at, label in enumerate(("Table", "Titre", "Définition", "Population", "Source")):
         read.write_string(5, at, label, bold)
@@ -76,10 +76,5 @@ def manifest(study: Study, told: Sequence[Told], tier: str) -> bytes:
     """What names the data and the queries: two runs that have the same one have the same figures."""
     return json.dumps({
         "periode": str(study.period), "version": tier, "donnees": study.version, "lignes": study.rows, "tables": {one.definition.code: {"requete": one.definition.digest, "lignes": len(one.rows)} for one in told},
-        "noms_a_rattacher": list(document_unmapped(study, tier)),
+        "noms_a_rattacher": list(study.unmapped) if tier == GOVERNANCE else [],
     }, ensure_ascii=False, indent=1).encode()  # fmt: skip
-
-
-def document_unmapped(study: Study, tier: str) -> tuple[str, ...]:
-    """Names that no registry knows: told to the governance, which keeps the registries."""
-    return study.unmapped if tier == "gouvernance" else ()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from django.utils.safestring import SafeString
 
 from belvedere.engine.study.definitions import Column
-from belvedere.engine.study.market import Cell, Study
+from belvedere.engine.study.market import Cell, Period
 from belvedere.engine.study.tiers import GOVERNANCE, MASKED, PUBLIC, Told
 from belvedere.portal import numbers
 from belvedere.portal.study import figures
@@ -84,7 +84,7 @@ def _across(told: Told) -> Told:
     return Told(told.definition, columns, tuple((line, *(held.get((line, head), "") for head in heads)) for line in lines))
 
 
-def section(told: Told, study: Study) -> Section:
+def section(told: Told, period: Period, version: str) -> Section:
     """A table that has rows, ready to be read."""
     definition = told.definition
     figure, svg = figures.of(told)
@@ -100,7 +100,7 @@ def section(told: Told, study: Study) -> Section:
         [[label, *(numbers.decimal(value, 0 if value >= 10 else 1) for value in three)] for label, *three in told.quartiles],
         [
             ("Définition", definition.definition), ("Population", definition.population), ("Source", definition.source),
-            ("Calcul", f"période {study.period}, requête {definition.digest}, données {study.version}"),
+            ("Calcul", f"période {period}, requête {definition.digest}, données {version}"),
         ],
         figure, svg,
     )  # fmt: skip
@@ -111,12 +111,12 @@ def _months(low: dt.date, high: dt.date) -> str:
     return f"{first} à {last}" if low != high else first
 
 
-def document(study: Study, told: Sequence[Told], tier: str) -> Document:
+def document(period: Period, version: str, read: int, told: Sequence[Told], tier: str, unmapped: tuple[str, ...] = ()) -> Document:
     """The whole study of a reader: the tables that have something to say, then those that wait for their inputs."""
-    before = [day.replace(year=day.year - 1) for day in (study.period.low, study.period.high)]
+    before = [day.replace(year=day.year - 1) for day in (period.low, period.high)]
     reader = {PUBLIC: "version publique, sans volume par éditeur", GOVERNANCE: "version de la gouvernance"}.get(tier, f"version de {tier}")
     return Document(
-        "Étude de marché des logiciels de facturation", _months(study.period.low, study.period.high), _months(*before), tier, reader, study.version,
-        numbers.integer(study.rows), study.unmapped if tier == GOVERNANCE else (), [section(one, study) for one in told if one.rows],
+        "Étude de marché des logiciels de facturation", _months(period.low, period.high), _months(*before), tier, reader, version,
+        numbers.integer(read), unmapped, [section(one, period, version) for one in told if one.rows],
         [(one.definition.code, one.definition.title, one.definition.source) for one in told if not one.rows],
     )  # fmt: skip

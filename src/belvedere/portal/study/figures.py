@@ -35,7 +35,7 @@ def _number(value: Cell) -> float | None:
 def _bars(rows: list[Row], label: str, value: str, written: Callable[[float], str], said: str) -> tuple[Specify, str] | None:
     """Horizontal bars in the order of the rows, each with its label and its value."""
     points = [
-        {"nom": str(row[label])[:44], "valeur": number, "texte": written(number)} for row in rows[:TOP] if (number := _number(row[value])) is not None
+        {"nom": str(row[label])[:44], "valeur": number, "texte": written(number)} for row in rows[:TOP] if (number := _number(row.get(value))) is not None
     ]
     if not points:
         return None
@@ -58,7 +58,7 @@ def _lines(rows: list[Row], series: str, value: str, said: str, *, axis: str = "
     """A line a series by month, with its legend in words under the colours and shapes."""
     points = [
         {"mois": f"{row['month']:%Y-%m-%d}", "serie": str(row[series]), "valeur": number}
-        for row in rows if isinstance(row["month"], dt.date) and (number := _number(row[value])) is not None
+        for row in rows if isinstance(row["month"], dt.date) and (number := _number(row.get(value))) is not None
     ]  # fmt: skip
     names = sorted({str(point["serie"]) for point in points})
     months = sorted({str(point["mois"]) for point in points})

@@ -1,0 +1,67 @@
+"""A simulator started: its HTTP and mail servers, on the loopback alone, in threads of this process."""
+
+import contextlib
+import datetime as dt
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from socketserver import ThreadingMixIn
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from belvedere.engine.b2.envelope import Holder
+from belvedere.engine.services.world import World
+from belvedere.observatory.keyfiles import issue
+from belvedere.observatory.services import simulator_mail
+from belvedere.observatory.services.simulator import Simulator
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_message(self, *given: object) -> None:
+        """Nothing: what passes here is told by the calls counted on the other side."""
+
+
+class _Threads(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+@dataclass
+class Running:
+    """A simulator that answers: where, and its office's certificate holder."""
+
+    simulator: Simulator
+    base: str
+    mail: tuple[str, int]
+    office: Holder
+
+
+def office(now: dt.datetime) -> Holder:
+    """A made-up office's certificate and key."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return Holder(issue(simulator_mail.ADDRESS, key, start=now - dt.timedelta(days=30)), key)
+
+
+@contextlib.contextmanager
+def running(world: World, *, now: Callable[[], dt.datetime], port: int = 0, mail_port: int = 0) -> Iterator[Running]:
+    """The simulator of a world while the block lasts; port 0: any."""
+    held = office(now())
+    simulator = Simulator(world, [held], now)
+    http = make_server("127.0.0.1", port, simulator.application, server_class=_Threads, handler_class=_Quiet)
+    mail = simulator_mail.server(simulator, port=mail_port or _free())
+    threading.Thread(target=http.serve_forever, daemon=True).start()
+    mail.start()
+    try:
+        yield Running(simulator, f"http://127.0.0.1:{http.server_port}", ("127.0.0.1", mail.port), held)
+    finally:
+        mail.stop()
+        http.shutdown()
+        http.server_close()
+
+
+def _free() -> int:
+    import socket
+
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])

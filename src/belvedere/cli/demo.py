@@ -15,6 +15,7 @@ from belvedere.cli.french import EXIT_OK, EXIT_REFUSED
 
 SIGN_INS = "demo.json"
 SEED, PROVIDERS, GROUPS, MONTHS, PATIENTS = 1, 80, 60, 24, 40_000
+STORY_PATIENTS, LAST_RETURNS = 200, 2
 
 
 def register(commands: argparse._SubParsersAction) -> None:
@@ -108,13 +109,15 @@ def build(options: argparse.Namespace, tell: Callable[[str, float], None], start
     """Fill an empty data folder; returns what the demo prints and keeps."""
     from belvedere.cli.serve import start_worker, stop_worker
     from belvedere.engine.b2.envelope import seal
-    from belvedere.engine.sector.billing import make_sector, month_file
+    from belvedere.engine.sector.billing import make_sector, month_file, software_of
     from belvedere.observatory.collect import inbox, keyring, reception, worker
     from belvedere.observatory.collect.models import COUNTED, Flow
     from belvedere.observatory.exchange import showing
     from belvedere.observatory.members.models import Federation, Member
     from belvedere.observatory.publication import actions as publication
     from belvedere.observatory.publication import gate
+    from belvedere.observatory.services import story
+    from belvedere.observatory.study import showing as study
 
     sector = make_sector(
         seed=options.seed, first=first_month(dt.date.today(), options.months), providers=options.providers, groups=options.groups,
@@ -131,10 +134,14 @@ def build(options: argparse.Namespace, tell: Callable[[str, float], None], start
         total = options.months * options.providers
         for month in range(options.months):
             for rank in range(options.providers):
-                clear = month_file(sector, rank, month)
+                # One provider joined in the second year: the study says what explains the market's evolution.
+                clear = b"" if rank == 21 and month < options.months - 12 else month_file(sector, rank, month)
                 if clear:
                     name = f"{sector.providers[rank].finess}-{sector.month(month):%Y-%m}.b2"
-                    reception.receive(group=groups[sector.providers[rank].group], sealed=seal(clear, certificate), channel="folder", file_name=name)
+                    software = software_of(sector.providers[rank], month)
+                    reception.receive(
+                        group=groups[sector.providers[rank].group], sealed=seal(clear, certificate), channel="folder", file_name=name, crypto=study.crypto_of(software)
+                    )  # fmt: skip
             tell("Envoi des flux chiffrés", (month + 1) * options.providers / total)
         _send_returns(sector, groups, certificate)
         waiting = Flow.objects.filter(settled_at=None).count()
@@ -155,6 +162,10 @@ def build(options: argparse.Namespace, tell: Callable[[str, float], None], start
     if not gate.reasons(release):
         for federation in Federation.objects.all():
             release = gate.decide(release=release, federation=federation, by=None)
+    tell("Étude de marché et services simulés", 0.1)
+    study.build(sector, "démonstration")
+    story.play(STORY_PATIENTS)
+    tell("Étude de marché et services simulés", 1.0)
     summary = {
         "members": Member.objects.count(),
         "flows": Flow.objects.filter(state__in=COUNTED).count(),
@@ -177,17 +188,18 @@ def build(options: argparse.Namespace, tell: Callable[[str, float], None], start
 
 
 def _send_returns(sector, groups: dict, certificate: object) -> None:
-    """The returns of a simulated insurance to the group whose sign-in is printed: those that would have come by today."""
+    """The returns of a simulated insurance that would have come by today: all of them to the group whose sign-in is printed, the last ones to the others."""
     from belvedere.engine.b2.envelope import seal
     from belvedere.engine.sector.returns import month_return
     from belvedere.observatory.collect import reception
 
     number = shown_group(sector)
-    for provider in (item for item in sector.providers if item.group == number):
-        for month in range(sector.months - 1):
+    for provider in sector.providers:
+        first = 0 if provider.group == number else max(sector.months - 1 - LAST_RETURNS, 0)
+        for month in range(first, sector.months - 1):
             if clear := month_return(sector, provider.rank, month):
                 name = f"noemie-{provider.finess}-{sector.month(month):%Y-%m}.txt"
-                reception.receive(group=groups[number], sealed=seal(clear, certificate), channel="folder", file_name=name)
+                reception.receive(group=groups[provider.group], sealed=seal(clear, certificate), channel="folder", file_name=name)
 
 
 def _enrol(sector) -> tuple[dict, str]:

@@ -40,7 +40,9 @@ def tell(study: Study, tier: str, *, entrusted: bool = False) -> list[Told]:
     closed = secrecy.closed(study.cells)
     public = {code: _public(made, study, closed) for code, made in study.made.items() if made.definition.public}
     if entrusted:
-        public = {code: _without_volumes(told) for code, told in public.items()}
+        coarse = {code: _without_volumes(told) for code, told in public.items()}
+        # What had volumes alone has nothing left to say.
+        public = {code: told for code, told in coarse.items() if not told.definition.volumes or any(column.unit for column in told.columns)}
     if tier == PUBLIC:
         return list(public.values())
     if tier not in study.vendors:

@@ -7,7 +7,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
-from django.db.models import Count, Q
+from django.db.models import Count
 from django.db.models.functions import TruncMonth
 
 from belvedere.engine.study import inputs
@@ -102,11 +102,13 @@ def _by_mark(marks: list[FlowMark], rejected: dict[tuple[int, str], Counter[tupl
 
 
 def _calls() -> list[dict]:
-    """Calls of services by month, site, software, regime and result."""
+    """Calls of services by members: month, site, software, regime and result."""
+    sites = [f"{number:09d}" for number in Member.objects.values_list("finess", flat=True)]
     found = (
-        Call.objects.annotate(month=TruncMonth("at"))
+        Call.objects.filter(site__in=sites)
+        .annotate(month=TruncMonth("at"))
         .values("service", "month", "site", "software", "regime", "result")
-        .annotate(calls=Count("pk"), slow=Count("pk", filter=Q(milliseconds__gt=1_000)))
+        .annotate(calls=Count("pk"))
     )
     return [
         {**row, "month": row["month"].date(), "regime": row["regime"] or None, "software": row["software"] or None}

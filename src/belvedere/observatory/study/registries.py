@@ -70,20 +70,25 @@ def withdraw(*, row: RegistryRow, by: str) -> None:
 
 
 @transaction.atomic
-def replace(*, table: str, path: Path, by: str) -> int:
-    """A whole registry from a CSV file, in place of what it held; returns its rows. StudyError: the registry is left as it was."""
+def fill(*, table: str, rows: list[dict[str, str]], by: str) -> int:
+    """A whole registry in place of what it held, from rows; returns how many. StudyError: it is left as it was."""
     columns = _columns(table)
-    inputs.load_file(inputs.connect(), table, path)
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        head = stream.readline()
-        stream.seek(0)
-        found = [
-            {name: (row.get(name) or "").strip() for name in columns}
-            for row in csv.DictReader(stream, delimiter=";" if head.count(";") > head.count(",") else ",")
-        ]
-    if len(found) > MOST:
-        raise StudyError("M101", path.name, reason=f"plus de {MOST} lignes")
+    if len(rows) > MOST:
+        raise StudyError("M101", table, reason=f"plus de {MOST} lignes")
+    found = [{name: str(row.get(name) or "").strip()[:200] for name in columns} for row in rows]
+    _verified(table, found)
     RegistryRow.objects.filter(table=table).delete()
     RegistryRow.objects.bulk_create([RegistryRow(table=table, values=row, by=by) for row in found])
     record(by=by, action="etude.registre.remplace", subject=f"registre:{table}", rows=len(found))
     return len(found)
+
+
+def replace(*, table: str, path: Path, by: str) -> int:
+    """A whole registry from a CSV file, in place of what it held; returns its rows. StudyError: the registry is left as it was."""
+    _columns(table)
+    inputs.load_file(inputs.connect(), table, path)
+    with path.open(encoding="utf-8-sig", newline="") as stream:
+        head = stream.readline()
+        stream.seek(0)
+        found = [dict(row) for row in csv.DictReader(stream, delimiter=";" if head.count(";") > head.count(",") else ",")]
+    return fill(table=table, rows=found, by=by)

@@ -12,7 +12,7 @@ from belvedere.engine.study.tiers import GOVERNANCE, MASKED, PUBLIC, Told
 from belvedere.portal import numbers
 from belvedere.portal.study import figures
 
-_DIGITS = {"share": 2, "cumulated": 2, "rate": 2, "low": 2, "high": 2}
+_DIGITS = {"share": 2, "cumulated": 2, "rate": 2, "low": 2, "high": 2, "others": 2}
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def text(value: Cell, column: Column) -> str:
     if isinstance(value, str):
         return value
     if column.unit == "%":
-        written = numbers.decimal(float(value), _DIGITS.get(column.name, 1))
+        written = numbers.decimal(float(value), 0 if isinstance(value, int) else _DIGITS.get(column.name, 1))
         signed = f"+{written}" if column.name == "evolution" and value > 0 else written
         return f"{signed}{numbers.NBSP}%"
     if column.name == "effect" and value > 0:

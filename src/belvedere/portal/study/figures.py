@@ -35,7 +35,9 @@ def _number(value: Cell) -> float | None:
 def _bars(rows: list[Row], label: str, value: str, written: Callable[[float], str], said: str) -> tuple[Specify, str] | None:
     """Horizontal bars in the order of the rows, each with its label and its value."""
     points = [
-        {"nom": str(row[label])[:44], "valeur": number, "texte": written(number)} for row in rows[:TOP] if (number := _number(row.get(value))) is not None
+        {"nom": str(row[label])[:44], "valeur": number, "texte": written(number)}
+        for row in rows[:TOP]
+        if (number := _number(row.get(value))) is not None
     ]
     if not points:
         return None

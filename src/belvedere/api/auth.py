@@ -45,6 +45,20 @@ API_RULES: dict[tuple[str, str], Caller] = {
         (("POST", "/flows"), ("GET", "/flows"), ("GET", "/flows/{number}"), ("GET", "/flows/{number}/proof"), ("PUT", "/webhook"), *_UPLOADS),
         Caller.SENDER,
     ),
+    ("GET", "/services"): Caller.ANYONE,
+    **dict.fromkeys(
+        (
+            ("POST", "/services/cdri/consultations"),
+            ("POST", "/services/cdri/lots"),
+            ("GET", "/services/cdri/lots/{reference}"),
+            ("POST", "/services/cdri/lots/{reference}/retry"),
+            ("POST", "/services/cdri/invoice-check"),
+            ("POST", "/services/roc/{verb}"),
+            ("POST", "/services/scor/check"),
+            ("POST", "/services/dmp/documents"),
+        ),
+        Caller.SENDER,
+    ),
     **dict.fromkeys(
         (
             ("GET", "/exchange/topics"),

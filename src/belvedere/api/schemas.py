@@ -96,6 +96,7 @@ PROBLEMS = {
     "P413": ("Le fichier est trop gros pour un seul appel.", "Utilisez le dépôt par reprise (/uploads), ou découpez l’envoi."),
     "P422": ("La clé d’idempotence a déjà servi pour un autre contenu.", "Tirez une clé nouvelle pour chaque fichier."),
     "P423": ("Ce dépôt est déjà en cours d’écriture.", "Attendez la fin de l’autre envoi, puis reprenez."),
+    "P503": ("Les services de la facturation ne sont pas branchés ici.", "Demandez à l’exploitant de régler leur adresse (BELVEDERE_SERVICES_URL)."),
     "P429": ("L’observatoire est momentanément saturé ; rien n’a été gardé.", "Revenez après le délai de l’en-tête Retry-After."),
 }
 

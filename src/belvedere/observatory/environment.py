@@ -24,6 +24,7 @@ SETTINGS = (
     Setting("BELVEDERE_DATA", "data", "Dossier des données : base SQLite, faits, publications, clés."),
     Setting("BELVEDERE_DATABASE_URL", "", "postgresql://utilisateur:mot@hôte/base ; vide : SQLite dans le dossier des données."),
     Setting("BELVEDERE_ENGINE", "duckdb", "Moteur de calcul : « duckdb », dans chaque processus, ou l’adresse Spark Connect d’une grappe (sc://hôte:15002) qui voit les mêmes fichiers."),
+    Setting("BELVEDERE_SERVICES_URL", "", "Adresse des services de la facturation (CDRi, ROC…) : celle du simulateur (belvedere services simulate), ou d’un adaptateur ; vide : non branchés."),
     Setting("BELVEDERE_SECRET_KEY", "", "Clé de signature des sessions ; vide : fichier keys/session.key du dossier des données."),
     Setting("BELVEDERE_HOSTS", "localhost,127.0.0.1", "Noms de domaine servis, séparés par des virgules."),
     Setting("BELVEDERE_HTTPS", "", "« 1 » derrière un frontal HTTPS : témoins sécurisés et HSTS."),

@@ -49,6 +49,8 @@ KEYS = (
     ("table",),
     ("name",),
     ("token", "name"),
+    ("token", "kind"),
+    ("table", "number"),
     ("code",),
     ("name", "kind"),
     ("kind", "number"),

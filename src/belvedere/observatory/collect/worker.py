@@ -24,6 +24,7 @@ from belvedere.observatory.journal import sealing
 from belvedere.observatory.members import enrolment, invoicing
 from belvedere.observatory.notices import actions as notices
 from belvedere.observatory.objections import purge
+from belvedere.observatory.services import facade
 
 logger = logging.getLogger(__name__)
 SWEEP_SECONDS = 300.0
@@ -88,7 +89,7 @@ def warm_up() -> None:
 def run(*, pause: float = 0.2, stop: Callable[[], bool] = lambda: False) -> None:
     """Work until told to stop."""
     warm_up()
-    for chore in (webhooks.deliver_due, chores.run, _letters, notices.deliver_due, _journal, _purge, _daily, _warm):
+    for chore in (webhooks.deliver_due, chores.run, facade.run_waiting, _letters, notices.deliver_due, _journal, _purge, _daily, _warm):
         threading.Thread(target=_repeat, args=(chore, stop), daemon=True).start()
     swept = time.monotonic() - SWEEP_SECONDS + 10
     while not stop():

@@ -68,7 +68,7 @@ def run(lot: RightsLot, service: RightsService, *, by: str, say: Callable[[int, 
         for one in held
     ]
     waiting = [at for at, one in enumerate(held) if not _useful(one["code"])]
-    RightsLot.objects.filter(pk=lot.pk).update(state=LotState.RUNNING)
+    RightsLot.objects.filter(pk=lot.pk).update(state=LotState.RUNNING, started_at=timezone.now())
     found: dict[int, Answer] = {}
     for rank, at in enumerate(waiting, 1):
         found[at] = service.consult(asked[at])

@@ -38,6 +38,7 @@ class RightsLot(models.Model):
     results = models.JSONField("dossiers par résultat", default=dict)
     content = models.BinaryField("questions et réponses, scellées")
     digest = models.CharField("empreinte de la demande", max_length=64)
+    started_at = models.DateTimeField("commencé le", null=True)
     made_at = models.DateTimeField("reçu le", auto_now_add=True)
     finished_at = models.DateTimeField("terminé le", null=True)
 

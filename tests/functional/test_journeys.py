@@ -30,6 +30,9 @@ WALKS = {
         "/lpp/1187880/",
         "/accessibilite/",
         "/compte/login/",
+        "/etude/",
+        "/services/",
+        "/services/histoire/",
         "/echanges/",
         "/echanges/donnees/?categorie=SANTE",
         "/echanges/habilitations/?actor=ARS&purpose=PILOTAGE&category=SANTE&grain=AGREGE&said=&inside=1",
@@ -52,7 +55,7 @@ WALKS = {
         "/compte/2fa/",
     ],
     "Fédération": ["/marche/", "/publications/"],
-    "Opérateur": ["/exploitation/", "/exploitation/echanges/", "/exploitation/matrice/"],
+    "Opérateur": ["/exploitation/", "/exploitation/echanges/", "/exploitation/matrice/", "/exploitation/etude/", "/exploitation/etude/produits/"],
     "Établissement": ["/echanges/depots/", "/echanges/portabilite/", "/echanges/versements/"],
     "Institution": ["/echanges/reception/", "/echanges/jeux/"],
 }

@@ -118,6 +118,36 @@ def study() -> str:
     return text + "\n## Erreurs\n\n" + table(["Code", "Constat", "Remède"], [[code, *said] for code, said in catalogue().items()])
 
 
+def services() -> str:
+    import csv
+    from importlib.resources import files
+
+    from belvedere.engine.services import BANNER, pieces
+    from belvedere.engine.services.catalogue import services as every
+    from belvedere.engine.services.invoice_check import checks
+    from belvedere.engine.services.matching import cases
+    from belvedere.engine.services.results import results
+    from belvedere.engine.services.roc import moves
+
+    text = f"# Services de la facturation\n\nL’extérieur est simulé : « {BANNER} ». Les codes sont les nôtres ; les listes officielles ne sont pas publiques.\n\n## Ce qui est réel\n\n"
+    text += table(
+        ["Service", "Réel", "Simulé", "Il faut", "Pour brancher"], [[one.name, one.real, one.simulated, one.needs, one.plug] for one in every()]
+    )
+    text += "\n## Réponses\n\n" + table(
+        ["Service", "Code", "Réponse", "Que faire"], [[one.service, one.code, one.label, one.remedy] for one in results().values()]
+    )
+    text += "\n## Contrôle de facture\n\n" + table(
+        ["Zone du type 2", "Écart", "Rejet probable", "Corrigeable"],
+        [[f"`{one.zone}`" if one.zone else "", one.label, f"{one.cause} {one.cause_label}", "oui" if one.correctable else "non"] for one in checks()],
+    )
+    text += "\n## ROC\n\n" + table(["État", "Verbe", "Devient"], [[state, verb, then] for (state, verb), then in moves().items()])
+    rows = csv.DictReader((files("belvedere.engine.services") / "guarantees.csv").read_text(encoding="utf-8").splitlines())
+    text += "\nGaranties : " + " ; ".join(f"`{row['code']}` {row['label']} ({row['covers']})" for row in rows) + ".\n"
+    text += "\n## Rapprochement\n\n" + table(["Cas", "Sens", "Que faire"], [[one.code, one.label, one.remedy] for one in cases().values()])
+    text += "\n## Pièces justificatives\n\n" + table(["Code", "Constat", "Remède"], [[code, *said] for code, said in pieces.problems().items()])
+    return text
+
+
 def settings() -> str:
     from belvedere.observatory.environment import SETTINGS
 
@@ -334,7 +364,7 @@ def http_api() -> str:
 
 
 PAGES = {
-    "anomalies.md": errors, "reglages.md": settings, "indicateurs.md": indicators, "etats.md": states, "faits.md": facts, "echanges.md": exchanges, "etude.md": study,
+    "anomalies.md": errors, "reglages.md": settings, "indicateurs.md": indicators, "etats.md": states, "faits.md": facts, "echanges.md": exchanges, "etude.md": study, "services.md": services,
     "dessins-b2.md": layouts, "noemie.md": noemie, "ligne-de-commande.md": command_line, "secret.md": secrecy, "api.md": http_api,
     "droits.md": rights, "asvs.md": asvs,
 }  # fmt: skip

@@ -53,6 +53,7 @@ API_RULES: dict[tuple[str, str], Caller] = {
             ("GET", "/services/cdri/lots/{reference}"),
             ("POST", "/services/cdri/lots/{reference}/retry"),
             ("POST", "/services/cdri/invoice-check"),
+            ("POST", "/services/insi/identities"),
             ("POST", "/services/roc/{verb}"),
             ("POST", "/services/scor/check"),
             ("POST", "/services/dmp/documents"),

@@ -17,6 +17,7 @@ from belvedere.api.schemas import Problem, Refusal
 from belvedere.engine.b2.findings import B2Error
 from belvedere.engine.services import BANNER, documents, pieces
 from belvedere.engine.services.catalogue import services
+from belvedere.engine.services.identity import OID, Traits
 from belvedere.engine.services.results import results
 from belvedere.engine.services.rights import Question
 from belvedere.observatory.services import consulting, facade
@@ -38,6 +39,17 @@ class QuestionIn(Schema):
     born: str = Field("", max_length=6)
     rank: str = Field("", max_length=1)
     day: dt.date
+
+
+class TraitsIn(Schema):
+    """Strict traits of a person: birth name, given names, sex (M, F), birth date, INSEE code of the place."""
+
+    site: str = Field(max_length=9)
+    family: str = Field(min_length=1, max_length=100)
+    given: str = Field(min_length=1, max_length=100)
+    sex: Literal["M", "F"]
+    born: dt.date
+    place: str = Field("", max_length=5)
 
 
 class LotIn(Schema):
@@ -149,6 +161,32 @@ def consult(request: HttpRequest, asked: QuestionIn) -> Status:
             "useful": told.useful,
             "remedy": told.remedy,
             "rights": asdict(answer.rights) if answer.rights else None,
+            "note": BANNER,
+        },
+    )
+
+
+@router.post("/insi/identities", auth=Sender(), response={200: dict[str, Any], 404: Problem, 502: Problem}, summary="Chercher une identité (INSi)")
+def identify(request: HttpRequest, asked: TraitsIn) -> Status:
+    """L’INS n’est rendu que si une seule identité a ces traits ; les traits rendus ne remplacent jamais ceux du dossier."""
+    service = _service(request)
+    if (site := _site(request, asked.site)) is None:
+        return Status(404, NOT_FOUND)
+    try:
+        code, ins, traits = service.identify(Traits(asked.family, asked.given, asked.sex, asked.born, asked.place), site)
+    except (requests.RequestException, ValueError, KeyError):
+        return _down()
+    told = results()["INSI", code]
+    return Status(
+        200,
+        {
+            "code": told.code,
+            "label": told.label,
+            "useful": told.useful,
+            "remedy": told.remedy,
+            "ins": ins,
+            "oid": OID if ins else "",
+            "traits": asdict(traits) if traits else None,
             "note": BANNER,
         },
     )

@@ -192,12 +192,15 @@ def _send_returns(sector, groups: dict, certificate: object) -> None:
     from belvedere.engine.b2.envelope import seal
     from belvedere.engine.sector.returns import month_return
     from belvedere.observatory.collect import reception
+    from belvedere.observatory.services.showing import caisse, front_return
 
-    number = shown_group(sector)
+    number, office = shown_group(sector), caisse(sector)
     for provider in sector.providers:
         first = 0 if provider.group == number else max(sector.months - 1 - LAST_RETURNS, 0)
         for month in range(first, sector.months - 1):
-            if clear := month_return(sector, provider.rank, month):
+            # The last one comes from the simulated front-end, which took the very flow and judged it against a register of rights.
+            last = provider.group == number and month == sector.months - 2
+            if clear := front_return(sector, provider.rank, month, office) if last else month_return(sector, provider.rank, month):
                 name = f"noemie-{provider.finess}-{sector.month(month):%Y-%m}.txt"
                 reception.receive(group=groups[provider.group], sealed=seal(clear, certificate), channel="folder", file_name=name)
 

@@ -187,9 +187,19 @@ def test_identities_go_from_provisional_to_qualified():
             wrong()
 
 
+def test_the_simulator_s_identities_have_valid_keys():
+    people = identity.test_identities()
+    assert (
+        len(people) >= 4
+        and all(identity.ins_valid(ins) for _, ins in people)
+        and (TRAITS, INS) in [(replace(one, given=TRAITS.given, family=TRAITS.family), ins) for one, ins in people]
+    )
+
+
 def test_a_fake_card_opens_its_medical_block_to_a_professional_alone(tmp_path):
     path = tmp_path / "carte.json"
     path.write_text(json.dumps({"assure": {"nir": INS[:13]}, "complementaire": {"amc": "99999999"}, "medico_administratif": {"ald": True}}))
+    assert identity.FakeReader().read(professional=True).insured["nom"] == "ESSAI", "one is shipped"
     reader = identity.FakeReader(path)
     assert (
         reader.read(professional=False).medical == {}

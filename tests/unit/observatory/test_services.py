@@ -4,6 +4,9 @@ import datetime as dt
 
 import pytest
 
+from belvedere.engine.b2 import noemie
+from belvedere.engine.sector.billing import month_file, month_lines
+from belvedere.engine.services.invoice_check import invoices
 from belvedere.engine.services.results import results
 from belvedere.engine.services.rights import Question
 from belvedere.engine.services.world import AGENT, make
@@ -12,7 +15,9 @@ from belvedere.observatory.services import consulting, story
 from belvedere.observatory.services.adapters import Outside
 from belvedere.observatory.services.models import Call, RightsLot, Story
 from belvedere.observatory.services.serving import running
+from belvedere.observatory.services.showing import caisse, front_return
 from belvedere.observatory.services.simulator import cured
+from tests.flows import sector
 
 pytestmark = pytest.mark.django_db
 DAY = dt.date(2026, 11, 2)
@@ -81,6 +86,19 @@ def test_bad_calls_of_the_simulator(live):
     ] == [400, 400, 404, 404]
     assert call("GET", "/frontal/ARL-X/retour", b"")[0] == call("GET", "/cdri", b"")[0] == 404
     assert b"simulateur" in call("POST", "/rien", b"{}")[2]
+
+
+def test_a_member_s_real_flow_through_the_front_end():
+    """The demonstration's last return: each invoice of the flow is answered once, rejected for what the register says, read back by the same reader."""
+    made, provider = sector(), 0
+    answered = noemie.returns(front_return(made, provider, 1, caisse(made)))
+    rows = noemie.table(answered).to_pylist()
+    numbers = [one.number for one in invoices(month_file(made, provider, 1))]
+    assert sorted(f"{row['invoice_no']:09d}" for row in rows) == sorted(numbers) and "SIMULATEUR" in answered.sender
+    rejected = [row for row in rows if row["state"] == "R"]
+    assert 0 < len(rejected) < len(rows) / 8 and {"D101", "D110"} & {row["code"] for row in rejected}
+    amounts = month_lines(made, provider, 1)
+    assert sum(row["asked_amo"] for row in rows) == int(amounts["amo"].sum()), "to the cent"
 
 
 def test_every_result_has_its_words():

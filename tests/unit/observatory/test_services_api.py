@@ -149,6 +149,21 @@ def test_the_verbs_of_roc(live, software):
     assert set(Call.objects.values_list("result", flat=True)) == {"00", "REFUS"}
 
 
+def test_an_identity_is_found_by_its_traits(live, software):
+    headers, site = software
+    asked = {"site": site, "family": "d’artagnan de l’herault".replace("’", "'"), "given": "Pierre-Alain", "sex": "M", "born": "2001-06-17"}
+    told = post("/insi/identities", asked, headers).json()
+    assert (told["code"], told["ins"]) == ("00", "101066322075460") and told["traits"]["place"] == "63220"
+    several = {"site": site, "family": "ESSAI", "given": "Martine", "sex": "F", "born": "1948-03-12"}
+    assert [post("/insi/identities", several | extra, headers).json()["code"] for extra in ({}, {"place": "75112"}, {"sex": "M"})] == [
+        "02",
+        "00",
+        "01",
+    ]
+    assert post("/insi/identities", several | {"sex": "X"}, headers).status_code == 422
+    assert set(Call.objects.values_list("service", flat=True)) == {"INSI"}
+
+
 def test_pieces_and_documents(live, software):
     from tests.unit.engine.test_services import INS, png
 

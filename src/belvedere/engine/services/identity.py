@@ -5,6 +5,7 @@ import json
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from importlib.resources import files
 from pathlib import Path
 from typing import Protocol
 
@@ -90,6 +91,12 @@ def recovered(identity: Identity, ins: str, traits: Traits) -> Identity:
     return replace(made, ins=ins, oid=OID, history=_kept(identity) if identity.ins and identity.ins != ins else made.history)
 
 
+def test_identities() -> list[tuple[Traits, str]]:
+    """The identities of the simulator: that of the public test client, and invented ones with a valid key."""
+    held = json.loads((files(__package__) / "identities.json").read_text(encoding="utf-8"))
+    return [(Traits(one["family"], one["given"], one["sex"], dt.date.fromisoformat(one["born"]), one["place"]), one["ins"]) for one in held]
+
+
 @dataclass(frozen=True)
 class Card:
     """What a card says: insured identity and rights, complementary rights, and what a professional's card alone opens."""
@@ -108,11 +115,11 @@ class CardReader(Protocol):
 
 @dataclass(frozen=True)
 class FakeReader:
-    """Fake cards in JSON; the medico-administrative block opens with a professional's card alone."""
+    """Fake cards in JSON (the shipped one without a path); the medico-administrative block opens with a professional's card alone."""
 
-    path: Path
+    path: Path | None = None
     version: str = "6.20"
 
     def read(self, *, professional: bool) -> Card:
-        held = json.loads(self.path.read_text(encoding="utf-8"))
+        held = json.loads((self.path or files(__package__) / "carte-test.json").read_text(encoding="utf-8"))
         return Card(held["assure"], held.get("complementaire", {}), held.get("medico_administratif", {}) if professional else {}, self.version)

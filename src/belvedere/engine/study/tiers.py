@@ -130,7 +130,9 @@ def _nothing(row: dict[str, Cell], study: Study, closed: set[secrecy.Key]) -> se
 
 
 def _device(row: dict[str, Cell], study: Study, closed: set[secrecy.Key]) -> set[str]:
-    return {"invoices"} if secrecy.key_of("T06", (_month(row["month"]), str(row["device"]))) in closed else set()
+    month = _month(row["month"])
+    own, whole = (secrecy.key_of("T06", (month, text)) in closed for text in (str(row["device"]), secrecy.TOTAL))
+    return {"invoices", "share"} if own or whole else set()
 
 
 def _algorithm(row: dict[str, Cell], study: Study, closed: set[secrecy.Key]) -> set[str]:

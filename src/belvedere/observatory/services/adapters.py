@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from belvedere.engine.services.frontend import Acknowledgement
 from belvedere.engine.services.guarantees import Line
+from belvedere.engine.services.identity import Traits
 from belvedere.engine.services.rights import Answer, Exemption, Question, Rights, Span
 from belvedere.observatory.services.models import Call
 
@@ -66,6 +67,14 @@ class Outside:
             answer = Answer("50")
         count("CDRI", asked.site, answer.code, started, software=self.software, regime=answer.rights.regime if answer.rights else "")
         return answer
+
+    def identify(self, traits: Traits, site: str) -> tuple[str, str, Traits | None]:
+        """INSi: (result code, INS or "", the traits that the service holds)."""
+        started = time.perf_counter()
+        held = self._post("/insi", asdict(traits) | {"born": traits.born.isoformat()}).json()
+        count("INSI", site, str(held["code"]), started, software=self.software)
+        told = held.get("traits")
+        return str(held["code"]), str(held["ins"]), Traits(**{**told, "born": dt.date.fromisoformat(told["born"])}) if told else None
 
     def roc(self, verb: str, site: str, **asked: Any) -> tuple[bool, dict]:
         """A verb of ROC: (done, answer)."""

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import Any
 
 from belvedere.engine.b2.envelope import Holder
-from belvedere.engine.services import BANNER, documents, frontend, roc
+from belvedere.engine.services import BANNER, documents, frontend, identity, roc
 from belvedere.engine.services.guarantees import Line
 from belvedere.engine.services.invoice_check import invoices
 from belvedere.engine.services.rights import Question
@@ -47,6 +47,14 @@ class Simulator:
         if answer.code in ("50", "51"):
             return (503 if answer.code == "50" else 504), {"code": answer.code}
         return 200, {"code": answer.code, "rights": asdict(answer.rights) if answer.rights else None}
+
+    def insi(self, asked: dict) -> tuple[int, Any]:
+        """A search by traits among the test identities."""
+        traits = identity.Traits(asked["family"], asked["given"], asked["sex"], dt.date.fromisoformat(asked["born"]), asked.get("place", ""))
+        people = identity.test_identities()
+        code, ins = identity.found(people, traits)
+        held = next((one for one, number in people if number == ins), None)
+        return 200, {"code": code, "ins": ins, "oid": identity.OID if ins else "", "traits": asdict(held) if held else None}
 
     def roc(self, verb: str, asked: dict) -> tuple[int, Any]:
         """A verb on a stay: IDB, SIM, CLC, DEL, DRE."""
@@ -125,6 +133,8 @@ class Simulator:
                 asked = json.loads(body)
                 if parts == ["cdri"]:
                     return _json(*self.cdri(asked))
+                if parts == ["insi"]:
+                    return _json(*self.insi(asked))
                 if parts == ["dmp"]:
                     return _json(*self.submit(asked))
                 if len(parts) == 2 and parts[0] == "roc":

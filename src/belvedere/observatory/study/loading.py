@@ -1,14 +1,15 @@
 """The inputs of a study out of what the platform received: flows' metadata, returns, calls of services, registries."""
 
+import math
 import tempfile
 from collections import Counter
 from pathlib import Path
+from statistics import median
 
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
-from django.db.models import Count
-from django.db.models.functions import TruncMonth
+from django.utils import timezone
 
 from belvedere.engine.study import inputs
 from belvedere.observatory.collect import vault
@@ -102,15 +103,17 @@ def _by_mark(marks: list[FlowMark], rejected: dict[tuple[int, str], Counter[tupl
 
 
 def _calls() -> list[dict]:
-    """Calls of services by members: month, site, software, regime and result."""
+    """Calls of services by members: month, site, software, regime and result, with how long they took."""
     sites = [f"{number:09d}" for number in Member.objects.values_list("finess", flat=True)]
-    found = (
-        Call.objects.filter(site__in=sites)
-        .annotate(month=TruncMonth("at"))
-        .values("service", "month", "site", "software", "regime", "result")
-        .annotate(calls=Count("pk"))
-    )
+    held: dict[tuple, list[int]] = {}
+    for service, at, site, software, regime, result, took in (
+        Call.objects.filter(site__in=sites).order_by("pk").values_list("service", "at", "site", "software", "regime", "result", "milliseconds")
+    ):
+        month = timezone.localtime(at).date().replace(day=1)
+        held.setdefault((service, month, site, software or None, regime or None, result), []).append(took)
+    names = ("service", "month", "site", "software", "regime", "result")
     return [
-        {**row, "month": row["month"].date(), "regime": row["regime"] or None, "software": row["software"] or None}
-        for row in found.order_by("service", "month", "site")
+        dict(zip(names, key, strict=True))
+        | {"calls": len(took), "p50": int(median(took)), "p95": sorted(took)[max(math.ceil(0.95 * len(took)) - 1, 0)]}
+        for key, took in held.items()
     ]

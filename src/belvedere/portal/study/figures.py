@@ -131,7 +131,7 @@ _FIGURES: dict[str, Callable[[list[Row]], tuple[Specify, str] | None]] = {
     "T03": lambda rows: _bars(rows, "vendor", "share", _percent, "Part des factures"),
     "T03n": lambda rows: _bars(rows, "vendor", "share", _percent, "Part des factures, noms d’aujourd’hui"),
     "T05": lambda rows: _bars(rows, "service", "rate", _percent, "Part des établissements visés qui émettent"),
-    "T06": lambda rows: _lines(rows, "device", "invoices", "Factures par mois et par dispositif"),
+    "T06": lambda rows: _lines(rows, "device", "invoices", "Factures par mois et par dispositif") or _lines(rows, "device", "share", "Part des factures par dispositif", axis=".0f"),
     "T07": lambda rows: _bars(rows, "service", "equipped_share", _percent, "Part des établissements visés qui sont équipés"),
     "T08m": lambda rows: _lines(rows, "algorithm", "share", "Part des factures par algorithme", axis=".0f"),
     "T10": _moves,

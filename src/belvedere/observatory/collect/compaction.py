@@ -91,7 +91,7 @@ def merge(rows: list[DataFile], done: Compacted) -> DataFile | None:
     )  # fmt: skip
     try:
         with transaction.atomic():
-            Member.objects.select_for_update(of=("self",)).get(pk=made.member_id)
+            Member.objects.select_for_update(of=("self",), no_key=True).get(pk=made.member_id)
             made.save()
             wanted = [row.pk for row in rows]
             if DataFile.objects.filter(pk__in=wanted, retired_at=None).update(retired_at=timezone.now(), merged_into=made) != len(wanted):

@@ -286,7 +286,7 @@ def _commit(
         if not Flow.objects.select_for_update(of=("self",)).filter(pk=flow.pk, state=State.RUNNING, tries=flow.tries).exists():
             raise Conflict  # the lease ran out and another worker has it
         if isinstance(made, DataFile) and history.member:
-            Member.objects.select_for_update(of=("self",)).get(pk=history.member.pk)
+            Member.objects.select_for_update(of=("self",), no_key=True).get(pk=history.member.pk)
             live = DataFile.objects.filter(member=history.member, retired_at=None)
             for row in live.exclude(pk__in=history.known):
                 if may_overlap(row, made.first_day, made.last_day, made.low_number, made.high_number):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, OperationalError, transaction
 from django.utils import timezone
 
 from belvedere.engine.exchange import bundle, checks, rules, strict, structure
@@ -119,6 +119,10 @@ def receive(party: Party, raw: bytes, *, key: str = "", software: str = "", chan
             # The same deposit arrived twice at once, or the same resource: the other one was first.
             if before := _before(party, identifier):
                 return _again(before, sha)
+        except OperationalError as error:
+            # PostgreSQL chose this transaction to end a deadlock, or a serialisation failure: nothing was written.
+            if getattr(error.__cause__, "sqlstate", "") not in ("40P01", "40001"):
+                raise
     body = rules.outcome([], "Vos dépôts se croisent sans cesse : envoyez-les l’un après l’autre, puis renvoyez celui-ci.")
     return Answer(503, body, {"Retry-After": "5"})
 

@@ -39,36 +39,47 @@ def _keys(entry: Entry, party: Party) -> tuple[str, list[str]]:
 
 def contradictions(party: Party, deposited: Deposited) -> list[Remark]:
     """Patients whose own number already names somebody with another INS."""
-    remarks = []
-    for entry in deposited.of_type("Patient"):
-        ins, own = _keys(entry, party)
-        known = found([ins, *own]) if ins else {}
-        mine = known.get(ins)
-        if any(token in known and known[token] != mine and known[token].qualified for token in own):
-            remarks.append(Remark("tddui-patient-05", entry.where + ".identifier"))
-    return remarks
+    told = [(entry, *_keys(entry, party)) for entry in deposited.of_type("Patient")]
+    known = found(token for _, ins, own in told if ins for token in (ins, *own))
+    return [
+        Remark("tddui-patient-05", entry.where + ".identifier")
+        for entry, ins, own in told
+        if ins and any(token in known and known[token] != known.get(ins) and known[token].qualified for token in own)
+    ]
+
+
+def _made(told: list[tuple[Entry, str, list[str]]], known: dict[str, Person]) -> dict[str, Person]:
+    """The persons of the tokens, those that nobody knew yet made at once; one that another deposit made meanwhile is that one."""
+    new = {ins or own[0]: bool(ins) for _, ins, own in told if not any(token in known for token in (ins, *own))}
+    if not new:
+        return known
+    Person.objects.bulk_create([Person(token=token, qualified=qualified) for token, qualified in sorted(new.items())], ignore_conflicts=True)
+    return known | found(new)
 
 
 @transaction.atomic
 def recognise(party: Party, deposited: Deposited) -> dict[int, Person]:
     """The person of each entry, by place: made when it is new; one that was known under its own number alone becomes the person of its INS."""
+    told = [(entry, *_keys(entry, party)) for entry in deposited.of_type("Patient")]
+    known = _made(told, found(token for _, ins, own in told for token in (ins, *own) if token))
     people: dict[str, Person] = {}
-    for entry in deposited.of_type("Patient"):
-        ins, own = _keys(entry, party)
-        known = found([ins, *own])
-        person = known.get(ins) or next((known[token] for token in own if token in known), None)
-        if person is None:
-            person, _ = Person.objects.get_or_create(token=ins or own[0], defaults={"qualified": bool(ins)})
+    aliases: list[Alias] = []
+    for entry, ins, own in told:
+        person = known.get(ins) or next(known[token] for token in own if token in known)
         for token in own:
             if token in known and known[token] != person:
                 _merge(known[token], person, party)
+                known[token] = person
         for token in filter(None, (ins, *own)):
-            if token != person.token and token not in known:
-                Alias.objects.get_or_create(token=token, defaults={"person": person})
+            if token not in known:
+                aliases.append(Alias(token=token, person=person))
+                known[token] = person
         if ins and not person.qualified:
             person.qualified = True
             person.save(update_fields=["qualified"])
         people[entry.address] = person
+    if aliases:
+        Alias.objects.bulk_create(aliases, ignore_conflicts=True)
     named: dict[int, Person] = {}
     for entry in deposited.entries:
         subject = bundle.about(entry, deposited)

@@ -120,7 +120,8 @@ def store(party: Party, deposited: Deposited, remarks: list[Remark], ready: Read
     """Write a deposit that is ready, inside the caller's transaction; `said`: identifier, sha256, software, channel. Moved.
 
     The party's row is held: two deposits of one establishment are written one after the other, on PostgreSQL as on SQLite."""
-    Party.objects.select_for_update(of=("self",)).get(pk=party.pk)
+    # Not its key: a refusal that commits at the same moment checks its foreign key on this very row, and would wait for us while we wait for its journal.
+    Party.objects.select_for_update(of=("self",), no_key=True).get(pk=party.pk)
     if _current(party, ready.keys.values()) != ready.before or _opened_meanwhile(party, ready):
         raise Moved
     made = Deposit(
@@ -148,7 +149,8 @@ def store(party: Party, deposited: Deposited, remarks: list[Remark], ready: Read
 def _opened_meanwhile(party: Party, ready: Ready) -> bool:
     """Whether another deposit opened a stay of one of these persons since the rules were asked."""
     stays = {row.person_id: row.own_key for row in ready.rows if row.profile == "tddui-encounter-sejour" and not row.facts.get("end")}
-    open_ones = Resource.objects.filter(
-        person__in=stays, establishment=party, profile="tddui-encounter-sejour", current=True, erased=False, facts__end=""
-    )
-    return bool(stays) and open_ones.exclude(own_key__in=ready.keys.values()).exists()
+    if not stays:
+        return False
+    held = Resource.objects.filter(person__in=stays, establishment=party, profile="tddui-encounter-sejour", current=True, erased=False)
+    own = set(ready.keys.values())
+    return any(not told.get("end") and key not in own for key, told in held.values_list("own_key", "facts"))

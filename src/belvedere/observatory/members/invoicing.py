@@ -42,7 +42,7 @@ def bill_if_due(*, group: Group, day: dt.date, by: str) -> FeeInvoice | None:
     first = next(_years_on(start, count) for count in range(200) if _years_on(start, count + 1) > day)
     if FeeInvoice.objects.filter(group=group, period_from=first).exists():
         return None
-    Group.objects.select_for_update(of=("self",)).order_by("pk").first()  # one numbering at a time
+    Group.objects.select_for_update(of=("self",), no_key=True).order_by("pk").first()  # one numbering at a time
     last = FeeInvoice.objects.filter(number__startswith=f"{day.year}-").order_by("-number").first()
     invoice = FeeInvoice(
         number=f"{day.year}-{int(last.number[5:]) + 1 if last else 1:05d}", group=group, period_from=first,

@@ -97,7 +97,7 @@ def _rewrite(row: DataFile, objected: Objected) -> int | None:
         )  # fmt: skip
     try:
         with transaction.atomic():
-            Member.objects.select_for_update(of=("self",)).get(pk=row.member_id)
+            Member.objects.select_for_update(of=("self",), no_key=True).get(pk=row.member_id)
             if not DataFile.objects.filter(pk=row.pk, retired_at=None).update(retired_at=timezone.now()):
                 raise _Changed
             if made:

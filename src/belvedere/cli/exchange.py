@@ -30,7 +30,9 @@ def register(commands: argparse._SubParsersAction) -> None:
     dataset.add_argument("code", metavar="JEU", help="ssiad-sidoba, resid-esms")
     dataset.add_argument("period", metavar="AAAA-MM")
     dataset.set_defaults(run=_dataset)
-    counts = tools.add_parser("counts", help="fige les agrégats d’une institution, passés par le moteur du secret")
+    counts = tools.add_parser(
+        "counts", help="fige les agrégats du mois d’une institution, passés par le moteur du secret ; une autre personne les approuve"
+    )
     counts.add_argument("name", metavar="NOM", help="nom de l’institution")
     counts.set_defaults(run=_counts)
     check = tools.add_parser("check", help="vérifie sans serveur un export de portabilité ou un paquet SEDA")
@@ -105,11 +107,11 @@ def _counts(options: argparse.Namespace) -> int:
         print("Institution inconnue.", file=sys.stderr)
         return EXIT_REFUSED
     try:
-        made = aggregates.publish(consumer=found, by=BY)
+        made = aggregates.propose(consumer=found, by=BY)
     except aggregates.AggregateRefused as error:
         return _refused(error)
     masked = sum(cell.persons is None for cell in aggregates.cells(made))
-    print(f"{made.rows} cellules figées, {masked} masquées (version {made.version}).")
+    print(f"{made.rows} cellules figées, {masked} masquées (version {made.version}). Une autre personne les approuve : Exploitation, Matrice.")
     return EXIT_OK
 
 

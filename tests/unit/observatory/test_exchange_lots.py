@@ -7,6 +7,7 @@ import json
 import zipfile
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 from lxml import etree
 
@@ -20,7 +21,7 @@ from belvedere.observatory.exchange.models import Dataset, Event, Person, Resour
 from belvedere.observatory.journal.actions import broken_at
 from belvedere.observatory.journal.models import Entry
 from tests.conftest import SHARED
-from tests.exchange import OTHER, SSIAD, deposit, establishment, finess, institution, say
+from tests.exchange import OTHER, SSIAD, bearer, deposit, establishment, finess, institution, say
 
 pytestmark = pytest.mark.django_db
 PERIOD = "2026-09"
@@ -179,18 +180,40 @@ def test_counts_are_masked_by_the_observatory_s_engine(service):
     places = [service, *(establishment(finess(f"7500001{rank}")) for rank in range(5))]
     for rank, place in enumerate(places):
         intake.receive(place, deposit(range(rank * 12, rank * 12 + 12), number=place.finess, agreed={rank * 12: False}))
-    made = aggregates.publish(consumer=ars, by="test")
+    made = aggregates.propose(consumer=ars, by="test")
     found = {(cell.territory, cell.gir, cell.sex): cell.persons for cell in aggregates.cells(made)}
     assert found["*", "*", "*"] == 66, "72 persons less six who oppose"
     assert any(value is None for value in found.values()) and all(value is None or value == 0 or value >= 11 for value in found.values())
     for sex in ("*", "F", "M"):
         told_ = [found["*", gir, sex] for gir in ("1", "2", "3", "4", "5", "6", "ND")]
         assert sum(value is None for value in told_) != 1 or found["*", "*", sex] is None, "a single masked cell would be had by subtraction"
-    again = aggregates.publish(consumer=ars, by="test")
+    with pytest.raises(aggregates.AggregateRefused, match="déjà figés"):
+        aggregates.propose(consumer=ars, by="test")
+    Dataset.objects.filter(pk=made.pk).update(period="2026-01")  # a month later
+    again = aggregates.propose(consumer=ars, by="test")
     before = {key for key, value in found.items() if value is None}
     assert before <= {(cell.territory, cell.gir, cell.sex) for cell in aggregates.cells(again) if cell.persons is None}, "what was masked stays so"
     with pytest.raises(aggregates.AggregateRefused):
-        aggregates.publish(consumer=institution("DNS_MATURIN"), by="test")
+        aggregates.propose(consumer=institution("DNS_MATURIN"), by="test")
+
+
+def test_two_persons_let_counts_out(service):
+    """What one produced another lets out; before, the institution reads nothing of it."""
+    ars = institution("ARS", region="R11")
+    intake.receive(service, deposit(range(14)))
+    made = aggregates.propose(consumer=ars, by="personne:1")
+    path = f"/api/v1/exchange/datasets/{made.code}/{made.period}/{made.version}"
+    assert Client().get(path, **bearer(ars)).status_code == 404 and Client().get("/api/v1/exchange/datasets", **bearer(ars)).json() == []
+    with pytest.raises(aggregates.AggregateRefused, match="autre personne"):
+        aggregates.decide(dataset=made, approve=True, by="personne:1")
+    aggregates.decide(dataset=made, approve=True, by="personne:2")
+    assert Client().get(path, **bearer(ars)).status_code == 200 and Event.objects.filter(topic="jeu-publie", establishment=ars).count() == 1
+    with pytest.raises(aggregates.AggregateRefused, match="déjà décidés"):
+        aggregates.decide(dataset=made, approve=False, by="personne:3")
+    Dataset.objects.filter(pk=made.pk).update(period="2026-01")
+    declined = aggregates.decide(dataset=aggregates.propose(consumer=ars, by="personne:1"), approve=False, by="personne:2")
+    assert declined.state == "declined" and aggregates.propose(consumer=ars, by="personne:1").version == 3, "a declined month may be produced again"
+    assert len(Client().get("/api/v1/exchange/datasets", **bearer(ars)).json()) == 1
 
 
 @pytest.fixture

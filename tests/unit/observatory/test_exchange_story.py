@@ -52,7 +52,7 @@ def test_the_story(monkeypatch):
     assert len(client.get("/fhir/Patient", **reader).json()["entry"]) == 2
 
     # The agency sees masked counts: three persons are told of to nobody.
-    counts = aggregates.publish(consumer=ars, by="test")
+    counts = aggregates.decide(dataset=aggregates.propose(consumer=ars, by="test"), approve=True, by="une autre personne")
     told = client.get(f"/api/v1/exchange/datasets/{counts.code}/{counts.period}/{counts.version}", **bearer(ars)).json()
     assert told["cells"] and all(cell["persons"] is None for cell in told["cells"] if cell["persons"] != 0)
 

@@ -15,7 +15,7 @@ from belvedere.engine.exchange.items import items, redundancy
 from belvedere.engine.exchange.topics import topics
 from belvedere.engine.exchange.vocabulary import Actor, Category, Grain, Purpose
 from belvedere.observatory.exchange import archives, datasets, doors, intake, policy, portability, subscribing
-from belvedere.observatory.exchange.models import Dataset, Deposit, Export, Party, Subscription, Transfer
+from belvedere.observatory.exchange.models import TOLD, Dataset, Deposit, Export, Party, Subscription, Transfer
 from belvedere.observatory.journal import sealing
 
 router = Router(tags=["échanges"])
@@ -160,7 +160,7 @@ def _dataset(row: Dataset) -> dict[str, Any]:
 
 @router.get("/datasets", auth=PartyToken(), summary="Mes jeux de données")
 def dataset_list(request: HttpRequest) -> list[dict[str, Any]]:
-    return [_dataset(row) for row in Dataset.objects.filter(consumer=_party(request))[:PAGE]]
+    return [_dataset(row) for row in Dataset.objects.filter(consumer=_party(request), state__in=TOLD)[:PAGE]]
 
 
 @router.get(
@@ -170,7 +170,7 @@ def dataset_list(request: HttpRequest) -> list[dict[str, Any]]:
     summary="Fichier d’un jeu, ou ses agrégats",
 )
 def dataset_file(request: HttpRequest, code: str, period: str, version: int) -> HttpResponse | Status:
-    row = Dataset.objects.filter(consumer=_party(request), code=code[:40], period=period[:7], version=min(version, 2**31 - 1)).first()
+    row = Dataset.objects.filter(consumer=_party(request), state__in=TOLD, code=code[:40], period=period[:7], version=min(version, 2**31 - 1)).first()
     if row is None:
         return Status(404, NOT_FOUND)
     if "cells" in row.report:

@@ -17,8 +17,8 @@ from belvedere.engine.exchange.vocabulary import Category, Grain, Purpose
 from belvedere.engine.secrecy.contributions import fill
 from belvedere.engine.secrecy.protect import protect
 from belvedere.engine.secrecy.specification import parse
-from belvedere.observatory.exchange import policy
-from belvedere.observatory.exchange.models import Dataset, Party, Resource, Stated
+from belvedere.observatory.exchange import events, policy
+from belvedere.observatory.exchange.models import Dataset, DatasetState, Party, Resource, Stated
 from belvedere.observatory.journal.actions import record
 
 CODE = "agregats-gir"
@@ -90,13 +90,18 @@ def _rows(consumer: Party, at: dt.datetime) -> list[tuple[str, str, str, int, in
 
 
 @transaction.atomic
-def publish(*, consumer: Party, by: str) -> Dataset:
-    """Freeze the counts of an institution. Cells masked by an earlier version stay masked. AggregateRefused: no right, nothing to count, or no mask holds."""
+def propose(*, consumer: Party, by: str) -> Dataset:
+    """Freeze the counts of an institution for a month, and put them forward: another person lets them out. Cells masked by an earlier version stay masked.
+
+    AggregateRefused: no right, nothing to count, no mask holds, or a month that has its counts already: their difference would be whoever came meanwhile."""
     at = timezone.now()
     thing = Thing(department=consumer.department, region=consumer.region)
     right = policy.judge().decide(policy.asking(consumer, 2), Purpose.STEERING, Category.HEALTH, Grain.AGGREGATE, thing, at)
     if not right.permitted:
         raise AggregateRefused(right.reason)
+    earlier = Dataset.objects.filter(code=CODE, consumer=consumer)
+    if earlier.filter(period=f"{timezone.localtime(at):%Y-%m}").exclude(state=DatasetState.DECLINED).exists():
+        raise AggregateRefused("Les comptes de ce mois sont déjà figés : deux versions d’un même mois diraient qui est arrivé entre elles.")
     rows = _rows(consumer, at)
     if not rows:
         raise AggregateRefused("Personne n’est à compter : aucun séjour ouvert dans ce territoire.")
@@ -109,8 +114,7 @@ def publish(*, consumer: Party, by: str) -> Dataset:
     }))  # fmt: skip
     lattice = filled.table.lattice
     sticky = np.zeros(len(lattice), dtype=bool)
-    earlier = Dataset.objects.filter(code=CODE, consumer=consumer)
-    for one in earlier:
+    for one in earlier.exclude(state=DatasetState.DECLINED):
         for cell in one.report["cells"]:
             key = (cell["territory"], cell["gir"], cell["sex"])
             if cell["persons"] is None and key in lattice.index:
@@ -128,23 +132,39 @@ def publish(*, consumer: Party, by: str) -> Dataset:
     made = Dataset.objects.create(
         code=CODE,
         contract="1.0",
-        period=f"{at:%Y-%m}",
+        period=f"{timezone.localtime(at):%Y-%m}",
         version=version,
         consumer=consumer,
-        state="sound",
+        state=DatasetState.WAITING,
         rows=len(cells),
-        report={"cells": cells},
+        report={"cells": cells, "by": by},
         made_at=at,
     )
     record(
         by=by,
-        action="echange.agregats",
+        action="echange.agregats.proposes",
         subject=f"jeu:{CODE}:{made.period}:{version}",
         cells=len(cells),
         masked=sum(cell["persons"] is None for cell in cells),
         rule=right.rule,
     )
     return made
+
+
+@transaction.atomic
+def decide(*, dataset: Dataset, approve: bool, by: str) -> Dataset:
+    """Let counts out to their institution, or decline them; AggregateRefused for one's own, or decided already."""
+    row = Dataset.objects.select_for_update(of=("self",)).get(pk=dataset.pk)
+    if row.report.get("by") == by:
+        raise AggregateRefused("Une autre personne que celle qui a produit ces comptes doit décider.")
+    if row.state != DatasetState.WAITING:
+        raise AggregateRefused("Ces comptes sont déjà décidés.")
+    row.state = DatasetState.SOUND if approve else DatasetState.DECLINED
+    row.save(update_fields=["state"])
+    record(by=by, action="echange.agregats.approuves" if approve else "echange.agregats.declines", subject=f"jeu:{CODE}:{row.period}:{row.version}")
+    if approve:
+        events.raise_(topic="jeu-publie", establishment=row.consumer, focus=f"jeux/{CODE}/{row.period}/{row.version}")
+    return row
 
 
 def cells(dataset: Dataset) -> list[Cell]:

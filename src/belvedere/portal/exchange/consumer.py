@@ -12,7 +12,7 @@ from belvedere.engine.exchange.vocabulary import PURPOSES
 from belvedere.observatory.accounts.permissions import Action, check
 from belvedere.observatory.exchange import aggregates, subscribing
 from belvedere.observatory.exchange import datasets as lots
-from belvedere.observatory.exchange.models import Dataset, Party, Subscription
+from belvedere.observatory.exchange.models import TOLD, Dataset, Party, Subscription
 
 SHOWN = 100
 
@@ -101,9 +101,9 @@ def datasets(request: HttpRequest) -> HttpResponse:
     party = _party(request)
     rows = [
         (row, contracts()[row.code].title, row.report.get("findings", []), row.report.get("league", []))
-        for row in Dataset.objects.filter(consumer=party).exclude(code=aggregates.CODE)[:SHOWN]
+        for row in Dataset.objects.filter(consumer=party, state__in=TOLD).exclude(code=aggregates.CODE)[:SHOWN]
     ]
-    counts = Dataset.objects.filter(consumer=party, code=aggregates.CODE).first()
+    counts = Dataset.objects.filter(consumer=party, code=aggregates.CODE, state__in=TOLD).first()
     table: list[tuple[str, list[object]]] = []
     if counts:
         held = {(cell.territory, cell.gir): cell.persons for cell in aggregates.cells(counts) if cell.sex == "*"}

@@ -2,6 +2,7 @@
 
 from belvedere.observatory.exchange.models.deposits import Alias, Deposit, DepositState, Person, Resource
 from belvedere.observatory.exchange.models.packages import (
+    TOLD,
     Dataset,
     DatasetState,
     Export,
@@ -16,6 +17,6 @@ from belvedere.observatory.exchange.models.policy import MatrixVersion, Proposal
 from belvedere.observatory.exchange.models.subscriptions import Delivery, Event, Subscription, SubscriptionState
 
 __all__ = [
-    "Alias", "Concept", "Dataset", "DatasetState", "Delivery", "Deposit", "DepositState", "Event", "Export", "ExportKind", "ExportState", "MatrixVersion", "Party", "PartyKey", "Person",
+    "TOLD", "Alias", "Concept", "Dataset", "DatasetState", "Delivery", "Deposit", "DepositState", "Event", "Export", "ExportKind", "ExportState", "MatrixVersion", "Party", "PartyKey", "Person",
     "PersonLink", "Proposal", "Resource", "RetentionRule", "Stated", "Subscription", "SubscriptionState", "Transfer", "TransferState",
 ]  # fmt: skip

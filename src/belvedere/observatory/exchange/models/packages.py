@@ -12,6 +12,11 @@ class DatasetState(models.TextChoices):
     SOUND = "sound", "Conforme"
     REMARKS = "remarks", "Réserves"
     BROKEN = "broken", "Rompu"
+    WAITING = "waiting", "À approuver"
+    DECLINED = "declined", "Décliné"
+
+
+TOLD = (DatasetState.SOUND, DatasetState.REMARKS, DatasetState.BROKEN)  # what its consumer reads of
 
 
 class Dataset(models.Model):

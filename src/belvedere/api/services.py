@@ -18,7 +18,7 @@ from belvedere.engine.b2.findings import B2Error
 from belvedere.engine.services import BANNER, documents, pieces
 from belvedere.engine.services.catalogue import services
 from belvedere.engine.services.identity import OID, Traits
-from belvedere.engine.services.results import results
+from belvedere.engine.services.results import Result, results
 from belvedere.engine.services.rights import Question
 from belvedere.observatory.services import consulting, facade
 from belvedere.observatory.services.adapters import Outside
@@ -133,6 +133,11 @@ def _site(request: HttpRequest, site: str) -> str | None:
         return None
 
 
+def _result(service: str, code: str) -> Result:
+    """A result of the list; one that an adapter made up is told as it came."""
+    return results().get((service, code)) or Result(service, code[:8], "Réponse inconnue du service", False, "Signalez ce code à l’exploitant.")
+
+
 def _unusable(message: str, remedy: str = "Corrigez la demande, puis renvoyez-la.") -> Status:
     return Status(422, Problem(code="V422", message=message, remedy=remedy))
 
@@ -152,7 +157,7 @@ def consult(request: HttpRequest, asked: QuestionIn) -> Status:
     if (site := _site(request, asked.site)) is None:
         return Status(404, NOT_FOUND)
     answer = _service(request).consult(Question(**(asked.dict() | {"site": site})))
-    told = results()["CDRI", answer.code]
+    told = _result("CDRI", answer.code)
     return Status(
         200,
         {
@@ -176,7 +181,7 @@ def identify(request: HttpRequest, asked: TraitsIn) -> Status:
         code, ins, traits = service.identify(Traits(asked.family, asked.given, asked.sex, asked.born, asked.place), site)
     except (requests.RequestException, ValueError, KeyError):
         return _down()
-    told = results()["INSI", code]
+    told = _result("INSI", code)
     return Status(
         200,
         {
@@ -196,7 +201,7 @@ def _lot(lot: RightsLot) -> dict[str, Any]:
     held = consulting.lines(lot)
     return {
         "reference": lot.reference, "given": lot.given, "state": lot.state, "state_label": lot.get_state_display(), "total": lot.total, "useful": lot.useful, "results": lot.results,
-        "lines": [{"rank": rank, "code": one["code"], "label": results()["CDRI", one["code"]].label if one["code"] else ""} for rank, one in enumerate(held, 1)],
+        "lines": [{"rank": rank, "code": one["code"], "label": _result("CDRI", one["code"]).label if one["code"] else ""} for rank, one in enumerate(held, 1)],
     }  # fmt: skip
 
 
@@ -286,7 +291,7 @@ def roc(request: HttpRequest, verb: Literal["IDB", "SIM", "CLC", "DEL", "DRE"], 
             key=asked.key,
             amount=asked.amount,
         )
-    except requests.RequestException:
+    except (requests.RequestException, ValueError):
         return _down()
     if not done:
         return Status(
@@ -335,5 +340,5 @@ def submit(request: HttpRequest, site: str, asked: DocumentIn) -> Status:
         )
     except (requests.RequestException, ValueError):
         return _down()
-    held = results()["DMP", code]
+    held = _result("DMP", code)
     return Status(200, {"code": held.code, "label": held.label, "remedy": held.remedy, "note": BANNER})

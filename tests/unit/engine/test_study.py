@@ -212,8 +212,17 @@ def test_flows_that_were_entrusted_tell_less(made):
     assert [column.name for column in public["T06"].columns] == ["month", "device", "share"]
     assert not any(column.name in one.definition.volumes for one in public.values() for column in one.columns)
     assert all(isinstance(row[2], int) or row[2] == tiers.MASKED for row in public["T12"].rows), "whole percents"
-    assert made.wide == {"ALPHA", "DELTA"}
-    alpha, beta = ({one.definition.code: one for one in tiers.tell(made, name, entrusted=True)}["T03"] for name in ("ALPHA", "BETA"))
+    assert made.wide["T03n"] == {"ALPHA", "DELTA"}
+    alpha, beta = ({one.definition.code: one for one in tiers.tell(made, name, entrusted=True)} for name in ("ALPHA", "BETA"))
+    for code in ("T03", "T08x"):
+        assert all(
+            cell in (tiers.MASKED, "ALPHA", "CRYPTO+", "(non renseigné)") or one.unit == "établissements"
+            for row in alpha[code].rows
+            for cell, one in zip(row, alpha[code].columns, strict=True)
+            if one.unit
+        ), "one volume, in one table"
+    assert all(row[1] == tiers.MASKED for row in beta["T11"].rows), "the rejects of two clients"
+    alpha, beta = alpha["T03n"], beta["T03n"]
     at = [column.name for column in beta.columns].index("invoices")
     assert isinstance(alpha.rows[0][at], int) and beta.rows[0][at] == tiers.MASKED and beta.rows[0][at - 1] == 2, (
         "its two clients are counted, not summed"
@@ -221,6 +230,26 @@ def test_flows_that_were_entrusted_tell_less(made):
     with pytest.raises(StudyError) as raised:
         tiers.tell(made, tiers.GOVERNANCE, entrusted=True)
     assert raised.value.code == "M110"
+
+
+def test_causes_of_one_client_are_masked_with_another(tmp_path):
+    """Three clients are rejected for one cause, one of them alone for another: the second is masked, and a third one with it."""
+    folder = write(tmp_path)
+    lines = [
+        ("S01", "D101", 30),
+        ("S02", "D101", 25),
+        ("S03", "D101", 28),
+        ("S01", "P204", 9),
+        ("S02", "P204", 8),
+        ("S03", "P204", 9),
+        ("S01", "A310", 40),
+    ]
+    (folder / "rejets.csv").write_text(
+        "mois;finess_geo;texte_editeur;cause;nb\n" + "".join(f"2026-01-01;{site};ALPHA;{cause};{count}\n" for site, cause, count in lines)
+    )
+    told = {one.definition.code: one for one in tiers.tell(made_of(folder), "ALPHA", entrusted=True)}["T11c"]
+    at = [column.name for column in told.columns].index("rejects")
+    assert {row[1]: row[at] for row in told.rows} == {"D101": 83, "A310": tiers.MASKED, "P204": tiers.MASKED}
 
 
 def test_one_service_of_two_callers_tells_no_volume(tmp_path):

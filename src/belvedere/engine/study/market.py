@@ -76,9 +76,17 @@ class Study:
     vendors: tuple[str, ...]
     unmapped: tuple[str, ...]  # names that no registry knows
     rows: int
-    wide: frozenset[str]  # vendors with three clients at least, none above all: their volumes are not those of one client
+    wide: dict[str, frozenset[str]]  # by table, vendors of whom three clients at least make the volume, none above all: it is not that of one client
+    alone: frozenset[tuple[str, str]]  # (vendor, cause) whose rejects are those of fewer than three clients, or of one above all
     narrow: frozenset[str]  # services whose calls are those of fewer than three establishments, or of one above all
     cells: pa.Table = field(repr=False)  # invoices by month, device, category, algorithm, vendor, site: what the secrecy engine protects
+
+
+# A volume of a vendor that is nobody's own: at least three clients bring something to it, none most of it, and none all but a little beside the next.
+_WIDE = """
+SELECT {who} FROM (SELECT {who}, site, sum({what}) AS n FROM f WHERE p = 'N' GROUP BY ALL) WHERE n > 0
+GROUP BY {who} HAVING count(*) >= 3 AND max(n) <= 0.85 * sum(n) AND sum(n) - max(n) - list_sort(list(n), 'DESC')[2] >= 0.1 * max(n)
+"""
 
 
 def _heirs(session: duckdb.DuckDBPyConnection) -> None:
@@ -150,11 +158,17 @@ def study(session: duckdb.DuckDBPyConnection, period: Period, *, today: dt.date 
         "SELECT service FROM (SELECT service, site, sum(calls) AS calls FROM appels WHERE month BETWEEN ? AND ? GROUP BY ALL) GROUP BY service HAVING count(*) < 3 OR max(calls) > 0.85 * sum(calls)",
         [period.low, period.high],
     ).fetchall()  # fmt: skip
-    wide = session.execute(
-        "SELECT vendor FROM (SELECT vendor, site, sum(invoices) AS invoices FROM f WHERE p = 'N' GROUP BY ALL) GROUP BY vendor HAVING count(*) >= 3 AND max(invoices) <= 0.85 * sum(invoices)"
+    wide = {
+        name: frozenset(row[0] for row in session.execute(_WIDE.format(who=who, what=what)).fetchall())
+        for name, who, what in (("T03n", "vendor_now", "invoices"), ("T11", "vendor", "judged"), ("T11c", "vendor", "rejects"))
+    }
+    causes = session.execute(
+        "SELECT vendor, cause FROM (SELECT w.vendor, r.cause, r.site, sum(r.rejects) AS n FROM rejets r JOIN who w ON w.software IS NOT DISTINCT FROM r.software AND w.vendor_text IS NOT DISTINCT FROM r.vendor_text AND w.month = r.month WHERE r.month BETWEEN ? AND ? GROUP BY ALL) GROUP BY ALL HAVING count(*) < 3 OR max(n) > 0.85 * sum(n)",
+        [period.low, period.high],
     ).fetchall()  # fmt: skip
     total = session.execute("SELECT count(*) FROM flux").fetchone()
     return Study(
-        period, version_of(session), made, vendors, tuple(row[0] for row in unmapped), int(total[0]) if total else 0, frozenset(row[0] for row in wide),
+        period, version_of(session), made, vendors, tuple(row[0] for row in unmapped), int(total[0]) if total else 0, wide,
+        frozenset((str(vendor), str(cause)) for vendor, cause in causes),
         frozenset(row[0] for row in narrow), cells
     )  # fmt: skip

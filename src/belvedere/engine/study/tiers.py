@@ -48,8 +48,10 @@ def tell(study: Study, tier: str, *, entrusted: bool = False) -> list[Told]:
     if tier not in study.vendors:
         raise StudyError("M107", "éditeur", vendor=tier[:60])
     own = {made.definition.code: _own(made, tier, closed) for made in study.made.values() if made.definition.own}
-    if entrusted and tier not in study.wide:
-        own = {code: _counts_alone(told) for code, told in own.items()}
+    if entrusted:
+        # One table alone tells a vendor its volume, under the name of today: the one of the time, or the parts by encryption, would give one client by difference.
+        own = {code: told if tier in study.wide.get(code, ()) else _counts_alone(told) for code, told in own.items()}
+        own["T11c"] = _causes(own["T11c"], study)
     return [own.get(code) or public[code] for code in study.made if code in own or code in public]
 
 
@@ -100,6 +102,21 @@ def _counts_alone(told: Told) -> Told:
     """Establishments and names; what is counted in invoices, or drawn from them, is masked."""
     rows = tuple(tuple(value if column.unit in _COUNTS else MASKED for value, column in zip(row, told.columns, strict=True)) for row in told.rows)
     return Told(told.definition, told.columns, rows)
+
+
+def _causes(told: Told, study: Study) -> Told:
+    """Causes that are one client's are masked, and another with them when there is one alone: shares add up to a hundred."""
+    names = [column.name for column in told.columns]
+    vendor, cause, rejects = (names.index(name) for name in ("vendor", "cause", "rejects"))
+    if any(row[rejects] == MASKED for row in told.rows):
+        return told
+    hidden = {at for at, row in enumerate(told.rows) if (str(row[vendor]), str(row[cause])) in study.alone}
+    if len(hidden) == 1 and len(told.rows) > 1:
+        others = [at for at in range(len(told.rows)) if at not in hidden]
+        hidden.add(min(others, key=lambda at: float(str(told.rows[at][rejects]))))
+    masks = {names.index(name) for name in ("rejects", "share", "others")}
+    rows = tuple(tuple(MASKED if at in hidden and place in masks else value for place, value in enumerate(row)) for at, row in enumerate(told.rows))
+    return Told(told.definition, told.columns, rows, told.quartiles)
 
 
 def _rounded(value: float) -> float:

@@ -18,6 +18,7 @@ from belvedere.observatory.services.models import LotState, RightsLot
 from belvedere.observatory.tokens import reference
 
 MOST = 1_000
+OUTSIDE, SILENT = ("50", "51"), 20  # answers of an outside that fails; how many in a row say that it is down
 
 
 class LotRefused(Exception):
@@ -70,9 +71,13 @@ def run(lot: RightsLot, service: RightsService, *, by: str, say: Callable[[int, 
     waiting = [at for at, one in enumerate(held) if not _useful(one["code"])]
     RightsLot.objects.filter(pk=lot.pk).update(state=LotState.RUNNING, started_at=timezone.now())
     found: dict[int, Answer] = {}
+    silent = 0
     for rank, at in enumerate(waiting, 1):
         found[at] = service.consult(asked[at])
         say(rank, len(waiting))
+        silent = silent + 1 if found[at].code in OUTSIDE else 0
+        if silent >= SILENT:
+            break  # the outside is down: the rest is asked with the failures
     codes = {at: one["code"] for at, one in enumerate(held)} | {at: answer.code for at, answer in found.items()}
     counted = Counter(codes.values())
     useful = sum(count for code, count in counted.items() if _useful(code))

@@ -14,7 +14,7 @@ from belvedere.observatory.services import consulting
 from belvedere.observatory.services.adapters import Outside
 from belvedere.observatory.services.models import LotState, RightsLot
 
-MOST_INVOICES = 300
+MOST_INVOICES, DOWN = 300, 5
 LEASE = dt.timedelta(minutes=15)
 
 
@@ -58,13 +58,17 @@ def own(sender: SenderKey, site: str) -> str:
 def check_invoices(raw: bytes, *, site: str, agent: str, service: Outside) -> tuple[list[tuple[Billed, list[Difference] | None]], bytes]:
     """Each invoice of a clear B2 file against the rights of its person, asked once a person; and the file corrected. TooMany; B2Error."""
     known: dict[str, Rights | None] = {}
+    down = [0]  # failures of the outside in a row
 
     def ask(billed: Billed) -> Rights | None:
         if len(known) > MOST_INVOICES:
             raise TooMany
+        if billed.nir not in known and down[0] >= DOWN:
+            return None
         if billed.nir not in known:
             answer = service.consult(Question(site, agent, billed.nir, billed.day or dt.date.today()))
             known[billed.nir] = answer.rights if answer.code in ("00", "30") else None
+            down[0] = down[0] + 1 if answer.code in consulting.OUTSIDE else 0
         return known[billed.nir]
 
     found = list(checked(raw, ask))

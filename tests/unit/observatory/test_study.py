@@ -107,6 +107,21 @@ def test_a_frozen_study_of_what_was_received(received):
     assert issues.read(received, "PERSONNE") is None
 
 
+def test_what_the_registry_says_of_an_establishment_stands(groups):
+    """A provider that opened during the period is a creation, as the registry says, not the beginning of something unknown."""
+    for provider in (0, 1):
+        for month in (1, 2) if provider else (0, 1, 2):
+            send(groups, provider, month)
+    site = f"{sector().providers[1].finess:09d}"
+    registries.add(table="etablissements", values={"finess_geo": site, "categorie": "PSAD", "du": "2025-03-01"}, by="t")
+    Flow.objects.filter(member__finess=sector().providers[0].finess).first().mark.__class__.objects.filter(
+        site=f"{sector().providers[0].finess:09d}", month="2025-02-01"
+    ).update(month="2024-03-01")
+    made = issues.publish(by="t", period=Period(dt.date(2025, 3, 1), dt.date(2025, 4, 1)))
+    told = {one.definition.code: one for one in issues.read(made, PUBLIC)}
+    assert [row[:3] for row in told["T01b"].rows] == [("PSAD", "création", 1)]
+
+
 def test_what_is_frozen_does_not_move(received, groups):
     before = Issue.objects.get().tiers
     send(groups, 0, 2)

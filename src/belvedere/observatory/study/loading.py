@@ -30,9 +30,11 @@ def fill(session: duckdb.DuckDBPyConnection) -> None:
     _put(session, "flux", told)
     _put(session, "rejets", causes)
     _put(session, "appels", _calls())
+    # Members are establishments as they joined; what the registry says of one (opening, closing, successor, group) stands in its place.
+    known = {row.values.get("finess_geo", "") for row in RegistryRow.objects.filter(table="etablissements")}
     _put(session, "etablissements", [
         {"site": f"{one.finess:09d}", "legal_entity": one.siren, "category": CATEGORY, "territory_group": one.group.name, "department": one.department}
-        for one in Member.objects.select_related("group")
+        for one in Member.objects.select_related("group") if f"{one.finess:09d}" not in known
     ])  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         for table in registries.KEPT:

@@ -11,9 +11,9 @@ from belvedere.engine.study.errors import StudyError
 from belvedere.observatory.journal.actions import record
 from belvedere.observatory.study.models import RegistryRow
 
-KEPT = tuple(name for name in inputs.tables() if name not in ("flux", "appels", "rejets", "etablissements"))
+KEPT = tuple(name for name in inputs.tables() if name not in ("flux", "appels", "rejets"))
 LABELS = {
-    "editeurs": "Éditeurs", "alias": "Alias", "fusions": "Fusions", "produits": "Produits", "integrations": "Intégrations et certifications", "cibles": "Cibles des services",
+    "editeurs": "Éditeurs", "alias": "Alias", "fusions": "Fusions", "produits": "Produits", "integrations": "Intégrations et certifications", "cibles": "Cibles des services", "etablissements": "Établissements",
     "regimes": "Régimes", "evenements": "Événements marquants",
 }  # fmt: skip
 MOST = 50_000

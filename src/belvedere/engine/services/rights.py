@@ -87,7 +87,7 @@ class FaultPlan:
 
     The default is what the 2018 study prints, about one call in ten without a useful answer, half of it the outside's own fault."""
 
-    rates: Mapping[str, float] = field(default_factory=lambda: {"50": 0.03, "51": 0.02})
+    rates: Mapping[str, float] = field(default_factory=lambda: {"50": 0.025, "51": 0.015})
     seed: int = 1
     cured: bool = False
 

@@ -68,9 +68,9 @@ def make(count: int, day: dt.date, *, seed: int = 1) -> World:
         )  # fmt: skip
         believed = _late(draw, one) if draw.random() < 0.12 else one
         fate = draw.random()
-        if fate < 0.02:
+        if fate < 0.012:
             one = replace(one, open=(Span(dt.date(2015, 1, 1), day - dt.timedelta(days=40)),))
-        elif fate < 0.03:
+        elif fate < 0.02:
             one = believed = replace(one, regime="99")
         if fate < 0.995:
             people.append(one)

@@ -62,6 +62,10 @@ def _euros(cents: int) -> str:
     return f"{cents / 100:,.2f} €".replace(",", "\u202f").replace(".", ",")
 
 
+def _anomalies(count: int) -> str:
+    return "aucune anomalie" if not count else f"{count} anomalie{'s' * (count > 1)}"
+
+
 def _sealed(clear: bytes, office: frontend.Holder) -> bytes:
     """Gzip inside S/MIME, AES-128, as offices ask."""
     import gzip
@@ -106,7 +110,7 @@ class Loop:
         raw = b2_file(self.world.known, self.world.day, finess=self.world.finess, vendor=SOFTWARE)
         found = examine([raw], keys=PseudonymKeys(secrets.token_bytes(32), secrets.token_bytes(32)))
         total = sum(sum(shares_of(one, self.world.day)) for one in self.world.known)
-        told = f"{found.invoices} factures B2 de {_euros(total)} à la charge des organismes, {found.records} enregistrements de 128 caractères ; contrôles de la norme : {len(found.findings)} anomalie."
+        told = f"{found.invoices} factures B2 de {_euros(total)} à la charge des organismes, {found.records} enregistrements de 128 caractères ; contrôles de la norme : {_anomalies(len(found.findings))}."
         self.steps.append(Step("Factures et contrôles de la norme", told))
         return raw
 

@@ -1,5 +1,6 @@
 """Deliveries: one message in flight a subscription, numbered events, retries over three days, catch-up (orchestrator reference §4.5)."""
 
+import contextlib
 import datetime as dt
 import http.client
 import json
@@ -8,7 +9,7 @@ import random
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
-from django.db import close_old_connections, transaction
+from django.db import DatabaseError, close_old_connections, transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
@@ -146,8 +147,11 @@ def due(now: dt.datetime) -> list[Subscription]:
 def _guarded(subscription: Subscription) -> int:
     try:
         return _send(subscription)
-    except Exception as error:  # whatever goes wrong with one subscription, the others are told; its lease ends by itself
+    except Exception as error:  # whatever goes wrong with one subscription, the others are told
         logger.error("abonnement %s : %s", subscription.pk, type(error).__name__)
+        # Nothing was settled: the next turn tries again, or the lease ends by itself if even this cannot be written.
+        with contextlib.suppress(DatabaseError):
+            Subscription.objects.filter(pk=subscription.pk, leased_until=subscription.leased_until).update(leased_until=None)
         return 0
     finally:
         close_old_connections()

@@ -87,7 +87,7 @@ def measure_cube(folder: Path, address: str, lines: int) -> dict[str, float]:
     first = np.datetime64("2023-10")
     months = [str(first + rank) for rank in range(MONTHS)]
     past = months[:-1]
-    small = lines <= 30_000_000
+    small = lines <= cells.IN_MEMORY
     start = time.perf_counter()
     made = connection(folder, address, materialise=small and address == "duckdb")
     periods = windows(past)

@@ -6,22 +6,24 @@ telling what came in between (secrecy brief §6.2). Distinct persons and invoice
 period whose months are all closed keeps the counts that were sealed with them, so that a new month reads little more than itself.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from belvedere.engine.indicators.lattice import ALL, COLUMNS, DIMENSIONS, PERIOD, cubes, shapes
+from belvedere.engine.indicators import counting
+from belvedere.engine.indicators.lattice import COLUMNS, DIMENSIONS, PERIOD, TOTALS, cubes, shapes
 from belvedere.engine.indicators.measures import ADDITIVE, DISTINCT
-from belvedere.engine.nomenclature.territories import FRANCE
 from belvedere.engine.secrecy.lattice import Lattice
 from belvedere.engine.secrecy.rules import Contributions
+from belvedere.engine.warehouse import engine
 from belvedere.engine.warehouse.connection import Connection
 
-IN_MEMORY = 30_000_000  # lines copied to memory; beyond, files are read again for each cube
+IN_MEMORY = 5_000_000  # lines that what follows the cube reads several times are copied to memory; beyond, files are read again
 GROSS = "gross"  # amounts without their sign: a credit note must not hide a dominance
-TOTALS = (FRANCE, ALL, "", ALL, ALL, ALL, ALL)
+_SUMS = {name: f"CAST(sum({name}) AS BIGINT)" for name in (*ADDITIVE, GROSS)}
 
 
 @dataclass
@@ -51,13 +53,11 @@ def compute(
     closed: Sequence[pa.Table] = (),
     counted: Sequence[pa.Table] = (),
     cutoffs: Mapping[str, int] | None = None,
-    in_memory: int = IN_MEMORY,
 ) -> CellTable:
     """Measures and group contributions of every cell of `lattice`, over twelve-month `periods` (code -> months) and `months` besides.
     `connection` offers the view `facts`; `closed` are the ledgers of the months already published, `counted` the counts sealed
     with them, `cutoffs` the last flow of each of these months: persons of a closed month are counted among the lines that its amounts were
-    made of, those of the groups in its ledger that had come by then. Lines that are read are copied to memory while the cubes follow
-    each other if there are `in_memory` of them at most."""
+    made of, those of the groups in its ledger that had come by then."""
     pairs = [(window, month) for window, months in periods.items() for month in months]
     whole = sorted({month for some in (*periods.values(), months) for month in some})
     connection.register("raw_month", pa.table({"month": pa.array(whole, pa.string())}))
@@ -70,26 +70,19 @@ def compute(
     open_months = [month for month in whole if month not in sealed or month not in shut]
     read = sorted({*open_months, *(month for window in open_windows for month in periods[window])})
     listed = ", ".join(f"DATE '{month}-01'" for month in read) or "DATE '0001-01-01'"
-    lines = int(connection.sql(f"SELECT count(*) FROM facts WHERE period IN ({listed})").fetchall()[0][0])
-    kind = "TABLE" if lines <= in_memory else "VIEW"
     connection.register("raw_admitted", _admitted(done, cutoffs or {}))
+    kept = "VIEW" if engine.in_process(connection) else "TABLE"
     connection.execute(f"""
-        CREATE OR REPLACE TEMP {kind} window_facts AS
+        CREATE OR REPLACE TEMP {kept} window_facts AS
         SELECT f.* FROM facts f ANTI JOIN raw_closed c ON f.month = c.month WHERE f.period IN ({listed})
         UNION ALL
         SELECT f.* FROM facts f SEMI JOIN raw_admitted a ON f.month = a.month AND f.grp = a.grp AND f.flow_id <= a.last_flow WHERE f.period IN ({listed})
     """)
-    added = ", ".join(f"{sql} AS {name}" for name, sql in ADDITIVE.items())
-    fresh = []
-    for choice in level_choices():
-        columns = ", ".join(f"{text_of(column, total)} AS {d}" for d, column, total in zip(DIMENSIONS, choice, TOTALS, strict=True))
-        sql = f"SELECT {columns}, month, grp, {added}, CAST(sum(abs(amount_billed)) AS BIGINT) AS {GROSS} FROM window_facts"
-        fresh.append(connection.sql(f"{sql} ANTI JOIN raw_closed USING (month) GROUP BY ALL").to_arrow_table())
+    fresh = [connection.sql(text).to_arrow_table() for text in _added(connection)]
     ledger = pa.concat_tables(fresh)
     whole_ledger = [ledger] if done is None else [ledger, done]
     connection.register("raw_monthly", pa.concat_tables([part.select(ledger.column_names) for part in whole_ledger]))
-    figures = (*ADDITIVE, GROSS)
-    sums = ", ".join(f"CAST(sum({name}) AS BIGINT) AS {name}" for name in figures)
+    sums = ", ".join(f"{sql} AS {name}" for name, sql in _SUMS.items())
     others = ", ".join(d for d in DIMENSIONS if d != "period")
     rows = connection.sql(f"""
         SELECT {others}, month AS period, grp, {sums} FROM raw_monthly WHERE month IN (SELECT month FROM raw_month) GROUP BY ALL
@@ -101,7 +94,11 @@ def compute(
     measures = {name: np.zeros(len(lattice), dtype=np.int64) for name in (*DISTINCT, *ADDITIVE)}
     for name in ADDITIVE:
         np.add.at(measures[name], at[keep], rows[name].to_numpy()[keep])
-    counts = _count(connection, {*open_windows, *open_months})
+    by_month = dict(connection.sql(f"SELECT month, {_SUMS['lines']} FROM window_base GROUP BY ALL").fetchall())
+    if engine.in_process(connection):
+        counts = counting.count(connection, shapes(cubes()), {window: periods[window] for window in open_windows}, set(open_months), by_month)
+    else:
+        counts = _count(connection, {*open_windows, *open_months})
     for table in (*counted, counts):
         place = _cells(table, lattice)
         for name in DISTINCT:
@@ -117,6 +114,19 @@ def compute(
     return CellTable(measures, given, groups, ledger, counts)
 
 
+def _added(connection: Connection) -> Iterator[str]:
+    """Texts that add up the open months for every choice of levels, from one reading of the lines (`window_base`)."""
+    added = ", ".join(f"{sql} AS {name}" for name, sql in ADDITIVE.items())
+    connection.execute(f"""
+        CREATE OR REPLACE TEMP TABLE window_base AS
+        SELECT {", ".join(counting.CODES)}, grp, {added}, CAST(sum(abs(amount_billed)) AS BIGINT) AS {GROSS} FROM window_facts GROUP BY ALL
+    """)
+    sums = ", ".join(f"{sql} AS {name}" for name, sql in _SUMS.items())
+    for choice in level_choices():
+        columns = ", ".join(f"{text_of(column, total)} AS {d}" for d, column, total in zip(DIMENSIONS, choice, TOTALS, strict=True))
+        yield f"SELECT {columns}, month, grp, {sums} FROM window_base ANTI JOIN raw_closed USING (month) GROUP BY ALL"
+
+
 def _admitted(closed: pa.Table | None, cutoffs: Mapping[str, int]) -> pa.Table:
     """(month, group, last flow) whose lines stand in the closed months; without a cutoff, all that came."""
     schema = pa.schema([("month", pa.string()), ("grp", pa.int64()), ("last_flow", pa.int64())])
@@ -128,7 +138,7 @@ def _admitted(closed: pa.Table | None, cutoffs: Mapping[str, int]) -> pa.Table:
 
 
 def _count(connection: Connection, open_periods: set[str]) -> pa.Table:
-    """Distinct persons and invoices of every cell of these periods, from the facts."""
+    """Distinct persons and invoices of every cell of these periods, as a server is asked for them."""
     connection.register("raw_open", pa.table({"period": pa.array(sorted(open_periods), pa.string())}))
     counted = ", ".join(f"{sql} AS {name}" for name, sql in DISTINCT.items())
     found = []
@@ -151,5 +161,17 @@ def text_of(column: str | None, total: str) -> str:
 
 def _cells(table: pa.Table, lattice: Lattice) -> np.ndarray:
     """Cell of each row of a grouped table; -1 for codes outside the lattice (an LPP code no family claims)."""
-    parts = [table[d].to_pylist() for d in DIMENSIONS]
-    return np.array([lattice.index.get(key, -1) for key in zip(*parts, strict=True)], dtype=np.int64)
+    place = np.zeros(len(table), dtype=np.int64)
+    outside = np.zeros(len(table), dtype=bool)
+    known = np.zeros(len(lattice), dtype=np.int64)
+    keys = list(lattice.index)
+    for rank, name in enumerate(DIMENSIONS):
+        codes = pa.array(sorted({key[rank] for key in keys}), pa.string())
+        found = pc.index_in(table[name], codes).fill_null(-1).to_numpy()
+        outside |= found < 0
+        place = place * len(codes) + found
+        known = known * len(codes) + pc.index_in(pa.array([key[rank] for key in keys], pa.string()), codes).to_numpy()
+    order = np.argsort(known)
+    at = np.minimum(np.searchsorted(known[order], place), len(lattice) - 1)
+    cell = np.fromiter(lattice.index.values(), dtype=np.int64, count=len(lattice))[order[at]]
+    return np.where(outside | (known[order[at]] != place), -1, cell)

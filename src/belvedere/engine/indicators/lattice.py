@@ -19,6 +19,8 @@ from belvedere.engine.warehouse.engine import AGE_BANDS, PAYERS, UNKNOWN_AGE, UN
 ALL = "*"
 DIMENSIONS = ("territory", "product", "period", "age", "sex", "payer", "mode")
 PERIOD = DIMENSIONS.index("period")
+TOTALS = (FRANCE, ALL, "", ALL, ALL, ALL, ALL)
+Shape = tuple[str | None, ...]  # a choice of levels, one per dimension; None for the total
 # Dimensions whose codes split persons: a person has one sex, but may change fund, so department, within a year.
 PARTITION = ("sex",)
 # level name -> column of the `facts` view that holds its code (None: the total).
@@ -80,9 +82,9 @@ def cubes(name: str = "cubes.yaml") -> tuple[Cube, ...]:
     return tuple(Cube(name, levels) for name, levels in content.items())
 
 
-def shapes(declared: Iterable[Cube]) -> dict[tuple[str | None, ...], set[str]]:
+def shapes(declared: Iterable[Cube]) -> dict[Shape, set[str]]:
     """Every distinct choice of levels that some cube asks for (None: the total), period left out, and the period levels it asks for."""
-    found: dict[tuple[str | None, ...], set[str]] = {}
+    found: dict[Shape, set[str]] = {}
     for cube in declared:
         options = [
             [level if COLUMNS[level] else None for level in cube.levels[d]] if d in cube.levels and d != "period" else [None] for d in DIMENSIONS

@@ -1,7 +1,7 @@
 """The measures of a cell: what is added up or counted over invoice lines, as data.
 
 Amounts are integer cents, days whole days. Additive measures add up over months, groups and disjoint cells;
-persons and invoices are counted once wherever they stand, so theirs do not.
+persons and invoices are counted once wherever they stand, so theirs do not. A number that software uses again for somebody else is another invoice.
 
 Days, bases and delays are not told of the market: durations and tariffs are public, so each would be one more equation over the codes
 that are masked, and the rules of dominance look at amounts, not at them (ADR 34).
@@ -24,7 +24,7 @@ class Measure:
 
 _ALL = (
     Measure("patients", "patients", "patients", "count(DISTINCT patient)", additive=False),
-    Measure("invoices", "factures", "factures", "count(DISTINCT invoice)", additive=False),
+    Measure("invoices", "factures", "factures", "count(DISTINCT (patient, invoice))", additive=False),
     Measure("lines", "lignes facturées", "lignes", "count(*)"),
     Measure("units", "unités du code", "unités", "CAST(sum(units) AS BIGINT)"),
     Measure("amount_amo", "montant remboursé (AMO)", "€", "CAST(sum(amount_amo) AS BIGINT)"),

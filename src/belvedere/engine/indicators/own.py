@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from belvedere.engine.indicators import anomalies, payments, prescriptions, treatments
-from belvedere.engine.indicators.cells import TOTALS, text_of
-from belvedere.engine.indicators.lattice import ALL, COLUMNS, DIMENSIONS, PERIOD, cubes, level_of, shapes
+from belvedere.engine.indicators.cells import text_of
+from belvedere.engine.indicators.lattice import ALL, COLUMNS, DIMENSIONS, PERIOD, TOTALS, cubes, level_of, shapes
 from belvedere.engine.indicators.measures import MEASURES
 from belvedere.engine.nomenclature.territories import FRANCE
 from belvedere.engine.nomenclature.vocabulary import parts_of

@@ -5,7 +5,7 @@ The view `facts` is the only thing indicators see: every live line, less those o
 """
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -40,6 +40,16 @@ def opened(address: str = DUCKDB, threads: int = 2) -> Connection:
     from belvedere.engine.warehouse.spark import SparkConnection  # its client is an extra
 
     return SparkConnection(address)
+
+
+def in_process(connection: Connection) -> bool:
+    """Whether the engine is DuckDB in this process, which can hand over lines in order without their leaving the machine."""
+    return isinstance(connection, duckdb.DuckDBPyConnection)
+
+
+def in_order(connection: Connection, query: str, batch: int) -> Iterator[pa.RecordBatch]:
+    """The rows of an ordered query of an engine in this process, batch by batch."""
+    yield from cast(duckdb.DuckDBPyConnection, connection).sql(query).to_arrow_reader(batch)
 
 
 def _source(connection: Connection, name: str, content: Sequence[Path] | pa.Table, schema: pa.Schema) -> str:

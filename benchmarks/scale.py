@@ -66,20 +66,20 @@ def _copy(table: pa.Table, copy: int) -> pa.Table:
     return table.set_column(table.schema.get_field_index("invoice_no"), table.schema.field("invoice_no"), number)
 
 
-def connection(folder: Path, address: str, materialise: bool):
+def connection(folder: Path, address: str):
     from belvedere.engine.sector.providers import make_providers
     from belvedere.engine.warehouse import engine
     from belvedere.engine.warehouse.objected import Objected
 
     providers = make_providers(np.random.default_rng([3, PROVIDERS, MONTHS, round(BASE / LINES_A_PATIENT)]), PROVIDERS, GROUPS, 2)
     groups = {item.rank + 1: item.group + 1 for item in providers}
-    made = engine.connect(sorted(folder.rglob("*.parquet")), groups=groups, objected=Objected(), materialise=materialise, address=address)
-    if address == engine.DUCKDB:
-        made.execute(f"SET memory_limit='6GB'; SET temp_directory='{folder.parent / 'spill'}'; SET preserve_insertion_order=false")
+    made = engine.connect(
+        sorted(folder.rglob("*.parquet")), groups=groups, objected=Objected(), address=address, memory="4GB", spill=folder.parent / "spill"
+    )
     return made
 
 
-def measure_cube(folder: Path, address: str, lines: int) -> dict[str, float]:
+def measure_cube(folder: Path, address: str) -> dict[str, float]:
     """The cube of 36 months with what each group brings, then the increment of one month."""
     from belvedere.engine.indicators import cells
     from belvedere.engine.indicators.lattice import lattice_of, windows
@@ -87,15 +87,14 @@ def measure_cube(folder: Path, address: str, lines: int) -> dict[str, float]:
     first = np.datetime64("2023-10")
     months = [str(first + rank) for rank in range(MONTHS)]
     past = months[:-1]
-    small = lines <= cells.IN_MEMORY
     start = time.perf_counter()
-    made = connection(folder, address, materialise=small and address == "duckdb")
+    made = connection(folder, address)
     periods = windows(past)
     table = cells.compute(made, lattice_of(periods, past), periods, months=past)
     cube = time.perf_counter() - start
     made.close()
     start = time.perf_counter()
-    made = connection(folder, address, materialise=False)
+    made = connection(folder, address)
     cells.compute(made, lattice_of(periods, months), periods, months=months, closed=[table.ledger], counted=[table.counts])
     increment = time.perf_counter() - start
     made.close()
@@ -180,7 +179,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.measure:
         kind, folder, what, lines = options.measure
-        found = measure_cube(Path(folder), what, int(lines)) if kind == "cube" else measure_peer(Path(folder), what)
+        found = measure_cube(Path(folder), what) if kind == "cube" else measure_peer(Path(folder), what)
         print(json.dumps(found | {"peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}))
         return
     results, peers = [], {}

@@ -8,6 +8,7 @@ import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlparse
 
 
@@ -24,6 +25,7 @@ SETTINGS = (
     Setting("BELVEDERE_DATA", "data", "Dossier des données : base SQLite, faits, publications, clés."),
     Setting("BELVEDERE_DATABASE_URL", "", "postgresql://utilisateur:mot@hôte/base ; vide : SQLite dans le dossier des données."),
     Setting("BELVEDERE_ENGINE", "duckdb", "Moteur de calcul : « duckdb », dans chaque processus, ou l’adresse Spark Connect d’une grappe (sc://hôte:15002) qui voit les mêmes fichiers."),
+    Setting("BELVEDERE_COMPUTE_MEMORY", "4GB", "Mémoire d’un calcul de DuckDB ; au-delà, il écrit dans le dossier « spill » des données (jetons et montants, aucune identité)."),
     Setting("BELVEDERE_SERVICES_URL", "", "Adresse des services de la facturation (CDRi, ROC…) : celle du simulateur (belvedere services simulate), ou d’un adaptateur ; vide : non branchés."),
     Setting("BELVEDERE_SECRET_KEY", "", "Clé de signature des sessions ; vide : fichier keys/session.key du dossier des données."),
     Setting("BELVEDERE_HOSTS", "localhost,127.0.0.1", "Noms de domaine servis, séparés par des virgules."),
@@ -77,6 +79,11 @@ def read(name: str) -> str:
 def data_dir() -> Path:
     """The data folder, absolute."""
     return Path(read("BELVEDERE_DATA")).expanduser().resolve()
+
+
+def compute() -> dict[str, Any]:
+    """Where and within what the compute engine works, as `engine.connect` takes it."""
+    return {"address": read("BELVEDERE_ENGINE"), "memory": read("BELVEDERE_COMPUTE_MEMORY"), "spill": data_dir() / "spill"}
 
 
 def secret_key() -> str:

@@ -8,6 +8,7 @@ from belvedere.engine.b2.envelope import seal
 from belvedere.observatory.collect import keyring, queue, reception, settlement, vault, worker
 from belvedere.observatory.collect.models import COUNTED, DataFile, Flow, State
 from belvedere.observatory.members.own import OwnFacts
+from belvedere.observatory.objections.models import Objection
 from tests.flows import a_file, first_of, patched
 
 
@@ -159,3 +160,24 @@ def test_a_replaced_invoice_shows_in_the_own_figures(groups):
 def month_of(figures, month):
     """Every measure of a month."""
     return {name: figures.measure(name, period=month) for name in ("patients", "invoices", "lines", "amount_amo", "amount_billed")}
+
+
+def test_a_large_group_reads_what_was_counted_before_while_the_last_flow_is_counted(groups, monkeypatch):
+    from belvedere.observatory.accounts.models import Role, User
+    from belvedere.observatory.members import own, warming
+
+    user = User.objects.create_user("c@b.test", "x" * 14, role=Role.MEMBER_ADMIN, whole_group=True, group=groups[0])
+    send(groups[0], a_file())
+    first = OwnFacts.of(user).figures()
+    send(groups[0], corrected(a_file()))
+    monkeypatch.setattr(own, "AT_READING", 0)
+    waiting = OwnFacts.of(user).figures()
+    assert waiting.behind and waiting.cells == first.cells
+    warming._seen = ()
+    assert warming.run() == 1
+    counted = OwnFacts.of(user).figures()
+    assert not counted.behind and counted.cells != first.cells
+    # What an objection covers is never shown again: nothing of before it is served.
+    Objection.objects.create(pseudonym=pq.read_table(vault.facts_path(DataFile.objects.filter(retired_at=None)[0].name))["patient"][0].as_py())
+    after = OwnFacts.of(user).figures()
+    assert not after.behind and month_of(after, "2025-01")["patients"] < month_of(counted, "2025-01")["patients"]

@@ -52,7 +52,7 @@ def test_the_letter_says_the_signals_of_its_reader_and_nothing_muted(published, 
     reader = person(Role.MEMBER_ADMIN, group=groups[0])
     found = [signals.Signal("patients", "OXY", 0.124, 0.02), signals.Signal("delay", "*", -0.3, None)]
     monkeypatch.setattr(actions.frozen, "labelled", lambda label: None)
-    monkeypatch.setattr(actions.OwnFacts, "figures", lambda self, *_: type("Own", (), {"months": ("2025-03",)})())
+    monkeypatch.setattr(actions.OwnFacts, "figures", lambda self, *_, **__: type("Own", (), {"months": ("2025-03",)})())
     monkeypatch.setattr(actions.signals, "watch", lambda own, release: (found, 37))
     actions.post_due()
     assert deliver_due() == 1

@@ -21,7 +21,6 @@ from belvedere.engine.secrecy.rules import Contributions
 from belvedere.engine.warehouse import engine
 from belvedere.engine.warehouse.connection import Connection
 
-IN_MEMORY = 5_000_000  # lines that what follows the cube reads several times are copied to memory; beyond, files are read again
 GROSS = "gross"  # amounts without their sign: a credit note must not hide a dominance
 _SUMS = {name: f"CAST(sum({name}) AS BIGINT)" for name in (*ADDITIVE, GROSS)}
 

@@ -4,21 +4,23 @@ An `OwnFigures` is asked like a release (`measure(name, territory=â€¦, period=â€
 line is a true zero.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from belvedere.engine.indicators import anomalies, payments, prescriptions, treatments
+from belvedere.engine.indicators import anomalies, counting, payments, prescriptions, treatments
 from belvedere.engine.indicators.cells import text_of
-from belvedere.engine.indicators.lattice import ALL, COLUMNS, DIMENSIONS, PERIOD, TOTALS, cubes, level_of, shapes
-from belvedere.engine.indicators.measures import MEASURES
+from belvedere.engine.indicators.lattice import ALL, COLUMNS, DIMENSIONS, PERIOD, TOTALS, Shape, cubes, level_of, shapes
+from belvedere.engine.indicators.measures import DISTINCT, MEASURES
 from belvedere.engine.nomenclature.territories import FRANCE
 from belvedere.engine.nomenclature.vocabulary import parts_of
+from belvedere.engine.warehouse import engine
 from belvedere.engine.warehouse.connection import Connection
 
 Row = Mapping[str, int]
 Key = tuple[str, ...]
+ADDED = {name: item.sql for name, item in MEASURES.items() if item.additive}
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class OwnFigures:
     suspects: Sequence[anomalies.Suspect] = ()  # of the last twelve months
     answered: Mapping[str, payments.Payments] = field(default_factory=dict)  # by twelve months, where returns came
     rejects: Sequence[payments.Reject] = ()  # of the last twelve months, not paid since
+    behind: bool = False  # a flow came that is not counted yet
 
     @property
     def label(self) -> str:
@@ -81,7 +84,8 @@ def compute(connection: Connection, anchors: Sequence[str] = ()) -> OwnFigures:
         return OwnFigures(())
     ends = list(dict.fromkeys(end for last in (months[-1], *anchors) for end in (last, year_before(last))))
     ends = [end for end in ends if end >= months[0]]
-    pairs = [(window(end), month) for end in ends for month in months if year_before(end) < month <= end]
+    spans = {window(end): [month for month in months if year_before(end) < month <= end] for end in ends}
+    pairs = [(year, month) for year, some in spans.items() for month in some]
     connection.register("own_year", pa.table({"year12": [year for year, _ in pairs], "month": [month for _, month in pairs]}))
     treatments.prepare(connection)
     families = [str(row[0]) for row in connection.sql("SELECT DISTINCT family FROM facts ORDER BY 1").fetchall()]
@@ -91,7 +95,7 @@ def compute(connection: Connection, anchors: Sequence[str] = ()) -> OwnFigures:
     return OwnFigures(
         months=months,
         years=tuple(sorted(window(end) for end in ends)),
-        cells=dict(_cells(connection)),
+        cells=dict(_cells(connection, spans, months) if engine.in_process(connection) else _asked(connection)),
         courses={
             (family, window(end), code): count for end in ends for family, code, group, count in treatments.courses(connection, end) if group == -1
         },
@@ -107,16 +111,42 @@ def compute(connection: Connection, anchors: Sequence[str] = ()) -> OwnFigures:
     )
 
 
-def _cells(connection: Connection) -> list[tuple[Key, Row]]:
-    measured = ", ".join(f"{item.sql} AS {name}" for name, item in MEASURES.items())
-    size = len(DIMENSIONS)
-    found: list[tuple[Key, Row]] = []
-    for shape, periods in shapes(cubes("own_cubes.yaml")).items():
-        columns = [COLUMNS[level] if level else None for level in shape]
+def _cells(connection: Connection, years: Mapping[str, Sequence[str]], months: Sequence[str]) -> Iterator[tuple[Key, Row]]:
+    """Every measure of every cell: added up from one reading of the lines, persons and invoices counted in another (`counting`)."""
+    asked = shapes(cubes("own_cubes.yaml"))
+    connection.execute(f"""
+        CREATE OR REPLACE TEMP VIEW window_facts AS SELECT * FROM facts;
+        CREATE OR REPLACE TEMP TABLE window_base AS
+        SELECT {", ".join(counting.CODES)}, {", ".join(f"{sql} AS {name}" for name, sql in ADDED.items())} FROM window_facts GROUP BY ALL
+    """)
+    lines = dict(connection.sql("SELECT month, CAST(sum(lines) AS BIGINT) FROM window_base GROUP BY ALL").fetchall())
+    counted = counting.count(connection, asked, years, set(months), lines)
+    held = dict(zip(_keys(counted), zip(*(counted[name].to_pylist() for name in DISTINCT), strict=True), strict=True))
+    sums = ", ".join(f"CAST(sum({name}) AS BIGINT) AS {name}" for name in ADDED)
+    for shape, periods in asked.items():
         for period in sorted(periods):
-            columns[PERIOD] = "month" if period == "month" else "year12"
+            source = "window_base" if period == "month" else "window_base JOIN own_year USING (month)"
+            table = connection.sql(f"SELECT {_grouped(shape, period)}, {sums} FROM {source} GROUP BY ALL").to_arrow_table()
+            for key, figures in zip(_keys(table), zip(*(table[name].to_pylist() for name in ADDED), strict=True), strict=True):
+                yield key, dict(zip((*DISTINCT, *ADDED), (*held[key], *figures), strict=True))
+
+
+def _asked(connection: Connection) -> Iterator[tuple[Key, Row]]:
+    """The same, as a server is asked for them."""
+    measured = ", ".join(f"{item.sql} AS {name}" for name, item in MEASURES.items())
+    for shape, periods in shapes(cubes("own_cubes.yaml")).items():
+        for period in sorted(periods):
             source = "facts" if period == "month" else "facts JOIN own_year USING (month)"
-            grouped = ", ".join(f"{text_of(column, total)} AS {d}" for d, column, total in zip(DIMENSIONS, columns, TOTALS, strict=True))
-            rows = connection.sql(f"SELECT {grouped}, {measured} FROM {source} GROUP BY ALL").fetchall()
-            found += [(tuple(map(str, row[:size])), dict(zip(MEASURES, map(int, row[size:]), strict=True))) for row in rows]
-    return found
+            rows = connection.sql(f"SELECT {_grouped(shape, period)}, {measured} FROM {source} GROUP BY ALL").to_arrow_table()
+            for key, figures in zip(_keys(rows), zip(*(rows[name].to_pylist() for name in MEASURES), strict=True), strict=True):
+                yield key, dict(zip(MEASURES, figures, strict=True))
+
+
+def _grouped(shape: Shape, period: str) -> str:
+    columns = [COLUMNS[level] if level else None for level in shape]
+    columns[PERIOD] = "month" if period == "month" else "year12"
+    return ", ".join(f"{text_of(column, total)} AS {d}" for d, column, total in zip(DIMENSIONS, columns, TOTALS, strict=True))
+
+
+def _keys(table: pa.Table) -> Iterator[Key]:
+    return zip(*(table[name].to_pylist() for name in DIMENSIONS), strict=True)

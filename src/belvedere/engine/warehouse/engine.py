@@ -21,6 +21,7 @@ from belvedere.engine.warehouse.returns import RETURNS
 from belvedere.engine.warehouse.schema import FACTS
 
 DUCKDB = "duckdb"
+IN_MEMORY = 5_000_000  # lines copied to memory when they are read many times; beyond, files are read again
 UNKNOWN_REGION = "RXX"
 AGE_BANDS = {"0-19": (0, 19), "20-39": (20, 39), "40-59": (40, 59), "60-74": (60, 74), "75+": (75, 199)}
 UNKNOWN_AGE = "ND"
@@ -33,10 +34,15 @@ def _case(column: str, pairs: Iterable[tuple[str, str]], other: str) -> str:
     return "CASE " + " ".join(f"WHEN {column} {test} THEN '{value}'" for test, value in pairs) + f" ELSE '{other}' END"
 
 
-def opened(address: str = DUCKDB, threads: int = 2) -> Connection:
-    """A session of a compute engine: DuckDB in this process, or a Spark Connect server (`sc://host:port`)."""
+def opened(address: str = DUCKDB, threads: int = 2, memory: str = "", spill: Path | None = None) -> Connection:
+    """A session of a compute engine: DuckDB in this process, within `memory` ("4GB") and spilling to a folder of its own, which is made private;
+    or a Spark Connect server (`sc://host:port`), which has its own bounds."""
     if address == DUCKDB:
-        return cast(Connection, duckdb.connect(config={"threads": threads}))
+        limits: dict[str, str] = {"memory_limit": memory} if memory else {}
+        if spill is not None:
+            spill.mkdir(mode=0o700, parents=True, exist_ok=True)
+            limits["temp_directory"] = str(spill)
+        return cast(Connection, duckdb.connect(config={"threads": threads, "preserve_insertion_order": "false", **limits}))
     from belvedere.engine.warehouse.spark import SparkConnection  # its client is an extra
 
     return SparkConnection(address)
@@ -73,14 +79,16 @@ def connect(
     materialise: bool = False,
     returned: Sequence[Path] | pa.Table = (),
     address: str = DUCKDB,
+    memory: str = "",
+    spill: Path | None = None,
 ) -> Connection:
     """A connection whose view `facts` reads the given live files, or facts held in a table.
 
     `groups` maps member to group (the contributor of the secrecy rules); `objected` says whose lines are
-    left out, and which prescribers are unknown; `returned` are the files of payments (view `payments`). `materialise` copies the view to memory, worth it when many cubes follow;
-    `address` is the engine's (`opened`).
+    left out, and which prescribers are unknown; `returned` are the files of payments (view `payments`). `materialise` copies the view to memory when it holds few enough
+    lines (`IN_MEMORY`), worth it when it is read many times; `address`, `memory` and `spill` are the engine's (`opened`).
     """
-    connection = opened(address, threads)
+    connection = opened(address, threads, memory, spill)
     dated = belongings()
     connection.register("raw_product", pa.table({
         "lpp": pa.array([item.lpp for item in dated], pa.int32()),
@@ -100,6 +108,8 @@ def connect(
     mode = _case("supply_type", [(f"= '{k}'", v) for k, v in SUPPLY_MODES.items()], "service")
     age = _case("age", [(f"BETWEEN {low} AND {high}", name) for name, (low, high) in AGE_BANDS.items()], UNKNOWN_AGE)
     payer = _case("regime", [("= 1", "general"), ("= 2", "agricole")], "autres")
+    if materialise and in_process(connection):
+        materialise = connection.sql(f"SELECT count(*) FROM {source}").fetchall()[0][0] <= IN_MEMORY
     connection.execute(f"""
         CREATE TEMP {"TABLE" if materialise else "VIEW"} facts AS
         SELECT {", ".join(f"f.{name}" for name in FACTS.names if name != "prescriber")},

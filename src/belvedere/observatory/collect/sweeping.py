@@ -36,7 +36,7 @@ def sweep(grace: float = GRACE_SECONDS) -> int:
     live = set(DataFile.objects.filter(Q(retired_at=None) | Q(retired_at__gt=recent)).values_list("name", flat=True))
     live |= set(ReturnFile.objects.values_list("name", flat=True))
     uploads = set(Upload.objects.filter(flow=None, started_at__gt=timezone.now() - dt.timedelta(hours=UPLOAD_HOURS)).values_list("name", flat=True))
-    for folder, kept in (("sealed", waiting), ("facts", live), ("incoming", uploads)):
+    for folder, kept in (("sealed", waiting), ("facts", live), ("incoming", uploads), ("spill", set())):
         root = data_dir() / folder
         for path in root.rglob("*") if root.is_dir() else ():
             if str(path.relative_to(root)) not in kept and _old(path, grace):

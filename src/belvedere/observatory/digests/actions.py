@@ -50,7 +50,7 @@ def compose(details: dict) -> dict[str, object]:
     person = User.objects.get(pk=details["person"])
     found = frozen.labelled(details["release"])
     release = found[1] if found else None
-    own = OwnFacts.of(person).figures(*((release.until,) if release else ()))
+    own = OwnFacts.of(person).figures(*((release.until,) if release else ()), wait=True)
     told, examined = signals.watch(own, release) if own.months else ([], 0)
     rung = [reading for reading in desk.readings(person, own) if reading.rings]
     muted = set(Muted.objects.filter(person=person).values_list("indicator", flat=True))

@@ -3,26 +3,28 @@
 Made from the signed-in person; nothing here takes a member or a group as an argument.
 """
 
+import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from hashlib import sha256
-from pathlib import Path
 
 from django.core.cache import caches
 from django.db.models import Max, Q, QuerySet
 
 from belvedere import __version__
-from belvedere.engine.indicators import own as figures
+from belvedere.engine.indicators.own import OwnFigures, compute
 from belvedere.engine.warehouse import engine
+from belvedere.observatory import environment
 from belvedere.observatory.accounts.models import User
 from belvedere.observatory.accounts.permissions import Action, check
 from belvedere.observatory.collect.coverage import months_by
 from belvedere.observatory.collect.models import DataFile, Flow, ReturnFile
 from belvedere.observatory.collect.vault import facts_path
-from belvedere.observatory.environment import read
 from belvedere.observatory.members.models import Group, SenderKey
 from belvedere.observatory.objections import register
+
+AT_READING = 1_000_000  # lines counted while a reader waits, about three seconds
 
 
 @dataclass(frozen=True)
@@ -32,9 +34,9 @@ class OwnFacts:
     group: Group
     whole: bool
     _entities: tuple[int, ...]
-    _version: tuple[int, ...]
-    _paths: tuple[Path, ...]
-    _returned: tuple[Path, ...]
+    _objections: tuple[int, ...]
+    _files: tuple[tuple[str, int], ...]  # name, lines
+    _returned: tuple[str, ...]
 
     @classmethod
     def of(cls, user: object) -> "OwnFacts":
@@ -43,16 +45,36 @@ class OwnFacts:
         group = person.group
         assert group is not None  # the database constraint of a member's person
         entities = tuple(person.seen_entities().order_by("pk").values_list("pk", flat=True))
-        rows = list(DataFile.objects.filter(member__in=entities, retired_at=None).order_by("pk").values_list("pk", "name"))
-        last = rows[-1][0] if rows else 0
-        version = (last, len(rows), *register.version())
-        returned = tuple(facts_path(name) for name in ReturnFile.objects.filter(member__in=entities).order_by("pk").values_list("name", flat=True))
-        return cls(group, person.whole_group, entities, version, tuple(facts_path(name) for _, name in rows), returned)
+        files = tuple(DataFile.objects.filter(member__in=entities, retired_at=None).order_by("pk").values_list("name", "rows"))
+        returned = tuple(ReturnFile.objects.filter(member__in=entities).order_by("pk").values_list("name", flat=True))
+        return cls(group, person.whole_group, entities, register.version(), files, returned)
 
-    def figures(self, *anchors: str) -> figures.OwnFigures:
-        """Everything the position page needs, computed once per state of the group's data; `anchors`
-        are last months (AAAA-MM) of periods to compare with."""
-        return _figures(self._entities, self._version, self._paths, self._returned, anchors)
+    def figures(self, *anchors: str, wait: bool = False) -> OwnFigures:
+        """Everything the position page needs, computed once per state of the group's data; `anchors` are last months (AAAA-MM) of periods to
+        compare with. When there are too many lines to be counted while somebody waits, those of before the last flow, marked `behind`: the
+        treatment is counting again (`warming`). With `wait`, always those of today."""
+        key, last = self._key(self._files, self._returned, anchors), self._key(anchors)
+        with contextlib.suppress(KeyError):
+            return _held(key)
+        if not wait and sum(lines for _, lines in self._files) > AT_READING:
+            with contextlib.suppress(KeyError):
+                return replace(_held(caches["own"].get(last)), behind=True)
+        found = self._computed(anchors)
+        caches["own"].set(key, found)
+        caches["own"].set(last, key)
+        return found
+
+    def _key(self, *parts: object) -> str:
+        columns = [item.name for item in fields(OwnFigures)]
+        return sha256(repr((__version__, columns, str(facts_path("")), self._entities, self._objections, *parts)).encode()).hexdigest()
+
+    def _computed(self, anchors: tuple[str, ...]) -> OwnFigures:
+        paths, returned = [facts_path(name) for name, _ in self._files], [facts_path(name) for name in self._returned]
+        connection = engine.connect(paths, groups={}, objected=register.standing(), materialise=True, returned=returned, **environment.compute())
+        try:
+            return compute(connection, anchors)
+        finally:
+            connection.close()
 
     def flows(self) -> "list[Flow]":
         """The flows of these entities, newest first; whole-group people also see those that no entity could be read from."""
@@ -86,21 +108,9 @@ class OwnFacts:
 
 
 @lru_cache(maxsize=256)
-def _figures(
-    entities: tuple[int, ...], version: tuple[int, ...], paths: tuple[Path, ...], returned: tuple[Path, ...], anchors: tuple[str, ...]
-) -> figures.OwnFigures:
-    """Computed once for all processes: the files, the objections and the program's version make the key."""
-    columns = [item.name for item in fields(figures.OwnFigures)]
-    key = sha256(repr((__version__, columns, entities, version, paths, returned, anchors)).encode()).hexdigest()
-    kept = caches["own"].get(key)
-    if isinstance(kept, figures.OwnFigures):
-        return kept
-    connection = engine.connect(
-        paths, groups={}, objected=register.standing(), threads=2, materialise=True, returned=returned, address=read("BELVEDERE_ENGINE")
-    )
-    try:
-        found = figures.compute(connection, anchors)
-    finally:
-        connection.close()
-    caches["own"].set(key, found)
-    return found
+def _held(key: str | None) -> OwnFigures:
+    """Figures that some process computed and kept; KeyError without them."""
+    kept = caches["own"].get(key) if key else None
+    if not isinstance(kept, OwnFigures):
+        raise KeyError(key)
+    return kept

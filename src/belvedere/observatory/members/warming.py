@@ -24,7 +24,7 @@ def run() -> int:
     for person in people:
         if Flow.objects.filter(settled_at=None).exists():
             return done
-        OwnFacts.of(person).figures(*((release.until,) if release else ()))
+        OwnFacts.of(person).figures(*((release.until,) if release else ()), wait=True)
         done += 1
     _seen = state
     return done

@@ -45,13 +45,13 @@ def published() -> list[Release]:
 def connection_to_facts():
     """DuckDB over the live facts of verified groups, less those of persons who objected: who could invent groups could thin the
     rules that count them (attack A24)."""
-    rows = list(DataFile.objects.filter(retired_at=None, member__group__verified_at__isnull=False).order_by("pk").values_list("name", "rows"))
+    rows = list(DataFile.objects.filter(retired_at=None, member__group__verified_at__isnull=False).order_by("pk").values_list("name", flat=True))
     return engine.connect(
-        [facts_path(name) for name, _ in rows],
+        [facts_path(name) for name in rows],
         groups=dict(Member.objects.values_list("pk", "group_id")),
         objected=register.standing(),
-        materialise=sum(count for _, count in rows) <= cells.IN_MEMORY,
-        address=environment.read("BELVEDERE_ENGINE"),
+        materialise=True,
+        **environment.compute(),
     )
 
 

@@ -92,7 +92,7 @@ def _show(
         own = OwnFacts.of(request.user)
         return render(request, "member/waiting.html", {"group": own.group, "flows": own.flows()[:8]})
     return render(request, "member/board.html", {
-        "title": title, "lead": lead, "tiles": tiles, "panels": panels, "release": board.release, "last": board.own.months[-1], **more,
+        "title": title, "lead": lead, "tiles": tiles, "panels": panels, "release": board.release, "last": board.own.months[-1], "behind": board.own.behind, **more,
     })  # fmt: skip
 
 

@@ -38,6 +38,7 @@ def position(request: HttpRequest) -> HttpResponse:
         "group": own.group,
         "position": presenter.present(figures, release),
         "release": release,
+        "behind": figures.behind,
         "clean": clean,
         "latest": counted[0] if counted else None,
         "flows": flows[:6],

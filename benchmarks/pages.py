@@ -1,11 +1,12 @@
-"""Pages at size: a member's page and a market page under eight concurrent readers, over a synthetic observatory of 36 months.
+"""Pages at size: a member's page and a market page under eight concurrent readers, over a synthetic observatory of 36 months, while flows come.
 
 The lines are those of the synthetic sector, written as fact files (one a provider and month, as flows leave them) without going
-through B2: what is measured is the reading. The release is computed and protected for real. Readers are processes' threads on the
+through B2; beyond twenty million, they are copied under other pseudonyms. Meanwhile one-megabyte B2 flows of the same members come by the API. The release is computed and protected for real. Readers are processes' threads on the
 same machine; the peer in the same run is the bare server answering /sante/. One JSON object.
 """
 
 import argparse
+import contextlib
 import datetime as dt
 import http.client
 import json
@@ -19,9 +20,15 @@ import threading
 import time
 from pathlib import Path
 
+sys.path[:0] = [str(Path(__file__).resolve().parent.parent), str(Path(__file__).resolve().parent)]
+
+import scale
+from stream import Stream
+
 MONTHS, PROVIDERS, GROUPS = 36, 80, 60
 LINES_A_PATIENT = 32.4  # of the sector, over 36 months
 READERS, SECONDS = 8, 15
+BASE = 20_000_000  # lines drawn one by one; beyond, the same care of other patients
 
 
 def build(folder: Path, lines: int) -> dict[str, float]:
@@ -44,14 +51,19 @@ def build(folder: Path, lines: int) -> dict[str, float]:
     keyring.create_keys()
     start = time.perf_counter()
     sector = make_sector(
-        seed=3, first=dt.date(2023, 11, 1), providers=PROVIDERS, groups=GROUPS, months=MONTHS, patients=max(1000, round(lines / LINES_A_PATIENT))
+        seed=3,
+        first=dt.date(2023, 11, 1),
+        providers=PROVIDERS,
+        groups=GROUPS,
+        months=MONTHS,
+        patients=max(1000, round(min(lines, BASE) / LINES_A_PATIENT)),
     )
     federations = [Federation.objects.create(name=name) for name in ("FédéPSAD", "UNPDM", "UPSADI")]
     for number in sorted({provider.group for provider in sector.providers}):
         own = [provider for provider in sector.providers if provider.group == number]
         members = [{"name": p.name, "siren": p.siren, "finess": p.finess, "department": p.home, "norm": p.norm} for p in own]
         enrol_group(name=own[0].group_name, federation=federations[number % 3], members=members, by="mesure")
-    written = write_facts(sector)
+    written = write_facts(sector, max(1, round(lines / BASE)))
     made = time.perf_counter() - start
     start = time.perf_counter()
     months = [sector.month(rank).isoformat()[:7] for rank in range(MONTHS)]
@@ -83,7 +95,7 @@ def a_table(sector, provider, rank: int, line: dict, places, member: int, flow: 
     return pa.table([pa.array(columns[column.name]).cast(column.type) for column in FACTS], schema=FACTS)
 
 
-def write_facts(sector) -> int:
+def write_facts(sector, copies: int) -> int:
     """One fact file a provider and month, listed as a flow would list it; the number of lines."""
     import numpy as np
     from django.utils import timezone
@@ -108,15 +120,18 @@ def write_facts(sector) -> int:
             first = sector.month(rank)
             flow = Flow.objects.create(
                 group=member.group, member=member, channel="api", received_at=timezone.now(), settled_at=timezone.now(), state=State.ACCEPTED,
-                sealed_name=f"{member.pk}-{rank}", content_hash=f"{member.pk}-{rank}", sealed_size=0, lines=count, period_from=first, period_to=first, invoices=int(line["invoice"].max()) + 1,
+                sealed_name=f"{member.pk}-{rank}", content_hash=f"{member.pk}-{rank}", sealed_size=0, lines=count * copies, period_from=first, period_to=first, invoices=int(line["invoice"].max()) + 1,
             )  # fmt: skip
             table = a_table(sector, provider, rank, line, places, member.pk, flow.pk)
             name = f"{member.pk}-{rank}.parquet"
             path = facts_path(name)
             path.parent.mkdir(parents=True, exist_ok=True)
-            size = files.write(table, path)
-            DataFile.objects.create(flow=flow, member=member, name=name, rows=count, size=size)
-            written += count
+            writer = files.Writer(path)
+            for copy in range(copies):
+                writer.write(scale.copied(table, copy))
+            size = writer.close()
+            DataFile.objects.create(flow=flow, member=member, name=name, rows=writer.rows, size=size)
+            written += writer.rows
     return written
 
 
@@ -141,6 +156,17 @@ def sessions(count: int) -> list[str]:
         client = Client()
         client.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
         made.append(client.cookies[settings.SESSION_COOKIE_NAME].value)
+    return made
+
+
+def senders() -> list[tuple[int, str]]:
+    """A token of each group, with the FINESS of one of its entities."""
+    from belvedere.observatory.members.actions import issue_sender_key
+    from belvedere.observatory.members.models import Group
+
+    made = []
+    for group in Group.objects.order_by("pk"):
+        made.append((int(group.members.first().finess), issue_sender_key(group=group, label="mesure", by="mesure")))
     return made
 
 
@@ -176,6 +202,17 @@ def load(port: int, paths: list[str], cookies: list[str]) -> list[float]:
     return times
 
 
+def peak_rss(parent: int) -> int:
+    """Highest memory (MB) of any one process of the server."""
+    listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(parent)], capture_output=True, text=True, check=False).stdout.split()
+    found = [0]
+    for pid in (str(parent), *listed):
+        with contextlib.suppress(OSError):
+            status = Path(f"/proc/{pid}/status").read_text()
+            found.append(int(status.split("VmHWM:")[1].split()[0]) // 1024)
+    return max(found)
+
+
 def p95(times: list[float]) -> float:
     return round(statistics.quantiles(times, n=20)[-1] * 1000, 1)
 
@@ -183,13 +220,14 @@ def p95(times: list[float]) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--lines", type=int, default=20_000_000)
+    parser.add_argument("--pace", type=float, default=2.0, help="seconds between two one-megabyte flows while pages are read; 0: none")
     parser.add_argument("--port", type=int, default=8471)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         found: dict[str, object] = dict(build(folder, options.lines))
-        cookies = sessions(READERS)
+        cookies, tokens = sessions(READERS), senders()
         log = (folder / "serve.log").open("w")
         command = [
             sys.executable,
@@ -220,20 +258,27 @@ def main() -> None:
                 for cookie in cookies:
                     for _ in range(3 if path in pages else 1):
                         read(options.port, path, cookie)
-            own, market, bare = (
-                load(options.port, ["/ma-position/"], cookies),
-                load(options.port, zones, cookies),
-                load(options.port, ["/sante/"], cookies),
-            )
-            boards = load(options.port, pages, cookies)
+            measured = {"member": ["/ma-position/"], "market": zones, "boards": pages, "bare": ["/sante/"]}
+            quiet = {name: load(options.port, paths, cookies) for name, paths in measured.items()}
+            busy, states, refused = quiet, {}, {}
+            if options.pace:
+                from belvedere.observatory.collect import keyring
+
+                with Stream(f"http://127.0.0.1:{options.port}", tokens, keyring.certificate(), options.pace) as stream:
+                    time.sleep(2 * options.pace)
+                    busy = {name: load(options.port, paths, cookies) for name, paths in measured.items()}
+                states, refused = dict(stream.settled()), dict(stream.refused)
+            memory = peak_rss(server.pid)
         finally:
             server.terminate()
             server.wait(30)
+    found |= {f"{name}_p95_ms": p95(times) for name, times in busy.items()}
+    found |= {f"{name}_p50_ms": round(statistics.median(times) * 1000, 1) for name, times in busy.items()}
+    found |= {f"{name}_quiet_p95_ms": p95(times) for name, times in quiet.items()}
     found |= {
-        "months": MONTHS, "readers": READERS, "member_p95_ms": p95(own), "member_p50_ms": round(statistics.median(own) * 1000, 1), "market_p95_ms": p95(market),
-        "market_p50_ms": round(statistics.median(market) * 1000, 1), "boards_p95_ms": p95(boards), "bare_p95_ms": p95(bare),
+        "months": MONTHS, "readers": READERS, "flow_pace_s": options.pace, "flows": states, "flows_refused": refused, "served_peak_rss_mb": memory,
         "member_first_reading_s": round(max(cold), 2), "member_first_reading_median_s": round(statistics.median(cold), 2),
-        "member_to_bare": round(statistics.median(own) / statistics.median(bare), 1), "machine": platform.machine(), "cores": os.cpu_count(),
+        "member_to_bare": round(statistics.median(busy["member"]) / statistics.median(busy["bare"]), 1), "machine": platform.machine(), "cores": os.cpu_count(),
     }  # fmt: skip
     print(json.dumps(found, ensure_ascii=False))
 

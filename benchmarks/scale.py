@@ -49,14 +49,14 @@ def write(folder: Path, copies: int) -> tuple[int, int, list[int]]:
             path = folder / f"{provider.rank:03d}" / f"{rank:02d}.parquet"
             writer = files.Writer(path)
             for copy in range(copies):
-                writer.write(_copy(table, copy))
+                writer.write(copied(table, copy))
             size += writer.close()
             lines += writer.rows
             by_month[rank] += writer.rows
     return lines, size, by_month
 
 
-def _copy(table: pa.Table, copy: int) -> pa.Table:
+def copied(table: pa.Table, copy: int) -> pa.Table:
     """The same lines of other patients: pseudonyms differ above their bucket, invoices have other numbers."""
     if not copy:
         return table

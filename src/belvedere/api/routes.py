@@ -11,6 +11,7 @@ from ninja import NinjaAPI, Status
 from belvedere import __version__
 from belvedere.api.auth import MarketSession, Sender, announced, caller, idempotency_key, issue_token, may_read_market
 from belvedere.api.exchange.routes import router as exchange
+from belvedere.api.exchange.tokens import router as exchange_tokens
 from belvedere.api.schemas import Problem, Receipt, Refusal, WebhookIn, WebhookOut, problem, receipt_of
 from belvedere.api.services import router as services
 from belvedere.api.uploads import router as uploads
@@ -31,6 +32,7 @@ from belvedere.observatory.publication import frozen
 api = NinjaAPI(title="Belvédère", version=__version__, description="Flux B2 chiffrés en entrée, accusés et chiffres publiés en sortie.")
 api.add_router("/uploads", uploads)
 api.add_router("/exchange", exchange)
+api.add_router("/exchange", exchange_tokens)
 api.add_router("/services", services)
 PIECE = 1024 * 1024
 PAGE = 100

@@ -38,7 +38,21 @@ def register(commands: argparse._SubParsersAction) -> None:
     check = tools.add_parser("check", help="vérifie sans serveur un export de portabilité ou un paquet SEDA")
     check.add_argument("file", type=Path, metavar="PAQUET.zip")
     check.set_defaults(run=_check)
-    for tool in (party, load, dataset, counts, check):
+    certificate = tools.add_parser("certificate", help="lie un certificat de structure à un acteur, ou lui ouvre un jeton qui n’ouvre qu’avec lui")
+    certificate.add_argument("name", metavar="NOM", help="nom de l’acteur")
+    certificate.add_argument("file", type=Path, metavar="CERTIFICAT.pem")
+    certificate.add_argument("--token", action="store_true", help="ouvre aussi un jeton lié à ce certificat")
+    certificate.set_defaults(run=_certificate)
+    rotate = tools.add_parser(
+        "rotate", help="renouvelle les clés des échanges et scelle de nouveau ce qu’elles protègent ; --finish détruit les anciennes"
+    )
+    rotate.add_argument("--finish", action="store_true", help="détruit les anciennes clés, une heure au moins après le renouvellement")
+    rotate.set_defaults(run=_rotate)
+    psc = tools.add_parser("psc", help="démarre un simulateur de Pro Santé Connect sur cette machine : personnes inventées")
+    psc.add_argument("--port", type=int, default=8095, help="port HTTP")
+    psc.add_argument("--place", action="append", default=[], metavar="FINESS", help="établissement où exercent les personnes inventées")
+    psc.set_defaults(run=_psc)
+    for tool in (party, load, dataset, counts, check, certificate, rotate, psc):
         tool.add_argument("--data", default=None, help="dossier des données")
 
 
@@ -112,6 +126,71 @@ def _counts(options: argparse.Namespace) -> int:
         return _refused(error)
     masked = sum(cell.persons is None for cell in aggregates.cells(made))
     print(f"{made.rows} cellules figées, {masked} masquées (version {made.version}). Une autre personne les approuve : Exploitation, Matrice.")
+    return EXIT_OK
+
+
+def _certificate(options: argparse.Namespace) -> int:
+    _start(options)
+    from belvedere.engine.exchange.credentials import CredentialRefused
+    from belvedere.observatory.exchange import credentials, keys
+    from belvedere.observatory.exchange.models import Party
+
+    found = Party.objects.filter(name=options.name, admitted=True).first()
+    if found is None:
+        print("Acteur inconnu.", file=sys.stderr)
+        return EXIT_REFUSED
+    try:
+        held = credentials.hold(party=found, raw=options.file.read_bytes(), by=BY)
+    except (CredentialRefused, OSError) as error:
+        return _refused(error)
+    print(f"Certificat {held.thumbprint} lié à {found.name}, valable jusqu’au {held.until:%d/%m/%Y}.")
+    if options.token:
+        token = keys.issue(party=found, label="Jeton lié à un certificat", by=BY, thumbprint=held.thumbprint)
+        print(f"Son jeton, montré une seule fois, n’ouvre qu’avec ce certificat :\n{token}")
+    return EXIT_OK
+
+
+def _rotate(options: argparse.Namespace) -> int:
+    _start(options)
+    import time
+
+    from belvedere.observatory.exchange import rotating
+
+    if options.finish:
+        try:
+            gone = rotating.finish(now=time.time(), by=BY)
+        except rotating.RotationRefused as error:
+            return _refused(error)
+        print(
+            f"{gone} ancienne{'s' * (gone > 1)} clé{'s' * (gone > 1)} détruite{'s' * (gone > 1)}. Une sauvegarde plus ancienne ne s’ouvre qu’avec elles."
+        )
+        return EXIT_OK
+    number = rotating.begin(by=BY)
+    print(f"La clé {number} scelle désormais tout ce qui arrive.")
+    done: dict[str, int] = {}
+    for name, count in rotating.seal_anew():
+        done[name] = count
+        print(f"\r{name} : {count}", end="", flush=True)
+    print(f"\r{sum(done.values())} contenus scellés de nouveau. Dans une heure : belvedere exchange rotate --finish.")
+    return EXIT_OK
+
+
+def _psc(options: argparse.Namespace) -> int:
+    import threading
+
+    from belvedere.engine.exchange.identifiers import finess_valid
+    from belvedere.observatory.exchange.prosante_simulator import BANNER, Provider, professionals
+    from belvedere.observatory.services.serving import listening
+
+    wrong = [place for place in options.place if not finess_valid(place)]
+    if wrong:
+        return _refused(ValueError(f"{wrong[0]} n’est pas un numéro FINESS."))
+    with listening(Provider(professionals(options.place)).application, options.port) as base:
+        print(f"{BANNER}\nBELVEDERE_PSC_URL={base}\nCtrl-C pour arrêter.", flush=True)
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            return EXIT_OK
     return EXIT_OK
 
 

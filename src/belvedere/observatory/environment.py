@@ -27,6 +27,8 @@ SETTINGS = (
     Setting("BELVEDERE_ENGINE", "duckdb", "Moteur de calcul : « duckdb », dans chaque processus, ou l’adresse Spark Connect d’une grappe (sc://hôte:15002) qui voit les mêmes fichiers."),
     Setting("BELVEDERE_COMPUTE_MEMORY", "4GB", "Mémoire d’un calcul de DuckDB ; au-delà, il écrit dans le dossier « spill » des données (jetons et montants, aucune identité)."),
     Setting("BELVEDERE_SERVICES_URL", "", "Adresse des services de la facturation (CDRi, ROC…) : celle du simulateur (belvedere services simulate), ou d’un adaptateur ; vide : non branchés."),
+    Setting("BELVEDERE_PSC_URL", "", "Échanges : adresse (issuer) de Pro Santé Connect, ou de son simulateur (belvedere exchange psc) ; vide : aucun échange de jeton."),
+    Setting("BELVEDERE_CLIENT_CERT_HEADER", "", "Échanges : en-tête où le frontal écrit le certificat du client qu’il a vérifié (Client-Cert, RFC 9440) ; il doit effacer celui qui viendrait du dehors. Vide : aucun certificat n’est lu."),
     Setting("BELVEDERE_SECRET_KEY", "", "Clé de signature des sessions ; vide : fichier keys/session.key du dossier des données."),
     Setting("BELVEDERE_HOSTS", "localhost,127.0.0.1", "Noms de domaine servis, séparés par des virgules."),
     Setting("BELVEDERE_HTTPS", "", "« 1 » derrière un frontal HTTPS : témoins sécurisés et HSTS."),

@@ -1,54 +1,78 @@
-"""Who calls the exchange hub: a party by its token, for a purpose, at a grain."""
+"""Who calls the exchange hub: a party by its token or its certificate, and the professional behind it; for a purpose, at a grain."""
 
 from dataclasses import dataclass
 
 from django.http import HttpRequest
 from ninja.security import HttpBearer
 
-from belvedere.engine.exchange.access import STRUCTURE
+from belvedere.engine.exchange.access import PERSON_SUBSTANTIAL, STRUCTURE
+from belvedere.engine.exchange.credentials import CredentialRefused, thumbprint
 from belvedere.engine.exchange.vocabulary import Grain, Purpose
-from belvedere.observatory.exchange import keys
-from belvedere.observatory.exchange.models import Party, PartyKey
+from belvedere.observatory.exchange import credentials, keys
+from belvedere.observatory.exchange.models import Party
 
 
 @dataclass(frozen=True)
 class Calling:
-    """The party that calls, how well it was identified, why it reads and how finely; the software is recorded, never an authorisation."""
+    """The party that calls, how well it was identified, why it reads and how finely; `person` is the token of the professional whom the act is
+    imputed to (""; the structure alone). The software is recorded, never an authorisation."""
 
     party: Party
     level: int
     purpose: Purpose | None
     grain: Grain
     software: str
+    person: str = ""
 
 
 def _word(text: str | None, words: type[Purpose] | type[Grain]) -> Purpose | Grain | None:
     return next((word for word in words if word == (text or "").strip().upper()), None)
 
 
-def calling(request: HttpRequest) -> Calling | None:
-    """Who calls, from `Authorization`, `X-Finalite` and `X-Grain` (NOMINATIF unless said); None without an open token."""
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    key = keys.key_of(token) if scheme.lower() == "bearer" else None
-    if key is None:
+def _known(request: HttpRequest) -> tuple[Party, int, str, str] | None:
+    """(party, level, person, software) of a request's token and certificate; None when they open nothing."""
+    try:
+        given = credentials.certificate(request.headers)
+    except CredentialRefused:
         return None
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if not scheme:
+        party = credentials.party_of(given) if given is not None else None
+        return (party, STRUCTURE, "", "") if party is not None else None
+    if scheme.lower() != "bearer":
+        return None
+    if key := keys.key_of(token, thumbprint(given) if given is not None else ""):
+        return key.party, key.level, "", ""
+    found = credentials.opened(token, given)
+    return (found.party, PERSON_SUBSTANTIAL, found.person, found.software) if found is not None else None
+
+
+def calling(request: HttpRequest) -> Calling | None:
+    """Who calls, from the certificate, `Authorization`, `X-Finalite` and `X-Grain` (NOMINATIF unless said); None when nothing opens."""
+    known = _known(request)
+    if known is None:
+        return None
+    party, level, person, named = known
     purpose, grain = _word(request.headers.get("X-Finalite"), Purpose), _word(request.headers.get("X-Grain"), Grain)
-    software = " ".join(filter(None, (request.headers.get("X-Logiciel", ""), request.headers.get("X-Logiciel-Version", ""))))
+    software = named or " ".join(filter(None, (request.headers.get("X-Logiciel", ""), request.headers.get("X-Logiciel-Version", ""))))
     return Calling(
-        key.party, key.level, purpose if isinstance(purpose, Purpose) else None, grain if isinstance(grain, Grain) else Grain.NAMED, software[:80]
+        party, level, purpose if isinstance(purpose, Purpose) else None, grain if isinstance(grain, Grain) else Grain.NAMED, software[:80], person
     )
 
 
 class PartyToken(HttpBearer):
-    """The same token on the operations of the API that are not FHIR."""
+    """The same on the operations of the API that are not FHIR: a token, or a structure's certificate without one."""
 
-    def authenticate(self, request: HttpRequest, token: str) -> PartyKey | None:
-        return keys.key_of(token)
+    def __call__(self, request: HttpRequest) -> Calling | None:
+        return calling(request)
+
+    def authenticate(self, request: HttpRequest, token: str) -> Calling | None:
+        return calling(request)
 
 
-class StructureToken(HttpBearer):
-    """A token given to a structure whose certificate was verified: what leaves by the lot holds health data."""
+class StructureToken(PartyToken):
+    """A structure whose certificate was verified: what leaves by the lot holds health data."""
 
-    def authenticate(self, request: HttpRequest, token: str) -> PartyKey | None:
-        key = keys.key_of(token)
-        return key if key is not None and key.level >= STRUCTURE else None
+    def __call__(self, request: HttpRequest) -> Calling | None:
+        found = calling(request)
+        return found if found is not None and found.level >= STRUCTURE else None

@@ -23,7 +23,7 @@ def deposit(call: Call) -> HttpResponse:
     _producer(call)
     if len(key := call.request.headers.get("Idempotency-Key", "")) > 200:
         raise Problem(400, "value", "Idempotency-Key dépasse 200 caractères.")
-    made = intake.receive(call.by.party, call.raw, key=key, software=call.by.software)
+    made = intake.receive(call.by.party, call.raw, key=key, software=call.by.software, imputed=call.by.person)
     return answer(made.body, made.status, **{name.replace("-", "_"): value for name, value in made.headers.items()})
 
 
@@ -44,7 +44,9 @@ def one(call: Call) -> HttpResponse:
     kind, version = call.parts["type"], call.parts.get("version")
     if kind not in types():
         raise Problem(404, "not-supported", "Ce type de ressource n’est pas tenu ici.")
-    seen = reading.one(call.by.party, call.by.level, call.by.purpose, _grain(call), kind, call.parts["id"], int(version) if version else None)
+    seen = reading.one(
+        call.by.party, call.by.level, call.by.purpose, _grain(call), kind, call.parts["id"], int(version) if version else None, imputed=call.by.person
+    )
     if not seen.resources:
         raise Problem(403, "forbidden", seen.reason)
     held = seen.resources[0].get("meta", {}).get("versionId", "1")
@@ -53,7 +55,7 @@ def one(call: Call) -> HttpResponse:
 
 def history(call: Call) -> HttpResponse:
     """Every version of a resource that the caller may read."""
-    seen = reading.history(call.by.party, call.by.level, call.by.purpose, _grain(call), call.parts["type"], call.parts["id"])
+    seen = reading.history(call.by.party, call.by.level, call.by.purpose, _grain(call), call.parts["type"], call.parts["id"], imputed=call.by.person)
     if not seen.resources:
         raise Problem(403, "forbidden", seen.reason)
     entries = [{"resource": row} for row in seen.resources]
@@ -78,7 +80,7 @@ def search(call: Call) -> HttpResponse:
         raise Problem(400, "value", "_count est un nombre.")
     seen = reading.search(
         call.by.party, call.by.level, call.by.purpose, _grain(call), call.parts["type"], patient=(given.get("patient") or given.get("subject") or "").removeprefix("Patient/"),
-        since=since, after=given.get("_apres", ""), count=min(max(int(count), 1), MOST_COUNT),
+        since=since, after=given.get("_apres", ""), count=min(max(int(count), 1), MOST_COUNT), imputed=call.by.person,
     )  # fmt: skip
     if not seen.open:
         raise Problem(403, "forbidden", seen.reason)

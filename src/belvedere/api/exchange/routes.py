@@ -132,7 +132,14 @@ def deposit_file(request: HttpRequest) -> Status:
         raw, channel = doors.transaction_of(request.body, _party(request).finess)
     except doors.DoorRefused as error:
         return _refused(error)
-    made = intake.receive(_party(request), raw, channel=channel, original=request.body, key=request.headers.get("Idempotency-Key", "")[:200])
+    made = intake.receive(
+        _party(request),
+        raw,
+        channel=channel,
+        original=request.body,
+        key=request.headers.get("Idempotency-Key", "")[:200],
+        imputed=request.auth.person,
+    )
     if made.deposit is None or made.status == 409:
         return Status(409, Problem(code="X409", message="Cet identifiant a déjà servi à un autre contenu.", remedy="Changez l’identifiant."))
     return Status(200 if made.headers.get("X-Deja-Recu") else 202, _deposit(made.deposit))

@@ -71,14 +71,18 @@ def _identifier(content: Mapping, given: str, sha: str) -> str:
     return vault.token("depot", told)[:32] if _PERSONAL.search(re.sub(r"[^0-9A-Za-z]", "", told)) and told != sha else told[:200]
 
 
-def _refuse(party: Party, sha: str, identifier: str, remarks: list[Remark], software: str, channel: str) -> Answer:
+def _refuse(party: Party, sha: str, identifier: str, remarks: list[Remark], software: str, channel: str, imputed: str) -> Answer:
     with transaction.atomic():
         made = Deposit.objects.create(
             reference=reference("D", 4, 4), party=party, channel=channel, identifier=identifier, sha256=sha, state=DepositState.REFUSED, software=software[:80],
             received_at=timezone.now(), remarks=writing.told(remarks),
         )  # fmt: skip
         place = record(
-            by=party.code, action="echange.depot.refuse", subject=f"depot:{made.reference}", rules=sorted({remark.rule for remark in remarks})
+            by=party.code,
+            action="echange.depot.refuse",
+            subject=f"depot:{made.reference}",
+            rules=sorted({remark.rule for remark in remarks}),
+            **({"person": imputed} if imputed else {}),
         )
         Deposit.objects.filter(pk=made.pk).update(place=place.number)
         events.raise_(topic="depot-refuse", establishment=party, deposit=made, focus=f"depots/{made.reference}")
@@ -92,7 +96,9 @@ def _refuse(party: Party, sha: str, identifier: str, remarks: list[Remark], soft
     return Answer(status, rules.outcome(remarks), {"Recepisse": made.reference}, made)
 
 
-def receive(party: Party, raw: bytes, *, key: str = "", software: str = "", channel: str = "fhir", original: bytes = b"") -> Answer:
+def receive(
+    party: Party, raw: bytes, *, key: str = "", software: str = "", channel: str = "fhir", original: bytes = b"", imputed: str = ""
+) -> Answer:
     """Take a transaction; `original` is what it was read from, when it came by another door, and is what is kept byte for byte. The same identifier with the same content is answered as the first time; with another content it is a conflict (409)."""
     sha = strict.digest(raw)
     content, deposited, remarks = examine(party, raw)
@@ -100,21 +106,21 @@ def receive(party: Party, raw: bytes, *, key: str = "", software: str = "", chan
     if before := _before(party, identifier):
         return _again(before, sha)
     if rules.refuses(remarks):
-        return _refuse(party, sha, identifier, remarks, software, channel)
+        return _refuse(party, sha, identifier, remarks, software, channel, imputed)
     said = {"identifier": identifier, "sha256": sha, "software": software[:80], "channel": channel}
     for _ in range(TRIES):
         try:
             ready = writing.prepare(party, original or raw, deposited, naming.recognise(party, deposited))
             with transaction.atomic():
-                made = writing.store(party, deposited, remarks, ready, **said)
+                made = writing.store(party, deposited, remarks, ready, imputed=imputed, **said)
             return Answer(200, made.answer, {"Recepisse": made.reference}, made)
         except writing.Foreign as error:
-            return _refuse(party, sha, identifier, [Remark("tddui-resource-03", str(error))], software, channel)
+            return _refuse(party, sha, identifier, [Remark("tddui-resource-03", str(error))], software, channel, imputed)
         except writing.Moved:
             # Another deposit came between: what the rules said may no longer hold.
             _, deposited, remarks = examine(party, raw)
             if rules.refuses(remarks):
-                return _refuse(party, sha, identifier, remarks, software, channel)
+                return _refuse(party, sha, identifier, remarks, software, channel, imputed)
         except IntegrityError:
             # The same deposit arrived twice at once, or the same resource: the other one was first.
             if before := _before(party, identifier):

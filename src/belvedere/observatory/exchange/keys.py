@@ -14,10 +14,10 @@ LINK_DAYS = 30
 
 
 @transaction.atomic
-def issue(*, party: Party, label: str, by: str, level: int = 2) -> str:
-    """A new token of a party's machine."""
+def issue(*, party: Party, label: str, by: str, level: int = 2, thumbprint: str = "") -> str:
+    """A new token of a party's machine; with a `thumbprint`, it opens only beside that certificate (RFC 8705 §3)."""
     token = "bvx_" + secrets.token_urlsafe(32)
-    PartyKey.objects.create(party=party, label=label[:80], token_hash=digest(token), level=level)
+    PartyKey.objects.create(party=party, label=label[:80], token_hash=digest(token), level=level, thumbprint=thumbprint)
     record(by=by, action="echange.jeton.ouvert", subject=party.code, level=level)
     return token
 
@@ -29,11 +29,15 @@ def revoke(*, key: PartyKey, by: str) -> None:
     record(by=by, action="echange.jeton.ferme", subject=key.party.code)
 
 
-def key_of(token: str) -> PartyKey | None:
-    """The open key of a token, of an admitted party."""
+def key_of(token: str, thumbprint: str = "") -> PartyKey | None:
+    """The open key of a token, of an admitted party; one bound to a certificate opens beside it alone."""
     if not token.startswith("bvx_"):
         return None
-    return PartyKey.objects.select_related("party").filter(token_hash=digest(token), revoked_at=None, party__admitted=True).first()
+    return (
+        PartyKey.objects.select_related("party")
+        .filter(token_hash=digest(token), revoked_at=None, party__admitted=True, thumbprint__in=("", thumbprint))
+        .first()
+    )
 
 
 @transaction.atomic

@@ -70,10 +70,11 @@ class Reader:
     grain: Grain
     judge: Judge
     at: dt.datetime
+    imputed: str = ""  # token of the professional behind the machine
 
     @staticmethod
-    def of(party: Party, level: int, purpose: Purpose | None, grain: Grain) -> "Reader":
-        return Reader(party, policy.asking(party, level), purpose, grain, policy.judge(), timezone.now())
+    def of(party: Party, level: int, purpose: Purpose | None, grain: Grain, imputed: str = "") -> "Reader":
+        return Reader(party, policy.asking(party, level), purpose, grain, policy.judge(), timezone.now(), imputed)
 
     def named(self, kind: str, uid: str) -> str:
         """The identifier behind what the reader writes: itself, or what hides behind its own address for a reader of pseudonyms."""
@@ -113,6 +114,8 @@ def _show(reader: Reader, row: Resource, seen: Seen) -> bool:
 def _trace(reader: Reader, subject: str, rows: Iterable[Resource], seen: Seen) -> None:
     """One journal entry a person: who received which kinds of data about it, why, by which rules; or one refusal, the same whatever exists."""
     common = {"purpose": reader.purpose or "", "matrix": reader.judge.matrix.version, "level": reader.asking.level}
+    if reader.imputed:
+        common["person"] = reader.imputed
     people: dict[str, set[str]] = {}
     for row in rows:
         people.setdefault(f"usager:{row.person_id}" if row.person_id else f"etablissement:{row.establishment_id}", set()).add(row.profile)
@@ -135,24 +138,27 @@ def _read(reader: Reader, kind: str, uid: str, rows: Iterable[Resource]) -> Seen
     return seen
 
 
-def one(party: Party, level: int, purpose: Purpose | None, grain: Grain, kind: str, uid: str, version: int | None = None) -> Seen:
+def one(
+    party: Party, level: int, purpose: Purpose | None, grain: Grain, kind: str, uid: str, version: int | None = None, *, imputed: str = ""
+) -> Seen:
     """A resource by its address; `seen.resources` is empty when it is unknown, or forbidden: the same answer."""
-    reader = Reader.of(party, level, purpose, grain)
+    reader = Reader.of(party, level, purpose, grain, imputed)
     rows = _rows().filter(type=kind, uid=reader.named(kind, uid))
     return _read(reader, kind, uid, rows.filter(version=version) if version else rows.filter(current=True))
 
 
-def history(party: Party, level: int, purpose: Purpose | None, grain: Grain, kind: str, uid: str) -> Seen:
+def history(party: Party, level: int, purpose: Purpose | None, grain: Grain, kind: str, uid: str, *, imputed: str = "") -> Seen:
     """Every version of a resource that the actor may read, the newest first."""
-    reader = Reader.of(party, level, purpose, grain)
+    reader = Reader.of(party, level, purpose, grain, imputed)
     return _read(reader, kind, uid, _rows().filter(type=kind, uid=reader.named(kind, uid)).order_by("-version")[:PAGE])
 
 
 def search(
     party: Party, level: int, purpose: Purpose | None, grain: Grain, kind: str, *, patient: str = "", since: dt.datetime | None = None, after: str = "", count: int = PAGE,
+    imputed: str = "",
 ) -> Seen:  # fmt: skip
     """A page of the resources of one type that the actor may read, in the order they were stored, from a cursor."""
-    reader = Reader.of(party, level, purpose, grain)
+    reader = Reader.of(party, level, purpose, grain, imputed)
     seen, code = reader.seen(kind), reader.party.code
     rows = possible(reader.asking, purpose, reader.judge, grain).filter(type=kind, pk__gt=vault.row_of(code, grain, after)).order_by("pk")
     if patient:

@@ -5,7 +5,7 @@ import hmac
 import os
 import uuid
 import zlib
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -14,40 +14,62 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESSIV
 from belvedere.observatory.environment import read
 from belvedere.observatory.keyfiles import keys_dir, strict, write_secret
 
-NONCE = 12
+NONCE, KEY = 12, 32
+FIRST, LATER = "exchange.key", "exchange-seal-{number}.key"  # the first also makes the tokens, which never change
 
 
-@cache
-def _keys(folder: Path) -> tuple[AESGCM, bytes]:
-    path = folder / "exchange.key"
+@lru_cache(maxsize=4)
+def _keys(folder: Path, stamp: int) -> tuple[tuple[AESGCM, ...], bytes]:
+    path = folder / FIRST
     if not path.exists():
         with contextlib.suppress(FileExistsError):  # another process made it first
-            write_secret(path, os.urandom(64))
+            write_secret(path, os.urandom(2 * KEY))
     raw = strict(path)
-    return AESGCM(raw[:32]), raw[32:]
+    later = sorted(folder.glob(LATER.format(number="*")), key=number_of, reverse=True)
+    return (*(AESGCM(strict(one)) for one in later), AESGCM(raw[:KEY])), raw[KEY:]
+
+
+def number_of(path: Path) -> int:
+    """The number of a key file that came after the first."""
+    return int(path.stem.rsplit("-", 1)[1])
 
 
 _folders: dict[str, Path] = {}
 
 
-def _held() -> tuple[AESGCM, bytes]:
-    """The keys of the data folder in use; the folder is looked for once, not at each of the hundred seals of a deposit."""
+def _held() -> tuple[tuple[AESGCM, ...], bytes]:
+    """The keys of the data folder in use: those that seal, the newest first, and the one that makes tokens. The folder's date tells that another
+    process changed them."""
     name = read("BELVEDERE_DATA")
     if name not in _folders:
         _folders[name] = keys_dir()
-    return _keys(_folders[name])
+    return _keys(_folders[name], os.stat(_folders[name]).st_mtime_ns)
 
 
 def seal(content: bytes, about: str = "") -> bytes:
-    """Content under the key (AES-256-GCM), bound to what it is `about`: a sealed content moved to another row no longer opens."""
+    """Content under the newest key (AES-256-GCM), bound to what it is `about`: a sealed content moved to another row no longer opens."""
     nonce = os.urandom(NONCE)
-    return nonce + _held()[0].encrypt(nonce, zlib.compress(content, 1), about.encode())
+    return nonce + _held()[0][0].encrypt(nonce, zlib.compress(content, 1), about.encode())
 
 
 def unseal(stored: bytes, about: str = "") -> bytes:
-    """The content; `cryptography.exceptions.InvalidTag` when it was altered or moved."""
+    """The content; `cryptography.exceptions.InvalidTag` when it was altered or moved, or when its key was destroyed."""
     stored = bytes(stored)
-    return zlib.decompress(_held()[0].decrypt(stored[:NONCE], stored[NONCE:], about.encode()))
+    keys = _held()[0]
+    for key in keys[:-1]:
+        with contextlib.suppress(InvalidTag):
+            return zlib.decompress(key.decrypt(stored[:NONCE], stored[NONCE:], about.encode()))
+    return zlib.decompress(keys[-1].decrypt(stored[:NONCE], stored[NONCE:], about.encode()))
+
+
+def sealed_anew(stored: bytes, about: str = "") -> bytes | None:
+    """The same content under the newest key; None when it is already."""
+    stored = bytes(stored)
+    try:
+        _held()[0][0].decrypt(stored[:NONCE], stored[NONCE:], about.encode())
+    except InvalidTag:
+        return seal(unseal(stored, about), about)
+    return None
 
 
 def token(kind: str, text: str) -> str:

@@ -116,8 +116,8 @@ def _state(party: Party, deposited: Deposited, ready: Ready, made: Deposit) -> N
             policy.state(person=ready.people[entry.place], terms=terms, party=party, now=ready.at, proof=f"dépôt {made.reference}", deposit=made)
 
 
-def store(party: Party, deposited: Deposited, remarks: list[Remark], ready: Ready, **said: str) -> Deposit:
-    """Write a deposit that is ready, inside the caller's transaction; `said`: identifier, sha256, software, channel. Moved.
+def store(party: Party, deposited: Deposited, remarks: list[Remark], ready: Ready, *, imputed: str = "", **said: str) -> Deposit:
+    """Write a deposit that is ready, inside the caller's transaction; `said`: identifier, sha256, software, channel; `imputed`: the professional who acted. Moved.
 
     The party's row is held: two deposits of one establishment are written one after the other, on PostgreSQL as on SQLite."""
     # Not its key: a refusal that commits at the same moment checks its foreign key on this very row, and would wait for us while we wait for its journal.
@@ -140,7 +140,7 @@ def store(party: Party, deposited: Deposited, remarks: list[Remark], ready: Read
     events.of_deposit(made, stored, {ready.before[key].uid for key in changed})
     made.place = record(
         by=party.code, action="echange.depot", subject=f"depot:{made.reference}", sha256=made.sha256, resources=len(stored), persons=len({p.pk for p in ready.people.values()}),
-        software=made.software, rectified=len(changed),
+        software=made.software, rectified=len(changed), **({"person": imputed} if imputed else {}),
     ).number  # fmt: skip
     Deposit.objects.filter(pk=made.pk).update(place=made.place)
     return made

@@ -43,20 +43,29 @@ def office(now: dt.datetime) -> Holder:
 
 
 @contextlib.contextmanager
+def listening(application: Callable, port: int = 0) -> Iterator[str]:
+    """An application on the loopback while the block lasts; its address."""
+    http = make_server("127.0.0.1", port, application, server_class=_Threads, handler_class=_Quiet)
+    threading.Thread(target=http.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{http.server_port}"
+    finally:
+        http.shutdown()
+        http.server_close()
+
+
+@contextlib.contextmanager
 def running(world: World, *, now: Callable[[], dt.datetime], port: int = 0, mail_port: int = 0) -> Iterator[Running]:
     """The simulator of a world while the block lasts; port 0: any."""
     held = office(now())
     simulator = Simulator(world, [held], now)
-    http = make_server("127.0.0.1", port, simulator.application, server_class=_Threads, handler_class=_Quiet)
     mail = simulator_mail.server(simulator, port=mail_port or _free())
-    threading.Thread(target=http.serve_forever, daemon=True).start()
     mail.start()
     try:
-        yield Running(simulator, f"http://127.0.0.1:{http.server_port}", ("127.0.0.1", mail.port), held)
+        with listening(simulator.application, port) as base:
+            yield Running(simulator, base, ("127.0.0.1", mail.port), held)
     finally:
         mail.stop()
-        http.shutdown()
-        http.server_close()
 
 
 def _free() -> int:

@@ -12,11 +12,11 @@ from belvedere.observatory.exchange.models.packages import (
     Transfer,
     TransferState,
 )
-from belvedere.observatory.exchange.models.parties import Concept, Party, PartyKey, PersonLink
+from belvedere.observatory.exchange.models.parties import Concept, Party, PartyCertificate, PartyKey, PersonLink
 from belvedere.observatory.exchange.models.policy import MatrixVersion, Proposal, Stated
 from belvedere.observatory.exchange.models.subscriptions import Delivery, Event, Subscription, SubscriptionState
 
 __all__ = [
-    "TOLD", "Alias", "Concept", "Dataset", "DatasetState", "Delivery", "Deposit", "DepositState", "Event", "Export", "ExportKind", "ExportState", "MatrixVersion", "Party", "PartyKey", "Person",
+    "TOLD", "Alias", "Concept", "Dataset", "DatasetState", "Delivery", "Deposit", "DepositState", "Event", "Export", "ExportKind", "ExportState", "MatrixVersion", "Party", "PartyCertificate", "PartyKey", "Person",
     "PersonLink", "Proposal", "Resource", "RetentionRule", "Stated", "Subscription", "SubscriptionState", "Transfer", "TransferState",
 ]  # fmt: skip

@@ -42,8 +42,18 @@ class PartyKey(models.Model):
     label = models.CharField("libellé", max_length=80)
     token_hash = models.CharField("empreinte du jeton", max_length=64, unique=True)
     level = models.PositiveSmallIntegerField("niveau d’identification", default=2)
+    thumbprint = models.CharField("certificat auquel il est lié", max_length=43, blank=True)
     created_at = models.DateTimeField("créée le", auto_now_add=True)
     revoked_at = models.DateTimeField("révoquée le", null=True, blank=True)
+
+
+class PartyCertificate(models.Model):
+    """A certificate tied to a party by hand: institutions', whose certificates name no establishment."""
+
+    party = models.ForeignKey(Party, models.PROTECT, related_name="certificates")
+    thumbprint = models.CharField("empreinte SHA-256", max_length=43, unique=True)
+    until = models.DateTimeField("valable jusqu’au")
+    revoked_at = models.DateTimeField("révoqué le", null=True, blank=True)
 
 
 class PersonLink(models.Model):

@@ -1,0 +1,264 @@
+"""Certificates of structures, Pro Santé Connect and tokens bound to certificates: what opens, and each way not to."""
+
+import base64
+import datetime as dt
+import hashlib
+import json
+from urllib.parse import parse_qs, urlsplit
+
+import jwt
+import pytest
+import requests
+from django.core.wsgi import get_wsgi_application
+from django.test import Client
+from django.utils import timezone
+
+from belvedere.engine.exchange import credentials as engine
+from belvedere.observatory.exchange import credentials, prosante
+from belvedere.observatory.exchange.models import Deposit, PartyCertificate
+from belvedere.observatory.exchange.prosante_simulator import BANNER, Provider, professionals
+from belvedere.observatory.journal.models import Entry
+from belvedere.observatory.keyfiles import keys_dir
+from belvedere.observatory.services.serving import listening
+from tests.exchange import SSIAD, bearer, deposit, establishment, institution
+from tests.front import Authority, front
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.enable_socket]
+READ = {"HTTP_X_FINALITE": "ACCOMPAGNEMENT"}
+TOKEN = "/api/v1/exchange/token"
+
+
+@pytest.fixture
+def authority(tmp_path, monkeypatch):
+    monkeypatch.setenv("BELVEDERE_CLIENT_CERT_HEADER", "Client-Cert")
+    made = Authority(tmp_path)
+    (keys_dir() / credentials.AUTHORITIES).write_bytes(made.path.read_bytes())
+    yield made
+    (keys_dir() / credentials.AUTHORITIES).unlink()
+
+
+@pytest.fixture
+def provider(monkeypatch):
+    made = Provider(professionals([SSIAD]))
+    with listening(made.application) as base:
+        monkeypatch.setenv("BELVEDERE_PSC_URL", base)
+        prosante._described.clear()
+        made.base = base
+        yield made
+
+
+def connected(base: str, number: str) -> str:
+    """The access token of a professional who went through the provider's page: code, PKCE, one use."""
+    verifier = "v" * 48
+    challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+    asked = {
+        "response_type": "code",
+        "client_id": "dui",
+        "redirect_uri": "http://127.0.0.1:9/retour",
+        "scope": "openid scope_all",
+        "acr_values": "eidas1",
+        "state": "s",
+        "code_challenge": challenge,
+    }
+    page = requests.get(f"{base}/authorize", params=asked, timeout=5)
+    assert BANNER in page.text
+    chosen = requests.post(f"{base}/authorize", data=asked | {"person": number}, allow_redirects=False, timeout=5)
+    code = parse_qs(urlsplit(chosen.headers["Location"]).query)["code"][0]
+    given = {"grant_type": "authorization_code", "code": code, "redirect_uri": asked["redirect_uri"], "code_verifier": verifier}
+    assert requests.post(f"{base}/token", data=given | {"code_verifier": "autre"}, timeout=5).status_code == 400
+    assert requests.post(f"{base}/token", data=given, timeout=5).status_code == 400, "a code is used once, even by who got it wrong"
+    chosen = requests.post(f"{base}/authorize", data=asked | {"person": number}, allow_redirects=False, timeout=5)
+    given["code"] = parse_qs(urlsplit(chosen.headers["Location"]).query)["code"][0]
+    answer = requests.post(f"{base}/token", data=given, timeout=5).json()
+    assert answer["expires_in"] == 120
+    return answer["access_token"]
+
+
+def ask(token: str, headers: dict, **more: str):
+    form = {"grant_type": engine.GRANT, "subject_token": token, "subject_token_type": engine.ACCESS_TYPE} | more
+    return Client().post(TOKEN, form, **headers)
+
+
+def test_a_structure_and_its_professional_over_tls(authority, provider):
+    """A real handshake: the certificate opens deposits at the structure's level, a person's token reads, and the journal says who."""
+    establishment()
+    pair = authority.issue("SSIAD d’essai", unit="1" + SSIAD)
+    with front(get_wsgi_application(), authority) as url:
+        with pytest.raises(requests.exceptions.RequestException):
+            requests.get(f"{url}/fhir/Patient", verify=str(authority.path), timeout=5)  # no certificate, no handshake
+        session = requests.Session()
+        session.trust_env = False  # a bundle of the environment would stand before ours
+        session.verify, session.cert = str(authority.path), str(pair.path)
+        session.headers.update({"X-Finalite": "ACCOMPAGNEMENT", "Content-Type": "application/fhir+json", "Host": "localhost"})
+        assert session.post(f"{url}/fhir", deposit(range(1)), timeout=20).status_code == 200
+        assert Deposit.objects.get().party.finess == SSIAD
+        person = professionals([SSIAD])[0]
+        lps = {"lps_nom": "Soins+", "lps_id": "SP-1", "lps_version": "4.2", "exp": dt.datetime.now(dt.UTC) + dt.timedelta(minutes=1)}
+        form = {
+            "grant_type": engine.GRANT, "subject_token": connected(provider.base, person.number), "subject_token_type": engine.ACCESS_TYPE,
+            "actor_token": jwt.encode(lps, pair.key, algorithm="ES256"), "actor_token_type": engine.JWT_TYPE,
+        }  # fmt: skip
+        answer = session.post(f"{url}{TOKEN}", data=form, headers={"Content-Type": "application/x-www-form-urlencoded"}, timeout=10)
+        assert answer.status_code == 200, answer.text
+        made = answer.json()
+        assert (made["token_type"], made["expires_in"]) == ("Bearer", 3600)
+        claims = jwt.decode(made["access_token"], options={"verify_signature": False})
+        assert claims["cnf"] == {"x5t#S256": engine.thumbprint(pair.certificate)} and person.number not in json.dumps(claims)
+        read = session.get(f"{url}/fhir/Patient", headers={"Authorization": f"Bearer {made['access_token']}"}, timeout=10)
+        assert read.status_code == 200 and len(read.json()["entry"]) == 1
+    entry = Entry.objects.filter(action="echange.lecture").last()
+    assert (entry.detail["level"], entry.detail["person"]) == (3, claims["sub"])
+    assert person.number not in json.dumps(list(Entry.objects.values("detail", "subject")))
+
+
+def test_a_bound_token_is_nothing_without_its_certificate(authority, provider):
+    establishment()
+    pair, other = authority.issue("SSIAD", unit="1" + SSIAD), authority.issue("SSIAD bis", unit="1" + SSIAD)
+    token = ask(connected(provider.base, professionals()[0].number), pair.header).json()["access_token"]
+    asked = {"HTTP_AUTHORIZATION": f"Bearer {token}"} | READ
+    assert Client().get("/fhir/Patient", **asked, **pair.header).status_code == 200
+    assert Client().get("/fhir/Patient", **asked, **other.header).status_code == 401
+    assert Client().get("/fhir/Patient", **asked).status_code == 401
+    assert Client().get("/fhir/Patient", **(asked | {"HTTP_AUTHORIZATION": f"Bearer {token[:-4]}AAAA"}), **pair.header).status_code == 401
+
+
+def test_a_token_lives_an_hour_and_its_key_may_change_meanwhile(authority, provider, monkeypatch):
+    establishment()
+    pair = authority.issue("SSIAD", unit="1" + SSIAD)
+    token = ask(connected(provider.base, professionals()[0].number), pair.header).json()["access_token"]
+    first = max(credentials._keys(str(keys_dir())))
+    assert credentials.new_signing_key() == first + 1
+    assert credentials.opened(token, pair.certificate), "what was given before the change still opens"
+    assert credentials.forget_signing_keys(timezone.now()) == 0
+    after = timezone.now() + dt.timedelta(hours=2)
+    assert credentials.forget_signing_keys(after) == first and credentials.opened(token, pair.certificate) is None
+    fresh = ask(connected(provider.base, professionals()[0].number), pair.header).json()["access_token"]
+    held = jwt.api_jwt.datetime
+
+    class Later(held):
+        @classmethod
+        def now(cls, tz=None):
+            return held.now(tz) + dt.timedelta(seconds=3601)
+
+    assert credentials.opened(fresh, pair.certificate)
+    monkeypatch.setattr(jwt.api_jwt, "datetime", Later)
+    assert credentials.opened(fresh, pair.certificate) is None
+
+
+@pytest.mark.parametrize(
+    ("what", "status", "error"),
+    [
+        ("no certificate", 401, "invalid_client"), ("a stranger's certificate", 401, "invalid_client"), ("an unknown structure", 401, "invalid_client"),
+        ("an expired certificate", 401, "invalid_client"), ("a header that is no certificate", 401, "invalid_client"), ("another grant", 400, "unsupported_grant_type"),
+        ("no subject", 400, "invalid_request"), ("an id token type", 400, "invalid_request"), ("a forged token", 400, "invalid_grant"),
+        ("an expired token", 400, "invalid_grant"), ("a lower level", 400, "invalid_grant"), ("somebody who works elsewhere", 400, "invalid_grant"),
+        ("an actor token of another key", 400, "invalid_request"), ("no text at all", 400, "invalid_grant"), ("a provider that is down", 503, "temporarily_unavailable"),
+    ],
+)  # fmt: skip
+def test_every_way_not_to_get_a_token(authority, provider, tmp_path, monkeypatch, what, status, error):
+    establishment()
+    pair = authority.issue("SSIAD", unit="1" + SSIAD)
+    headers, person, more = pair.header, provider.people[0], {}
+    if what == "a lower level":
+        provider.acr = "eidas0"
+    token = provider.token(provider.base, person, "dui")
+    if what == "no certificate":
+        headers = {}
+    elif what == "a stranger's certificate":
+        folder = tmp_path / "autre"
+        folder.mkdir()
+        headers = Authority(folder, name="Autre AC").issue("SSIAD", unit="1" + SSIAD).header
+    elif what == "an unknown structure":
+        headers = authority.issue("Inconnu", unit="1690000028").header
+    elif what == "an expired certificate":
+        headers = authority.issue("SSIAD", unit="1" + SSIAD, days=-1).header
+    elif what == "a header that is no certificate":
+        headers = {"HTTP_CLIENT_CERT": ":bm9u:"}
+    elif what == "another grant":
+        more = {"grant_type": "client_credentials"}
+    elif what == "no subject":
+        more = {"subject_token": ""}
+    elif what == "an id token type":
+        more = {"subject_token_type": "urn:ietf:params:oauth:token-type:id_token"}
+    elif what == "a forged token":
+        token = Provider(provider.people).token(provider.base, person, "dui")
+    elif what == "an expired token":
+        import time
+
+        provider.clock = lambda: time.time() - 300
+        token = provider.token(provider.base, person, "dui")
+    elif what == "somebody who works elsewhere":
+        token = provider.token(provider.base, provider.people[3], "dui")
+    elif what == "an actor token of another key":
+        lps = {"lps_nom": "X", "exp": dt.datetime.now(dt.UTC) + dt.timedelta(minutes=1)}
+        more = {"actor_token": jwt.encode(lps, authority.issue("x").key, algorithm="ES256")}
+    elif what == "no text at all":
+        token = "n’importe quoi"
+    elif what == "a provider that is down":
+        monkeypatch.setenv("BELVEDERE_PSC_URL", "http://127.0.0.1:9")
+    answer = ask(token, headers, **more)
+    assert (answer.status_code, answer.json()["error"]) == (status, error), answer.content
+    assert answer.json()["error_description"].endswith(".") and "no-store" in answer["Cache-Control"]
+    assert not Entry.objects.filter(action="echange.jeton.echange").exists()
+
+
+def test_a_header_counts_only_where_a_front_end_is_trusted(authority, monkeypatch):
+    establishment()
+    pair = authority.issue("SSIAD", unit="1" + SSIAD)
+    assert Client().get("/fhir/Patient", **pair.header, **READ).status_code == 200
+    monkeypatch.setenv("BELVEDERE_CLIENT_CERT_HEADER", "")
+    assert Client().get("/fhir/Patient", **pair.header, **READ).status_code == 401
+
+
+def test_an_institution_s_certificate_is_tied_by_hand_and_let_go(authority):
+    cnsa, other = institution("CNSA_SIDOBA"), institution("DREES")
+    pair = authority.issue("CNSA")
+    asked = {"HTTP_X_FINALITE": "FINANCEMENT"}
+    assert Client().get("/fhir/Patient", **pair.header, **asked).status_code == 401
+    credentials.hold(party=cnsa, raw=pair.path.read_bytes(), by="test")
+    assert Client().get("/fhir/Patient", **pair.header, **asked).status_code == 200
+    with pytest.raises(engine.CredentialRefused, match="autre acteur"):
+        credentials.hold(party=other, raw=pair.path.read_bytes(), by="test")
+    PartyCertificate.objects.update(revoked_at=timezone.now())
+    assert Client().get("/fhir/Patient", **pair.header, **asked).status_code == 401
+
+
+def test_a_machine_s_token_may_be_bound_too(authority):
+    from belvedere.observatory.exchange import keys
+
+    party = establishment()
+    pair, other = authority.issue("SSIAD", unit="1" + SSIAD), authority.issue("SSIAD", unit="1" + SSIAD)
+    token = {"HTTP_AUTHORIZATION": "Bearer " + keys.issue(party=party, label="lié", by="test", thumbprint=engine.thumbprint(pair.certificate))}
+    assert Client().get("/fhir/Patient", **token, **pair.header, **READ).status_code == 200
+    assert Client().get("/fhir/Patient", **token, **other.header, **READ).status_code == 401
+    assert Client().get("/fhir/Patient", **token, **READ).status_code == 401
+    assert Client().get("/fhir/Patient", **bearer(party), **READ).status_code == 200
+
+
+def test_the_operator_s_commands(authority, capsys, tmp_path, monkeypatch):
+    import argparse
+
+    from belvedere.cli import exchange
+
+    monkeypatch.setattr(exchange, "_start", lambda options: None)
+    parser = argparse.ArgumentParser()
+    exchange.register(parser.add_subparsers())
+
+    def run(*words: str) -> tuple[int, str]:
+        options = parser.parse_args(["exchange", *words])
+        code = options.run(options)
+        out = capsys.readouterr()
+        return code, out.out + out.err
+
+    cnsa, pair = institution("CNSA_SIDOBA"), authority.issue("CNSA")
+    code, told = run("certificate", cnsa.name, str(pair.path), "--token")
+    token = next(word for word in told.split() if word.startswith("bvx_"))
+    asked = {"HTTP_AUTHORIZATION": f"Bearer {token}", "HTTP_X_FINALITE": "FINANCEMENT"}
+    assert code == 0 and Client().get("/fhir/Patient", **asked, **pair.header).status_code == 200
+    assert Client().get("/fhir/Patient", **asked).status_code == 401
+    stranger = tmp_path / "autre"
+    stranger.mkdir()
+    assert run("certificate", cnsa.name, str(Authority(stranger, name="Autre").issue("X").path))[0] == 2
+    assert run("certificate", "Personne", str(pair.path))[0] == 2
+    assert run("psc", "--place", "750000001")[0] == 2
+    assert run("rotate", "--finish")[0] == 2

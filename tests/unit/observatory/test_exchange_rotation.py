@@ -1,0 +1,80 @@
+"""The hub's keys changed under load: everything still opens, the old key no longer opens anything, then it is gone."""
+
+import json
+import os
+import time
+
+import pytest
+from cryptography.exceptions import InvalidTag
+from django.test import Client
+
+from belvedere.observatory.exchange import intake, portability, rotating, subscribing, vault
+from belvedere.observatory.exchange.models import Export, Resource, Subscription
+from belvedere.observatory.journal.models import Entry
+from belvedere.observatory.keyfiles import keys_dir
+from tests.exchange import bearer, deposit, establishment, institution
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def ring(monkeypatch, tmp_path):
+    """A data folder of its own: keys are destroyed here."""
+    monkeypatch.setenv("BELVEDERE_DATA", str(tmp_path))
+    yield keys_dir()
+    vault._folders.pop(str(tmp_path), None)
+
+
+def test_a_rotation_from_end_to_end(ring, monkeypatch):
+    monkeypatch.setenv("BELVEDERE_WEBHOOK_PRIVATE", "1")
+    service, cnsa = establishment(), institution("CNSA_SIDOBA")
+    assert intake.receive(service, deposit(range(2))).status == 200
+    portability.ask(party=service, kind="massif", persons=[], by="test")
+    portability.run_due()
+    _, secret = subscribing.subscribe(party=cnsa, topic="sejour-ouvert", purpose="FINANCEMENT", endpoint="http://127.0.0.1:9/x", filters={})
+    person = vault.token("usager", "x")
+    before = {row.pk: intake.content_of(row) for row in Resource.objects.all()}
+    old = vault._held()[0][0]
+
+    assert rotating.begin(by="test") == 1
+    assert intake.receive(service, deposit(range(2, 3), name="pendant")).status == 200, "deposits go on"
+    done = dict(rotating.seal_anew())
+    assert sum(done.values()) == len(before) + 1 + 1 + 1, (
+        "resources, original, export, secret; the deposit made meanwhile was already under the new key"
+    )
+    assert sum(dict(rotating.seal_anew()).values()) == 0
+    for row in Resource.objects.filter(pk__in=before):
+        assert intake.content_of(row) == before[row.pk]
+        with pytest.raises(InvalidTag):
+            old.decrypt(bytes(row.content)[:12], bytes(row.content)[12:], row.uid.encode())
+    assert vault.token("usager", "x") == person, "persons keep their tokens"
+
+    with pytest.raises(rotating.RotationRefused, match="attendez"):
+        rotating.finish(now=time.time(), by="test")
+    assert rotating.finish(now=time.time() + 4000, by="test") == 1
+    assert len(vault._held()[0]) == 2 and (ring / vault.FIRST).stat().st_mode & 0o077 == 0
+    assert vault.token("usager", "x") == person
+    assert portability.package(Export.objects.get()) and subscribing.secrets_of(Subscription.objects.get()) == [secret]
+    answer = Client().get("/fhir/Patient", HTTP_X_FINALITE="FINANCEMENT", **bearer(cnsa))
+    assert len(answer.json()["entry"]) == 3
+    assert [row.action for row in Entry.objects.filter(subject="cles").order_by("pk")] == ["echange.cle.nouvelle", "echange.cle.detruite"]
+    assert not any(
+        name in json.dumps(row.detail) for row in Entry.objects.filter(subject="cles") for name in os.listdir(ring) if name.endswith(".key")
+    )
+
+
+def test_a_rotation_that_is_stopped_goes_on(ring, monkeypatch):
+    service = establishment()
+    assert intake.receive(service, deposit(range(2))).status == 200
+    monkeypatch.setattr(rotating, "LOT", 3)
+    rotating.begin(by="test")
+    steps = rotating.seal_anew()
+    next(steps)
+    steps.close()  # killed after one lot
+    rest = sum(dict(rotating.seal_anew()).values())
+    assert rest == Resource.objects.count() + 1 - 3
+
+
+def test_nothing_to_finish(ring):
+    with pytest.raises(rotating.RotationRefused, match="Aucune clé"):
+        rotating.finish(now=time.time(), by="test")

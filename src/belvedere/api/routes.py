@@ -10,6 +10,7 @@ from ninja import NinjaAPI, Status
 
 from belvedere import __version__
 from belvedere.api.auth import MarketSession, Sender, announced, caller, idempotency_key, issue_token, may_read_market
+from belvedere.api.exchange.moves import router as exchange_moves
 from belvedere.api.exchange.routes import router as exchange
 from belvedere.api.exchange.tokens import router as exchange_tokens
 from belvedere.api.schemas import Problem, Receipt, Refusal, WebhookIn, WebhookOut, problem, receipt_of
@@ -33,6 +34,7 @@ api = NinjaAPI(title="Belvédère", version=__version__, description="Flux B2 ch
 api.add_router("/uploads", uploads)
 api.add_router("/exchange", exchange)
 api.add_router("/exchange", exchange_tokens)
+api.add_router("/exchange/moves", exchange_moves)
 api.add_router("/services", services)
 PIECE = 1024 * 1024
 PAGE = 100

@@ -113,6 +113,7 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(
         ("exchange:deposits", "exchange:send", "exchange:deposit", "exchange:exports", "exchange:package", "exchange:transfers"), Action.DEPOSIT
     ),
+    **dict.fromkeys(("exchange:moves", "exchange:move", "exchange:move-csv"), Action.DEPOSIT),
     **dict.fromkeys(("exchange:subscriptions", "exchange:subscription", "exchange:datasets", "exchange:dataset"), Action.RECEIVE),
     "exchange:operator": Action.MANAGE_EXCHANGE,
     **dict.fromkeys(("study:public", "study:public-file", "study:vendor", "study:vendor-file", "study:services", "study:story"), Open.PUBLIC),

@@ -11,7 +11,7 @@ from django.test import Client
 from django.utils import timezone
 from lxml import etree
 
-from belvedere.engine.exchange import contracts, matrix, seda
+from belvedere.engine.exchange import comparing, contracts, matrix, seda
 from belvedere.engine.exchange.items import items, redundancy
 from belvedere.engine.exchange.sample import resident
 from belvedere.engine.exchange.vocabulary import Statement
@@ -458,9 +458,9 @@ def test_the_fingerprint_sees_a_changed_value_and_not_new_names(service):
     intake.receive(service, deposit(range(2)))
     contents = [intake.content_of(row) for row in Resource.objects.all()]
     renamed = json.loads(json.dumps(contents).replace(contents[0]["id"], "autre"))
-    assert portability.fingerprint(contents) == portability.fingerprint(renamed[::-1])
+    assert comparing.fingerprint(contents) == comparing.fingerprint(renamed[::-1])
     changed = json.loads(json.dumps(contents).replace("MED-34", "MED-35").replace('"male"', '"other"').replace('"female"', '"other"'))
-    assert portability.fingerprint(contents) != portability.fingerprint(changed)
+    assert comparing.fingerprint(contents) != comparing.fingerprint(changed)
 
 
 def test_the_catalogue_says_what_is_asked_several_times():

@@ -243,4 +243,14 @@ def test_the_statement_says_what_the_router_does():
     interactions = {item["code"] for resource in told["rest"][0]["resource"] for item in resource["interaction"]}
     declared = {operation.interaction for operation in OPERATIONS} - {"operation", "capabilities", "transaction"}
     assert interactions == declared
-    assert {item["name"] for item in told["rest"][0]["operation"]} == {"validate", "lookup", "expand", "validate-code", "status", "events"}
+    assert {item["name"] for item in told["rest"][0]["operation"]} == {
+        "validate",
+        "lookup",
+        "expand",
+        "validate-code",
+        "status",
+        "events",
+        "export",
+        "export-status",
+        "export-file",
+    }

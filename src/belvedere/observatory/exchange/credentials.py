@@ -84,12 +84,13 @@ def party_of(given: x509.Certificate) -> Party | None:
 
 def exchanged(form: dict[str, str], given: x509.Certificate | None) -> dict[str, object]:
     """The answer of the token endpoint (RFC 8693): a token of ours for a professional's, bound to the certificate that asks. CredentialRefused."""
+    subject = credentials.asked(form)
     if given is None:
         raise CredentialRefused("invalid_client", "L’échange de jeton se demande avec le certificat de la structure (mTLS).")
     party = party_of(given)
     if party is None:
         raise CredentialRefused("invalid_client", "Aucun acteur admis n’a ce certificat.")
-    professional = prosante.professional(credentials.asked(form))
+    professional = prosante.professional(subject)
     if party.finess and professional.places and party.finess not in professional.places:
         note(by=party.code, action="echange.jeton.refuse", subject=party.code, reason="exercice")
         raise CredentialRefused("invalid_grant", "Cette personne ne déclare pas d’exercice dans l’établissement du certificat.")

@@ -1,9 +1,10 @@
 """Erasing what was deposited of a person: contents go, the chain of the journal stays, whoever had received them is told."""
 
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
-from belvedere.observatory.exchange.models import Deposit, Event, Export, ExportState, Party, Person, Resource
+from belvedere.observatory.exchange.models import Bulk, BulkFile, BulkState, Deposit, Event, Export, ExportState, Party, Person, Resource
 from belvedere.observatory.journal.actions import record
 
 
@@ -22,6 +23,9 @@ def erase(*, person: Person, party: Party, by: str, why: str) -> int:
         Resource.objects.filter(pk=pk).update(facts={"questionnaire": kind})
     Deposit.objects.filter(pk__in=deposits).update(original=b"")
     Export.objects.filter(party=party, state=ExportState.DONE).update(state=ExportState.EXPIRED, package=b"")
+    # A bulk export that waits begins again; a file that speaks of the person goes.
+    Bulk.objects.filter(state=BulkState.WAITING).update(epoch=F("epoch") + 1)
+    BulkFile.objects.filter(pk__in=[file.pk for file in BulkFile.objects.only("people") if person.pk in file.people]).delete()
     record(by=by, action="echange.efface", subject=f"usager:{person.pk}", versions=done, why=why[:120])
     now = timezone.now()
     Event.objects.bulk_create(

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.db import IntegrityError, OperationalError, transaction
@@ -31,8 +31,8 @@ class Answer:
     deposit: Deposit | None = None
 
 
-def examine(party: Party, raw: bytes) -> tuple[dict, Deposited, list[Remark]]:
-    """The content of a deposit, its entries and everything the rules say of it; nothing is stored."""
+def examine(party: Party, raw: bytes, *, alone: bool = False) -> tuple[dict, Deposited, list[Remark]]:
+    """The content of a deposit, its entries and everything the rules say of it; nothing is stored. `alone`: stays already open are not looked at."""
     try:
         content = strict.parse(raw)
     except strict.Malformed as error:
@@ -43,7 +43,10 @@ def examine(party: Party, raw: bytes) -> tuple[dict, Deposited, list[Remark]]:
     if not remarks:
         remarks = bundle.unresolved(deposited, lambda address: _stored_type(party, address))
     if not remarks:
-        remarks = checks.check(deposited, referentials.known_to(party, deposited)) or naming.contradictions(party, deposited)
+        known = referentials.known_to(party, deposited)
+        remarks = checks.check(deposited, replace(known, open_stay=lambda key, stay: False) if alone else known) or naming.contradictions(
+            party, deposited
+        )
     return content, deposited, remarks[:MOST_REMARKS]
 
 

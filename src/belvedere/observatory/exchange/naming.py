@@ -14,7 +14,7 @@ from belvedere.engine.exchange import bundle, checks
 from belvedere.engine.exchange.bundle import Deposited, Entry
 from belvedere.engine.exchange.rules import Remark
 from belvedere.observatory.exchange import vault
-from belvedere.observatory.exchange.models import Alias, Party, Person, PersonLink, Resource, Stated
+from belvedere.observatory.exchange.models import Alias, MoveFile, Party, Person, PersonLink, Resource, Stated
 from belvedere.observatory.journal.actions import record
 
 
@@ -35,6 +35,17 @@ def _keys(entry: Entry, party: Party) -> tuple[str, list[str]]:
     key = checks.person_key(entry.resource, party.finess)
     own = [person_token(name) for name in checks.local_keys(entry.resource, party.finess)]
     return (person_token(key) if key.startswith("ins:") else ""), own
+
+
+def tokens(entry: Entry, party: Party) -> list[str]:
+    """Every token that names the patient of an entry, its INS first."""
+    ins, own = _keys(entry, party)
+    return [token for token in (ins, *own) if token]
+
+
+def is_ins(identifier: Mapping) -> bool:
+    """Whether a patient's identifier is its INS."""
+    return identifier.get("system") in checks.INS_OIDS
 
 
 def contradictions(party: Party, deposited: Deposited) -> list[Remark]:
@@ -94,7 +105,7 @@ def recognise(party: Party, deposited: Deposited) -> dict[int, Person]:
 
 def _merge(other: Person, person: Person, party: Party) -> None:
     """Make two persons one: data, statements and links follow; the first one's token leads to the second from now on."""
-    for model in (Resource, Stated, PersonLink):
+    for model in (Resource, Stated, PersonLink, MoveFile):
         model.objects.filter(person=other).update(person=person)  # type: ignore[attr-defined]
     Alias.objects.filter(person=other).update(person=person)
     Alias.objects.update_or_create(token=other.token, defaults={"person": person, "own_name": other.token})

@@ -11,8 +11,7 @@ from django.core.cache import cache
 from django.db import transaction
 from django.utils import timezone
 
-from belvedere.engine.exchange import seda, strict
-from belvedere.engine.exchange.bundle import references
+from belvedere.engine.exchange import comparing, seda, strict
 from belvedere.engine.exchange.profiles import BARE, PROFILE_ROOT
 from belvedere.engine.exchange.strict import MOST_BYTES
 from belvedere.engine.exchange.vocabulary import Statement
@@ -104,12 +103,7 @@ def _consent(one: Stated, patient: str) -> dict:
 
 def _transactions(contents: list[dict], name: str) -> list[dict]:
     """The resources as transactions that stand alone: those of a person stay together, with what is shared by all, within the bounds of a deposit."""
-    shared = [content for content in contents if content["resourceType"] in BARE]
-    by_address = {f"{content['resourceType']}/{content['id']}": content for content in contents}
-    groups: dict[str, list[dict]] = {}
-    for content in contents:
-        if content["resourceType"] not in BARE:
-            groups.setdefault(_patient_of(content, by_address), []).append(content)
+    groups, shared = comparing.files(contents)
     lots: list[list[dict]] = [[]]
     weight, room = 0, MOST_BYTES // 2 - len(strict.canonical(shared))
     for _, rows in sorted(groups.items()):
@@ -126,21 +120,6 @@ def _transactions(contents: list[dict], name: str) -> list[dict]:
         }
         for rank, lot in enumerate(lots, 1)
     ]  # fmt: skip
-
-
-def _patient_of(content: dict, by_address: dict[str, dict]) -> str:
-    if content["resourceType"] == "Patient":
-        return f"Patient/{content['id']}"
-    addresses = [address for _, address, _ in references(content)]
-    direct = next((address for address in addresses if address.startswith("Patient/")), "")
-    return direct or next(
-        (
-            _patient_of(by_address[address], by_address)
-            for address in addresses
-            if address.startswith("Encounter/") and address in by_address and by_address[address] is not content
-        ),
-        "",
-    )
 
 
 def run(export: Export) -> Export:
@@ -162,7 +141,7 @@ def run(export: Export) -> Export:
         erased = Resource.objects.filter(establishment=export.party, current=True, erased=True).count()
         report = {
             "reference": export.reference, "establishment": export.party.finess, "kind": export.kind, "made_at": timezone.now().isoformat(), "counts": dict(Counter(content["resourceType"] for content in contents)),
-            "persons": len({row.person_id for row in rows if row.person_id}), "refused": [{"count": erased, "reason": "effacées"}] if erased else [], "sha256": digests, "set": fingerprint(contents),
+            "persons": len({row.person_id for row in rows if row.person_id}), "refused": [{"count": erased, "reason": "effacées"}] if erased else [], "sha256": digests, "set": comparing.fingerprint(contents),
         }  # fmt: skip
         archive.writestr("rapport-integrite.json", json.dumps(report, ensure_ascii=False, indent=1))
         archive.writestr("INDEX.HTM", _index(report))
@@ -197,33 +176,17 @@ def _index(report: dict) -> str:
     return f'<!doctype html><html lang="fr"><meta charset="utf-8"><title>Export {report["reference"]}</title><h1>Export {report["reference"]}</h1><p>Établissement {report["establishment"]}, {report["persons"]} personnes.</p><table>{rows}</table><p>Lisez documentation-export.md.</p></html>'
 
 
-def fingerprint(contents: list[dict]) -> str:
-    """A digest of a set of resources that does not depend on their identifiers, versions, or order: two exports of the same data have the same one."""
-    names: dict[str, str] = {}
-    for content in contents:
-        names[f"{content['resourceType']}/{content['id']}"] = _shape(content, {})
-    # References are then replaced by the shape of what they lead to, twice: a chain of two is told apart.
-    for _ in range(2):
-        names = {f"{content['resourceType']}/{content['id']}": _shape(content, names) for content in contents}
-    return hashlib.sha256("\n".join(sorted(names.values())).encode()).hexdigest()
-
-
-def _shape(content: dict, names: dict[str, str]) -> str:
-    def walk(value: object) -> object:
-        if isinstance(value, dict):
-            return {name: names.get(str(item), "") if name == "reference" else walk(item) for name, item in value.items()}
-        return [walk(item) for item in value] if isinstance(value, list) else value
-
-    bare = {name: value for name, value in content.items() if name not in ("id", "meta")}
-    bare["profile"] = sorted((content.get("meta") or {}).get("profile", []))
-    return hashlib.sha256(strict.canonical(walk(bare))).hexdigest()
-
-
 def package(export: Export) -> bytes:
     """The package. ExportRefused when it is not ready, or no longer kept."""
     if export.state != ExportState.DONE or (export.kept_until and export.kept_until < timezone.now()):
         raise ExportRefused("Cet export n’est pas prêt, ou n’est plus gardé : demandez-en un autre.")
     return vault.unseal(export.package, f"export:{export.reference}")
+
+
+def contents(raw: bytes) -> list[dict]:
+    """The resources of a package. `seda.PackageRefused`."""
+    held = seda.members(raw)
+    return [json.loads(line) for name in sorted(held) if name.startswith("export/") for line in held[name].splitlines()]
 
 
 def lots(raw: bytes) -> list[bytes]:

@@ -31,6 +31,7 @@ class Seen:
     reason: str = ""  # from the question alone: the same words whether what was asked for exists or not
     open: bool = True  # whether any row of the matrix speaks of what was asked for
     more: str = ""
+    people: set[int] = field(default_factory=set)  # persons whom the resources are about
 
 
 def statements() -> Prefetch:
@@ -104,6 +105,8 @@ def _show(reader: Reader, row: Resource, seen: Seen) -> bool:
     told = filtered(profiles()[row.profile], content, {category for category, decision in made.items() if decision.permitted})
     if told is None:
         return False
+    if row.person_id is not None:
+        seen.people.add(row.person_id)
     seen.rules |= {decision.rule for decision in made.values() if decision.rule}
     if reader.grain == Grain.PSEUDONYM:
         told = pseudonymised(told, lambda kind, uid: vault.address(reader.party.code, kind, uid))

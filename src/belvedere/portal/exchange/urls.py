@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from belvedere.portal.exchange import consumer, producer, public
+from belvedere.portal.exchange import consumer, moves, producer, public
 
 app_name = "exchange"
 urlpatterns = [
@@ -15,6 +15,9 @@ urlpatterns = [
     path("echanges/depots/<str:reference>/", producer.deposit, name="deposit"),
     path("echanges/portabilite/", producer.exports, name="exports"),
     path("echanges/portabilite/<str:reference>.zip", producer.package, name="package"),
+    path("echanges/changement/", moves.moves, name="moves"),
+    path("echanges/changement/<str:reference>.csv", moves.move_csv, name="move-csv"),
+    path("echanges/changement/<str:reference>/", moves.move, name="move"),
     path("echanges/versements/", producer.transfers, name="transfers"),
     path("echanges/reception/", consumer.subscriptions, name="subscriptions"),
     path("echanges/reception/<str:reference>/", consumer.subscription, name="subscription"),

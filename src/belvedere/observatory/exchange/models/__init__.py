@@ -1,6 +1,8 @@
 """Everything the exchange hub stores; contents of persons only under the key of the hub."""
 
+from belvedere.observatory.exchange.models.bulk import Bulk, BulkFile, BulkState
 from belvedere.observatory.exchange.models.deposits import Alias, Deposit, DepositState, Person, Resource
+from belvedere.observatory.exchange.models.moves import FileState, Move, MoveFile, MoveState
 from belvedere.observatory.exchange.models.packages import (
     TOLD,
     Dataset,
@@ -17,6 +19,6 @@ from belvedere.observatory.exchange.models.policy import MatrixVersion, Proposal
 from belvedere.observatory.exchange.models.subscriptions import Delivery, Event, Subscription, SubscriptionState
 
 __all__ = [
-    "TOLD", "Alias", "Concept", "Dataset", "DatasetState", "Delivery", "Deposit", "DepositState", "Event", "Export", "ExportKind", "ExportState", "MatrixVersion", "Party", "PartyCertificate", "PartyKey", "Person",
+    "TOLD", "Alias", "Bulk", "BulkFile", "BulkState", "Concept", "Dataset", "DatasetState", "Delivery", "Deposit", "DepositState", "Event", "Export", "ExportKind", "ExportState", "FileState", "MatrixVersion", "Move", "MoveFile", "MoveState", "Party", "PartyCertificate", "PartyKey", "Person",
     "PersonLink", "Proposal", "Resource", "RetentionRule", "Stated", "Subscription", "SubscriptionState", "Transfer", "TransferState",
 ]  # fmt: skip

@@ -1,0 +1,149 @@
+"""Sets of resources compared whatever their identifiers: two exports of the same data, or a file before and after a change of software."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from belvedere.engine.exchange import strict
+from belvedere.engine.exchange.bundle import Deposited, references
+from belvedere.engine.exchange.profiles import BARE
+
+IDENTITY = ("id", "meta")
+
+
+@dataclass(frozen=True)
+class Gap:
+    """What differs of one kind of data: how many were expected, found, are missing or too many, and the elements that differ in those that resemble."""
+
+    type: str
+    expected: int
+    found: int
+    missing: int
+    extra: int
+    elements: tuple[str, ...]
+
+
+def address(content: Mapping) -> str:
+    """Type/id."""
+    return f"{content['resourceType']}/{content['id']}"
+
+
+def shapes(contents: Sequence[Mapping]) -> list[str]:
+    """A digest of each resource that does not depend on identifiers, versions or order; a reference counts for what it leads to."""
+    names = {address(content): _shape(content, {}) for content in contents}
+    # References are then replaced by the shape of what they lead to, twice: a chain of two is told apart.
+    for _ in range(2):
+        names = {address(content): _shape(content, names) for content in contents}
+    return [names[address(content)] for content in contents]
+
+
+def fingerprint(contents: Sequence[Mapping]) -> str:
+    """A digest of a set of resources: two exports of the same data have the same one."""
+    return hashlib.sha256("\n".join(sorted(shapes(contents))).encode()).hexdigest()
+
+
+def _bare(content: Mapping, names: Mapping[str, str]) -> dict:
+    def walk(value: object) -> object:
+        if isinstance(value, dict):
+            return {name: names.get(str(item), "") if name == "reference" else walk(item) for name, item in value.items()}
+        return [walk(item) for item in value] if isinstance(value, list) else value
+
+    bare = {name: walk(value) for name, value in content.items() if name not in IDENTITY}
+    return bare | {"profile": sorted((content.get("meta") or {}).get("profile", []))}
+
+
+def _shape(content: Mapping, names: Mapping[str, str]) -> str:
+    return hashlib.sha256(strict.canonical(_bare(content, names))).hexdigest()
+
+
+def plain(deposited: Deposited) -> list[dict]:
+    """The resources of a transaction as an export writes them: each with an id, references by Type/id."""
+    found, names = [], {}
+    for entry in deposited.entries:
+        content = entry.resource | {"id": f"e{entry.place}"}
+        for name in {entry.address, entry.key}:
+            names[name] = address(content)
+        found.append(content)
+    return [{name: _renamed(value, names) for name, value in content.items()} for content in found]
+
+
+def _renamed(value: object, names: Mapping[str, str]) -> object:
+    if isinstance(value, dict):
+        return {
+            name: names.get(item, item) if name == "reference" and isinstance(item, str) else _renamed(item, names) for name, item in value.items()
+        }
+    return [_renamed(item, names) for item in value] if isinstance(value, list) else value
+
+
+def files(contents: Iterable[Mapping]) -> tuple[dict[str, list[Mapping]], list[Mapping]]:
+    """(resources of each patient by its address, what is shared by all)."""
+    rows = list(contents)
+    by_address = {address(row): row for row in rows}
+    found: dict[str, list[Mapping]] = {}
+    for row in rows:
+        if row["resourceType"] not in BARE:
+            found.setdefault(patient_of(row, by_address), []).append(row)
+    return found, [row for row in rows if row["resourceType"] in BARE]
+
+
+def patient_of(content: Mapping, by_address: Mapping[str, Mapping]) -> str:
+    """Address of the patient that a resource is about, straight or through its stay; "" when it is about none."""
+    if content["resourceType"] == "Patient":
+        return address(content)
+    places = [place for _, place, _ in references(content)]
+    direct = next((place for place in places if place.startswith("Patient/")), "")
+    return direct or next(
+        (
+            patient_of(by_address[place], by_address)
+            for place in places
+            if place.startswith("Encounter/") and place in by_address and by_address[place] is not content
+        ),
+        "",
+    )
+
+
+def gaps(
+    before: Sequence[Mapping], after: Sequence[Mapping], shared_before: Sequence[Mapping] = (), shared_after: Sequence[Mapping] = ()
+) -> list[Gap]:
+    """What a person's file lost, gained or changed, by type; empty when it is the same."""
+    old, new = _shaped(before, shared_before), _shaped(after, shared_after)
+    kept = Counter(shape for shape, _ in old) & Counter(shape for shape, _ in new)
+    lost, gained = _without(old, kept), _without(new, kept)
+    found = []
+    for kind in sorted({row["resourceType"] for _, row in (*lost, *gained)}):
+        mine, theirs = ([row for _, row in rows if row["resourceType"] == kind] for rows in (lost, gained))
+        elements: set[str] = set()
+        pairs = min(len(mine), len(theirs))
+        for one, other in _paired(mine, theirs):
+            left, right = _bare(one, {}), _bare(other, {})
+            elements |= {name for name in left.keys() | right.keys() if left.get(name) != right.get(name)} or {"reference"}
+        counts = [sum(row["resourceType"] == kind for row in rows) for rows in (before, after)]
+        found.append(Gap(kind, counts[0], counts[1], len(mine) - pairs, len(theirs) - pairs, tuple(sorted(elements))))
+    return found
+
+
+def _shaped(rows: Sequence[Mapping], shared: Sequence[Mapping]) -> list[tuple[str, Mapping]]:
+    return list(zip(shapes([*rows, *shared])[: len(rows)], rows, strict=True))
+
+
+def _without(rows: list[tuple[str, Mapping]], kept: Counter) -> list[tuple[str, Mapping]]:
+    left, found = Counter(kept), []
+    for shape, row in rows:
+        if left[shape]:
+            left[shape] -= 1
+        else:
+            found.append((shape, row))
+    return found
+
+
+def _paired(mine: Sequence[Mapping], theirs: Sequence[Mapping]) -> list[tuple[Mapping, Mapping]]:
+    """Each of the ones with the other that it resembles most."""
+    rest, pairs = list(theirs), []
+    for one in mine:
+        if not rest:
+            break
+        best = max(rest, key=lambda other: sum(one.get(name) == other.get(name) for name in one))
+        rest.remove(best)
+        pairs.append((one, best))
+    return pairs

@@ -1,0 +1,129 @@
+"""Bulk export: everything that a consumer may read of some types, as lines, made apart from the call that asks (FHIR Bulk Data).
+
+Each resource is decided and filtered as a search would, and each person's reading is told to the journal."""
+
+import datetime as dt
+import json
+from collections.abc import Sequence
+
+from django.core.cache import cache
+from django.db import transaction
+from django.utils import timezone
+
+from belvedere.engine.exchange.vocabulary import Grain, Purpose
+from belvedere.observatory.exchange import reading, vault
+from belvedere.observatory.exchange.models import Bulk, BulkFile, BulkState, MatrixVersion, Party, Stated
+from belvedere.observatory.journal.actions import record
+from belvedere.observatory.tokens import reference
+
+KEPT = dt.timedelta(hours=24)
+LEASE_SECONDS = 600
+MOST_WAITING = 3
+PAGE = 500
+
+
+class BulkRefused(Exception):
+    """The export cannot be asked for; says why, in French."""
+
+
+class BulkStale(Exception):
+    """The files are no longer what their reader may read; says so, in French."""
+
+
+@transaction.atomic
+def ask(
+    *, party: Party, level: int, person: str, purpose: Purpose, grain: Grain, types: Sequence[str], since: dt.datetime | None, request: str
+) -> Bulk:
+    """Ask for an export; it is made by the worker. BulkRefused when too many wait already."""
+    if Bulk.objects.filter(party=party, state=BulkState.WAITING).count() >= MOST_WAITING:
+        raise BulkRefused(f"{MOST_WAITING} exports de masse attendent déjà : prenez-les, ou annulez-en un.")
+    made = Bulk.objects.create(
+        reference=reference("M", 4, 4), party=party, level=level, person=person, purpose=purpose, grain=grain, types=sorted(set(types)), since=since, request=request[:500],
+        asked_at=timezone.now(),
+    )  # fmt: skip
+    record(by=party.code, action="echange.masse.demande", subject=f"masse:{made.reference}", purpose=purpose, grain=grain, types=made.types)
+    return made
+
+
+def run(bulk: Bulk) -> Bulk:
+    """Make the files of an export, a type at a time; taken up again at the type where it was stopped, begun again if somebody was erased meanwhile."""
+    bulk.refresh_from_db()
+    while bulk.done_types < len(bulk.types):
+        kind, epoch = bulk.types[bulk.done_types], bulk.epoch
+        lines, people, why = _read(bulk, kind)
+        with transaction.atomic():
+            held = Bulk.objects.select_for_update(of=("self",), no_key=True).select_related("party").get(pk=bulk.pk)
+            if held.state != BulkState.WAITING:
+                return held
+            if held.epoch != epoch:
+                held.files.all().delete()
+                held.done_types, held.refused = 0, {}
+            else:
+                if lines:
+                    content = vault.seal("\n".join(lines).encode() + b"\n", about(bulk, kind))
+                    BulkFile.objects.create(bulk=bulk, type=kind, count=len(lines), people=sorted(people), content=content)
+                if why:
+                    held.refused[kind] = why
+                held.done_types += 1
+                if held.done_types == len(held.types):
+                    held.state, held.done_at = BulkState.DONE, timezone.now()
+            held.save(update_fields=["done_types", "refused", "state", "done_at"])
+            bulk = held
+    return bulk
+
+
+def _read(bulk: Bulk, kind: str) -> tuple[list[str], set[int], str]:
+    """(lines, persons that they are about, why nothing may be read) of a type."""
+    lines: list[str] = []
+    people: set[int] = set()
+    after = ""
+    while True:
+        seen = reading.search(
+            bulk.party, bulk.level, Purpose(bulk.purpose), Grain(bulk.grain), kind, since=bulk.since, after=after, count=PAGE, imputed=bulk.person
+        )  # fmt: skip
+        if not seen.open:
+            return [], set(), seen.reason
+        lines += [json.dumps(row, ensure_ascii=False, separators=(",", ":")) for row in seen.resources]
+        people |= seen.people
+        if not seen.more:
+            return lines, people, ""
+        after = seen.more
+
+
+def about(bulk: Bulk, kind: str) -> str:
+    """What the sealed lines of a type are bound to."""
+    return f"masse:{bulk.reference}:{kind}"
+
+
+def lines(bulk: Bulk, kind: str) -> bytes | None:
+    """The lines of a type, one resource each; None when there are none, or when they are no longer kept. BulkStale when a right changed since."""
+    found = bulk.files.filter(type=kind).first() if bulk.state == BulkState.DONE else None
+    if found is None:
+        return None
+    if MatrixVersion.objects.filter(valid_from__gt=bulk.asked_at).exists() or any(
+        Stated.objects.filter(person__in=found.people[start : start + 500], known_at__gt=bulk.asked_at).exists()
+        for start in range(0, len(found.people), 500)
+    ):
+        raise BulkStale("Un droit ou une volonté a changé depuis cet export : demandez-en un autre.")
+    return vault.unseal(found.content, about(bulk, kind))
+
+
+@transaction.atomic
+def drop(bulk: Bulk) -> None:
+    """Let an export go, done or not."""
+    bulk.files.all().delete()
+    Bulk.objects.filter(pk=bulk.pk).update(state=BulkState.EXPIRED)
+    record(by=bulk.party.code, action="echange.masse.annule", subject=f"masse:{bulk.reference}")
+
+
+def run_due() -> int:
+    """Make the exports that wait; let go of those kept long enough."""
+    done = 0
+    for bulk in Bulk.objects.filter(state=BulkState.WAITING).select_related("party").order_by("asked_at")[:2]:
+        if cache.add(f"bulk:{bulk.pk}", 1, LEASE_SECONDS):
+            run(bulk)
+            done += 1
+    old = Bulk.objects.filter(state=BulkState.DONE, done_at__lt=timezone.now() - KEPT)
+    BulkFile.objects.filter(bulk__in=old).delete()
+    old.update(state=BulkState.EXPIRED)
+    return done

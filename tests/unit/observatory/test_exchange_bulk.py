@@ -1,0 +1,135 @@
+"""The bulk export: what a search would give, all of it, decided again; stopped, erased, opposed, refused."""
+
+import json
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from belvedere.observatory.exchange import bulk, chores, intake, reading
+from belvedere.observatory.exchange.erasing import erase
+from belvedere.observatory.exchange.models import Bulk, BulkFile, BulkState, Person, Resource
+from belvedere.observatory.journal.models import Entry
+from tests.exchange import bearer, deposit, establishment, institution, say
+
+pytestmark = pytest.mark.django_db
+ASYNC = {"HTTP_PREFER": "respond-async"}
+
+
+@pytest.fixture
+def service():
+    made = establishment()
+    assert intake.receive(made, deposit(range(5))).status == 200
+    return made
+
+
+@pytest.fixture
+def drees():
+    return bearer(institution("DREES")) | {"HTTP_X_FINALITE": "STATISTIQUE", "HTTP_X_GRAIN": "PSEUDONYME"}
+
+
+def get(path: str, headers: dict):
+    return Client().get(path.replace("http://testserver", ""), **headers)
+
+
+def exported(headers: dict, query: str = "_type=Patient,Encounter") -> dict[str, list[dict]]:
+    asked = get(f"/fhir/$export?{query}", headers | ASYNC)
+    assert asked.status_code == 202, asked.content
+    where = "/fhir/" + asked["Content-Location"].split("/fhir/")[1]
+    waiting = get(where, headers)
+    assert waiting.status_code == 202 and "X-Progress" in waiting
+    chores.run()
+    told = get(where, headers).json()
+    found = {}
+    for file in told["output"]:
+        answer = get("/fhir/" + file["url"].split("/fhir/")[1], headers)
+        assert answer["Content-Type"] == "application/fhir+ndjson"
+        found[file["type"]] = [json.loads(line) for line in answer.content.splitlines()]
+        assert len(found[file["type"]]) == file["count"]
+    return found
+
+
+def test_what_a_search_gives_is_what_an_export_gives(service, drees):
+    say(Person.objects.first(), "opposition", service)
+    found = exported(drees)
+    for kind, rows in found.items():
+        searched = [entry["resource"] for entry in get(f"/fhir/{kind}?_count=200", drees).json()["entry"]]
+        assert rows == searched, kind
+    assert len(found["Patient"]) == 4, "who opposes is in no file"
+    text = json.dumps(found)
+    assert not any(uid in text for uid in Resource.objects.values_list("uid", flat=True)), "addresses are this reader's alone"
+    assert Entry.objects.filter(action="echange.lecture", subject__startswith="usager:").count() >= 4
+    since = exported(drees, f"_type=Patient&_since={timezone.now().isoformat().replace('+', '%2B')}")
+    assert since == {}
+
+
+def test_a_right_that_changes_closes_the_files(service, drees):
+    exported(drees)
+    made = Bulk.objects.latest("pk")
+    where = f"/fhir/$export-file/{made.reference}/Patient"
+    assert get(where, drees).status_code == 200
+    say(Person.objects.last(), "opposition", service)
+    assert get(where, drees).status_code == 409
+    erase(person=Person.objects.first(), party=service, by="test", why="demande")
+    assert get(where, drees).status_code == 404 and not BulkFile.objects.filter(bulk=made).exists()
+
+
+def test_somebody_erased_while_it_is_made_is_in_no_file(service, drees, monkeypatch):
+    get("/fhir/$export?_type=Encounter,Patient", drees | ASYNC)
+    real, calls = reading.search, []
+
+    def search(*given, **named):
+        calls.append(given[4])
+        seen = real(*given, **named)
+        if calls == ["Encounter", "Patient"]:
+            erase(person=Person.objects.first(), party=service, by="test", why="demande")
+        return seen
+
+    monkeypatch.setattr(bulk.reading, "search", search)
+    made = bulk.run(Bulk.objects.get())
+    assert calls == ["Encounter", "Patient", "Encounter", "Patient"] and made.epoch == 1
+    assert bulk.lines(made, "Patient").count(b"\n") == 4
+
+
+def test_it_is_taken_up_where_it_was_stopped(service, drees, monkeypatch):
+    get("/fhir/$export?_type=Encounter,Patient", drees | ASYNC)
+    real, calls = reading.search, []
+
+    def search(*given, **named):
+        calls.append(given[4])
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return real(*given, **named)
+
+    monkeypatch.setattr(bulk.reading, "search", search)
+    with pytest.raises(KeyboardInterrupt):
+        bulk.run(Bulk.objects.get())
+    assert bulk.run(Bulk.objects.get()).state == BulkState.DONE and calls == ["Encounter", "Patient", "Patient"]
+
+
+def test_every_way_not_to_have_it(service, drees):
+    base = "/fhir/$export"
+    for query, headers, status in (
+        ("", {}, 400), ("?_type=Nothing", ASYNC, 400), ("?_since=hier", ASYNC, 400), ("?_outputFormat=csv", ASYNC, 400), ("?_typeFilter=x", ASYNC, 400),
+        ("", ASYNC | {"HTTP_X_GRAIN": "AGREGE"}, 403), ("", ASYNC | {"HTTP_X_FINALITE": ""}, 403),
+    ):  # fmt: skip
+        answer = get(base + query, drees | headers)
+        assert answer.status_code == status and answer.json()["resourceType"] == "OperationOutcome", (query, answer.content)
+    assert Client().get(base, **ASYNC).status_code == 401
+    forbidden = exported(bearer(institution("CNAM_SIPIL")) | {"HTTP_X_FINALITE": "STATISTIQUE"}, "_type=Patient")
+    assert forbidden == {} and Bulk.objects.latest("pk").refused["Patient"]
+    for _ in range(bulk.MOST_WAITING):
+        assert get(base + "?_type=Patient", drees | ASYNC).status_code == 202
+    full = get(base + "?_type=Patient", drees | ASYNC)
+    assert full.status_code == 429 and full["Retry-After"]
+    made = Bulk.objects.filter(state=BulkState.WAITING).first()
+    where = f"/fhir/$export-status/{made.reference}"
+    assert get(where, bearer(service)).status_code == 404, "somebody else's"
+    assert Client().delete(where, **drees).status_code == 202 and get(where, drees).status_code == 404
+
+
+def test_files_are_let_go_after_a_day(service, drees):
+    exported(drees)
+    Bulk.objects.update(done_at=timezone.now() - bulk.KEPT * 2)
+    chores.run()
+    assert Bulk.objects.get().state == BulkState.EXPIRED and not BulkFile.objects.exists()

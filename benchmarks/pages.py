@@ -98,6 +98,7 @@ def a_table(sector, provider, rank: int, line: dict, places, member: int, flow: 
 def write_facts(sector, copies: int) -> int:
     """One fact file a provider and month, listed as a flow would list it; the number of lines."""
     import numpy as np
+    import pyarrow as pa
     from django.utils import timezone
 
     from belvedere.engine.nomenclature.territories import departments
@@ -130,7 +131,10 @@ def write_facts(sector, copies: int) -> int:
             for copy in range(copies):
                 writer.write(scale.copied(table, copy))
             size = writer.close()
-            DataFile.objects.create(flow=flow, member=member, name=name, rows=writer.rows, size=size)
+            days = table["act_date"].cast(pa.int32()).to_numpy()
+            DataFile.objects.create(
+                flow=flow, member=member, name=name, rows=writer.rows, size=size, first_day=int(days.min()), last_day=int(days.max())
+            )
             written += writer.rows
     return written
 

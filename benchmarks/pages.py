@@ -18,6 +18,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parent.parent), str(Path(__file__).resolve().parent)]
@@ -206,6 +207,24 @@ def load(port: int, paths: list[str], cookies: list[str]) -> list[float]:
     return times
 
 
+@contextlib.contextmanager
+def served(folder: Path, port: int) -> Iterator[subprocess.Popen]:
+    """The observatory of a folder, served with its treatment while the block lasts."""
+    ports = ["--port", str(port), "--smtp", str(port + 1), "--sftp", str(port + 2)]
+    with (folder / "serve.log").open("w") as log:
+        server = subprocess.Popen([sys.executable, "-m", "belvedere", "serve", "--data", str(folder), *ports], stdout=log, stderr=log)
+        try:
+            for _ in range(300):
+                with contextlib.suppress(OSError):
+                    read(port, "/sante/", "")
+                    break
+                time.sleep(0.2)
+            yield server
+        finally:
+            server.terminate()
+            server.wait(30)
+
+
 def peak_rss(parent: int) -> int:
     """Highest memory (MB) of any one process of the server."""
     listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(parent)], capture_output=True, text=True, check=False).stdout.split()
@@ -232,29 +251,7 @@ def main() -> None:
         folder = Path(name)
         found: dict[str, object] = dict(build(folder, options.lines))
         cookies, tokens = sessions(READERS), senders()
-        log = (folder / "serve.log").open("w")
-        command = [
-            sys.executable,
-            "-m",
-            "belvedere",
-            "serve",
-            "--data",
-            name,
-            "--port",
-            str(options.port),
-            "--smtp",
-            str(options.port + 1),
-            "--sftp",
-            str(options.port + 2),
-        ]
-        server = subprocess.Popen(command, stdout=log, stderr=log)
-        try:
-            for _ in range(300):
-                try:
-                    read(options.port, "/sante/", "")
-                    break
-                except OSError:
-                    time.sleep(0.2)
+        with served(folder, options.port) as server:
             cold = [read(options.port, "/ma-position/", cookie) for cookie in cookies]
             pages = ["/ma-position/", "/ma-position/familles/", "/ma-position/familles/PPC/", "/ma-position/territoires/"]
             zones = [f"/marche/?zone={zone}&famille={family}" for zone in ("FR", "R84", "R11", "R32") for family in ("*", "PPC", "OXY")]
@@ -273,9 +270,6 @@ def main() -> None:
                     busy = {name: load(options.port, paths, cookies) for name, paths in measured.items()}
                 states, refused = dict(stream.settled()), dict(stream.refused)
             memory = peak_rss(server.pid)
-        finally:
-            server.terminate()
-            server.wait(30)
     found |= {f"{name}_p95_ms": p95(times) for name, times in busy.items()}
     found |= {f"{name}_p50_ms": round(statistics.median(times) * 1000, 1) for name, times in busy.items()}
     found |= {f"{name}_quiet_p95_ms": p95(times) for name, times in quiet.items()}

@@ -176,15 +176,17 @@ def _rotate(options: argparse.Namespace) -> int:
 
 
 def _psc(options: argparse.Namespace) -> int:
+    import signal
     import threading
 
     from belvedere.engine.exchange.identifiers import finess_valid
     from belvedere.observatory.exchange.prosante_simulator import BANNER, Provider, professionals
-    from belvedere.observatory.services.serving import listening
+    from belvedere.observatory.loopback import listening
 
     wrong = [place for place in options.place if not finess_valid(place)]
     if wrong:
         return _refused(ValueError(f"{wrong[0]} n’est pas un numéro FINESS."))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with listening(Provider(professionals(options.place)).application, options.port) as base:
         print(f"{BANNER}\nBELVEDERE_PSC_URL={base}\nCtrl-C pour arrêter.", flush=True)
         try:

@@ -19,7 +19,7 @@ from belvedere.observatory.exchange.models import Deposit, PartyCertificate
 from belvedere.observatory.exchange.prosante_simulator import BANNER, Provider, professionals
 from belvedere.observatory.journal.models import Entry
 from belvedere.observatory.keyfiles import keys_dir
-from belvedere.observatory.services.serving import listening
+from belvedere.observatory.loopback import listening
 from tests.exchange import SSIAD, bearer, deposit, establishment, institution
 from tests.front import Authority, front
 
@@ -262,3 +262,24 @@ def test_the_operator_s_commands(authority, capsys, tmp_path, monkeypatch):
     assert run("certificate", "Personne", str(pair.path))[0] == 2
     assert run("psc", "--place", "750000001")[0] == 2
     assert run("rotate", "--finish")[0] == 2
+
+
+def test_the_simulator_starts_by_itself():
+    """The command in a process of its own, without a database: what its page and its description say."""
+    import subprocess
+    import sys
+
+    from tests.functional.conftest import free_ports
+
+    (port,) = free_ports(1)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "belvedere", "exchange", "psc", "--port", str(port), "--place", SSIAD], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None and BANNER in process.stdout.readline()
+        told = requests.get(f"http://127.0.0.1:{port}/.well-known/openid-configuration", timeout=5).json()
+        assert told["simulateur"] == BANNER and told["acr_values_supported"] == ["eidas1"]
+        assert requests.get(f"http://127.0.0.1:{port}/authorize?response_type=code&redirect_uri=https://ailleurs.fr", timeout=5).status_code == 400
+    finally:
+        process.terminate()
+        assert process.wait(10) == 0

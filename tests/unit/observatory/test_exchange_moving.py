@@ -5,6 +5,7 @@ import json
 import pytest
 from django.test import Client
 
+from belvedere.engine.exchange import bundle, comparing
 from belvedere.observatory.accounts.models import Role
 from belvedere.observatory.exchange import intake, moving
 from belvedere.observatory.exchange.models import Deposit, FileState, Move, MoveState, Party
@@ -56,7 +57,8 @@ def test_a_change_from_end_to_end(service):
     assert (second.same, second.differs) == (0, 1)
     row = move.files.get(state=FileState.DIFFERS)
     kinds = {gap["type"]: gap for gap in row.gaps}
-    assert "birthDate" in kinds["Patient"]["elements"] and "1931" not in json.dumps(row.gaps), "elements are told, never values"
+    assert list(kinds) == ["Patient"], "what only leads to the patient does not differ by itself"
+    assert kinds["Patient"]["elements"] == ["birthDate"] and "1931" not in json.dumps(row.gaps), "elements are told, never values"
     stranger = moving.take(move, renamed(deposit(range(7, 8), name="lot-3")), by="test")
     assert (stranger.same, stranger.differs, stranger.strangers) == (0, 0, 1)
     with pytest.raises(moving.MoveRefused, match="2 dossiers ne sont pas identiques"):
@@ -78,6 +80,21 @@ def test_what_is_missing_from_a_file_is_said(service):
     assert stay and moving.take(move, json.dumps(content).encode(), by="test").differs == 1
     gap = next(gap for gap in move.files.get(state=FileState.DIFFERS).gaps if gap["type"] == "QuestionnaireResponse")
     assert (gap["expected"], gap["found"], gap["missing"], gap["extra"]) == (len(stay), 0, len(stay), 0)
+
+
+def test_a_stay_that_leads_elsewhere_is_seen(service):
+    """Every resource is there, alike; one leads to another person's stay."""
+    before = comparing.plain(bundle.read(json.loads(deposit(range(1))))[0])
+    stay = next(row for row in before if row["resourceType"] == "Encounter")
+    twin = stay | {"id": "autre", "status": "finished"}
+    other = [*before, twin]
+    moved = json.loads(json.dumps(other))
+    task = next(row for row in moved if f"Encounter/{stay['id']}" in json.dumps(row) and row["resourceType"] != "Encounter")
+    changed = json.loads(json.dumps(task).replace(f"Encounter/{stay['id']}", "Encounter/autre"))
+    moved[moved.index(task)] = changed
+    (gap,) = comparing.gaps(other, moved)
+    assert (gap.type, gap.missing, gap.extra, gap.elements) == (task["resourceType"], 0, 0, ("reference",))
+    assert comparing.gaps(other, other[::-1]) == []
 
 
 def test_a_lot_that_breaks_the_rules_changes_nothing(service):

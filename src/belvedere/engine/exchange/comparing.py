@@ -3,7 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from belvedere.engine.exchange import strict
 from belvedere.engine.exchange.bundle import Deposited, references
@@ -110,17 +110,19 @@ def gaps(
     old, new = _shaped(before, shared_before), _shaped(after, shared_after)
     kept = Counter(shape for shape, _ in old) & Counter(shape for shape, _ in new)
     lost, gained = _without(old, kept), _without(new, kept)
-    found = []
+    found, linked = [], []
     for kind in sorted({row["resourceType"] for _, row in (*lost, *gained)}):
         mine, theirs = ([row for _, row in rows if row["resourceType"] == kind] for rows in (lost, gained))
         elements: set[str] = set()
         pairs = min(len(mine), len(theirs))
         for one, other in _paired(mine, theirs):
             left, right = _bare(one, {}), _bare(other, {})
-            elements |= {name for name in left.keys() | right.keys() if left.get(name) != right.get(name)} or {"reference"}
+            elements |= {name for name in left.keys() | right.keys() if left.get(name) != right.get(name)}
         counts = [sum(row["resourceType"] == kind for row in rows) for rows in (before, after)]
-        found.append(Gap(kind, counts[0], counts[1], len(mine) - pairs, len(theirs) - pairs, tuple(sorted(elements))))
-    return found
+        gap = Gap(kind, counts[0], counts[1], len(mine) - pairs, len(theirs) - pairs, tuple(sorted(elements)))
+        (found if gap.missing or gap.extra or elements else linked).append(gap)
+    # What differs only by what it leads to follows from what else differs; alone, it is linked to something else.
+    return found or [replace(gap, elements=("reference",)) for gap in linked]
 
 
 def _shaped(rows: Sequence[Mapping], shared: Sequence[Mapping]) -> list[tuple[str, Mapping]]:

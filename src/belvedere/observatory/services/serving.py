@@ -2,28 +2,17 @@
 
 import contextlib
 import datetime as dt
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from socketserver import ThreadingMixIn
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from belvedere.engine.b2.envelope import Holder
 from belvedere.engine.services.world import World
 from belvedere.observatory.keyfiles import issue
+from belvedere.observatory.loopback import listening
 from belvedere.observatory.services import simulator_mail
 from belvedere.observatory.services.simulator import Simulator
-
-
-class _Quiet(WSGIRequestHandler):
-    def log_message(self, *given: object) -> None:
-        """Nothing: what passes here is told by the calls counted on the other side."""
-
-
-class _Threads(ThreadingMixIn, WSGIServer):
-    daemon_threads = True
 
 
 @dataclass
@@ -40,18 +29,6 @@ def office(now: dt.datetime) -> Holder:
     """A made-up office's certificate and key."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     return Holder(issue(simulator_mail.ADDRESS, key, start=now - dt.timedelta(days=30)), key)
-
-
-@contextlib.contextmanager
-def listening(application: Callable, port: int = 0) -> Iterator[str]:
-    """An application on the loopback while the block lasts; its address."""
-    http = make_server("127.0.0.1", port, application, server_class=_Threads, handler_class=_Quiet)
-    threading.Thread(target=http.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{http.server_port}"
-    finally:
-        http.shutdown()
-        http.server_close()
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """The establishment's change of software, step by step: start, compare lots, see what is missing, end."""
 
 from django.contrib import messages
+from django.db.models import Case, When
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
@@ -59,7 +60,9 @@ def move(request: HttpRequest, reference: str) -> HttpResponse:
         return redirect("exchange:move", reference=reference)
     counts = moving.progress(found)
     wanted = request.GET.get("etat", "")
-    files = found.files.filter(state=wanted) if wanted in FileState.values else found.files.all()
+    # What asks for something comes first.
+    order = Case(*(When(state=state, then=rank) for rank, state in enumerate((FileState.DIFFERS, FileState.AWAITED))), default=2)
+    files = (found.files.filter(state=wanted) if wanted in FileState.values else found.files.all()).order_by(order, "pk")
     names = moving.names(found)
     return render(
         request,

@@ -110,7 +110,8 @@ def gaps(
     old, new = _shaped(before, shared_before), _shaped(after, shared_after)
     kept = Counter(shape for shape, _ in old) & Counter(shape for shape, _ in new)
     lost, gained = _without(old, kept), _without(new, kept)
-    found, linked = [], []
+    found: list[Gap] = []
+    linked: list[Gap] = []
     for kind in sorted({row["resourceType"] for _, row in (*lost, *gained)}):
         mine, theirs = ([row for _, row in rows if row["resourceType"] == kind] for rows in (lost, gained))
         elements: set[str] = set()

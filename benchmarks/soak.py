@@ -172,7 +172,7 @@ def main() -> None:
         objections = 0
         with pages.served(folder, options.port) as server:
             for cookie in cookies:
-                pages.read(options.port, PATHS[0], cookie)
+                pages.first_reading(options.port, cookie)
             start = time.monotonic()
             readers = Readers(options.port, cookies, start)
             with Stream(f"http://127.0.0.1:{options.port}", tokens, keyring.certificate(), options.pace) as stream:

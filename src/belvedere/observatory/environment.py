@@ -26,6 +26,7 @@ SETTINGS = (
     Setting("BELVEDERE_DATABASE_URL", "", "postgresql://utilisateur:mot@hôte/base ; vide : SQLite dans le dossier des données."),
     Setting("BELVEDERE_ENGINE", "duckdb", "Moteur de calcul : « duckdb », dans chaque processus, ou l’adresse Spark Connect d’une grappe (sc://hôte:15002) qui voit les mêmes fichiers."),
     Setting("BELVEDERE_COMPUTE_MEMORY", "4GB", "Mémoire d’un calcul de DuckDB ; au-delà, il écrit dans le dossier « spill » des données (jetons et montants, aucune identité)."),
+    Setting("BELVEDERE_OTLP_URL", "", "Collecteur OpenTelemetry (http://hôte:4318) où envoyer chaque minute l’état de la maison ; demande l’extra « telemetry » ; vide : aucun."),
     Setting("BELVEDERE_SERVICES_URL", "", "Adresse des services de la facturation (CDRi, ROC…) : celle du simulateur (belvedere services simulate), ou d’un adaptateur ; vide : non branchés."),
     Setting("BELVEDERE_PSC_URL", "", "Échanges : adresse (issuer) de Pro Santé Connect, ou de son simulateur (belvedere exchange psc) ; vide : aucun échange de jeton."),
     Setting("BELVEDERE_CLIENT_CERT_HEADER", "", "Échanges : en-tête où le frontal écrit le certificat du client qu’il a vérifié (Client-Cert, RFC 9440) ; il doit effacer celui qui viendrait du dehors. Vide : aucun certificat n’est lu."),

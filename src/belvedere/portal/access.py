@@ -57,6 +57,7 @@ RULES: dict[str, Rule] = {
             "lpp-code",
             "outlines",
             "health",
+            "ready",
             "favicon",
             *_WAY_IN,
         ),

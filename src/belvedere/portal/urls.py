@@ -33,6 +33,7 @@ urlpatterns = [
     path("chiffres/<slug:table>.csv", public.table_csv, name="public-csv"),
     path("carte.svg", views.outlines, name="outlines"),
     path("sante/", views.health, name="health"),
+    path("sante/complet/", views.ready, name="ready"),
     path("favicon.ico", RedirectView.as_view(url=settings.STATIC_URL + "portal/mark.svg"), name="favicon"),
     path("compte/", include("allauth.urls")),
     path("", include("belvedere.portal.member.urls")),

@@ -3,9 +3,11 @@
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import condition
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import condition, require_safe
 
 from belvedere import __version__
+from belvedere.observatory import state
 from belvedere.observatory.accounts.permissions import Action, can
 from belvedere.portal import maps
 
@@ -33,6 +35,14 @@ def health(request: HttpRequest) -> JsonResponse:
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
     return JsonResponse({"etat": "en service", "version": __version__})
+
+
+@require_safe
+@never_cache
+def ready(request: HttpRequest) -> JsonResponse:
+    """Whether nothing calls for somebody (200), or something does (503): which, only `belvedere status` says."""
+    well = not state.alarms(state.figures())
+    return JsonResponse({"etat": "prêt" if well else "dégradé"}, status=200 if well else 503)
 
 
 def _error(request: HttpRequest, status: int, title: str, advice: str) -> HttpResponse:

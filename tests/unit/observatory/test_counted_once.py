@@ -163,14 +163,22 @@ def month_of(figures, month):
 
 
 def test_a_large_group_reads_what_was_counted_before_while_the_last_flow_is_counted(groups, monkeypatch):
-    from belvedere.observatory.accounts.models import Role, User
+    from belvedere.observatory.accounts.models import Role
     from belvedere.observatory.members import own, warming
+    from tests.people import browsing, person
 
-    user = User.objects.create_user("c@b.test", "x" * 14, role=Role.MEMBER_ADMIN, whole_group=True, group=groups[0])
+    user = person(Role.MEMBER_ADMIN, group=groups[0])
     send(groups[0], a_file())
-    first = OwnFacts.of(user).figures()
-    send(groups[0], corrected(a_file()))
     monkeypatch.setattr(own, "AT_READING", 0)
+    empty = OwnFacts.of(user).figures()
+    assert empty.behind and not empty.months
+    page = browsing(user).get("/ma-position/").content.decode()
+    assert "se comptent en ce moment" in page and "Envoyer un premier flux" not in page
+    warming._seen = ()
+    assert warming.run() >= 1
+    first = OwnFacts.of(user).figures()
+    assert first.months and not first.behind
+    send(groups[0], corrected(a_file()))
     waiting = OwnFacts.of(user).figures()
     assert waiting.behind and waiting.cells == first.cells
     warming._seen = ()
@@ -179,5 +187,9 @@ def test_a_large_group_reads_what_was_counted_before_while_the_last_flow_is_coun
     assert not counted.behind and counted.cells != first.cells
     # What an objection covers is never shown again: nothing of before it is served.
     Objection.objects.create(pseudonym=pq.read_table(vault.facts_path(DataFile.objects.filter(retired_at=None)[0].name))["patient"][0].as_py())
+    after = OwnFacts.of(user).figures()
+    assert after.behind and not after.months
+    warming._seen = ()
+    warming.run()
     after = OwnFacts.of(user).figures()
     assert not after.behind and month_of(after, "2025-01")["patients"] < month_of(counted, "2025-01")["patients"]

@@ -89,7 +89,7 @@ def warm_up() -> None:
 def run(*, pause: float = 0.2, stop: Callable[[], bool] = lambda: False) -> None:
     """Work until told to stop."""
     warm_up()
-    for chore in (webhooks.deliver_due, chores.run, facade.run_waiting, _letters, notices.deliver_due, _journal, _purge, _daily, _warm):
+    for chore in (webhooks.deliver_due, chores.run, facade.run_waiting, _letters, notices.deliver_due, _journal, _purge, _daily, _warm, _measure):
         threading.Thread(target=_repeat, args=(chore, stop), daemon=True).start()
     swept = time.monotonic() - SWEEP_SECONDS + 10
     while not stop():
@@ -136,6 +136,14 @@ def _warm() -> None:
     from belvedere.observatory.members import warming
 
     warming.run()
+
+
+def _measure() -> None:
+    """Tell a collector the state of the house, once a minute for all workers."""
+    from belvedere.observatory import telemetry
+
+    if telemetry.due():
+        telemetry.push()
 
 
 def _daily() -> None:

@@ -51,14 +51,15 @@ class OwnFacts:
 
     def figures(self, *anchors: str, wait: bool = False) -> OwnFigures:
         """Everything the position page needs, computed once per state of the group's data; `anchors` are last months (AAAA-MM) of periods to
-        compare with. When there are too many lines to be counted while somebody waits, those of before the last flow, marked `behind`: the
-        treatment is counting again (`warming`). With `wait`, always those of today."""
+        compare with. When there are too many lines to be counted while somebody waits, those of before the last flow, or none yet, marked `behind`:
+        the treatment is counting (`warming`). With `wait`, always those of today."""
         key, last = self._key(self._files, self._returned, anchors), self._key(anchors)
         with contextlib.suppress(KeyError):
             return _held(key)
         if not wait and sum(lines for _, lines in self._files) > AT_READING:
             with contextlib.suppress(KeyError):
                 return replace(_held(caches["own"].get(last)), behind=True)
+            return OwnFigures((), behind=True)
         found = self._computed(anchors)
         caches["own"].set(key, found)
         caches["own"].set(last, key)

@@ -90,7 +90,9 @@ def _show(
 ) -> HttpResponse:
     if board is None:
         own = OwnFacts.of(request.user)
-        return render(request, "member/waiting.html", {"group": own.group, "flows": own.flows()[:8]})
+        release = frozen.current()
+        counting = own.figures(*((release.until,) if release else ())).behind
+        return render(request, "member/waiting.html", {"group": own.group, "flows": own.flows()[:8], "counting": counting})
     return render(request, "member/board.html", {
         "title": title, "lead": lead, "tiles": tiles, "panels": panels, "release": board.release, "last": board.own.months[-1], "behind": board.own.behind, **more,
     })  # fmt: skip

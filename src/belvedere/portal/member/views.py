@@ -30,7 +30,7 @@ def position(request: HttpRequest) -> HttpResponse:
     figures = own.figures(*anchors(release))
     counted = [flow for flow in flows if flow.state in COUNTED and not flow.test]
     if not figures.months:
-        return render(request, "member/waiting.html", {"group": own.group, "flows": flows[:8]})
+        return render(request, "member/waiting.html", {"group": own.group, "flows": flows[:8], "counting": figures.behind})
     clean = sum(flow.state == State.ACCEPTED for flow in counted) / len(counted) if counted else None
     months = figures.months[-12:]
     completeness = _completeness(own, months)

@@ -1,0 +1,90 @@
+"""Planning beyond what a machine here can hold: the reception queue simulated at 1, 10 and 100 times the national volume, the rest by the measured
+growth curves. Every constant is a measurement of `docs/explications/mesures.md`; the rest is arithmetic that anybody can redo.
+
+    python benchmarks/capacity.py [--json]
+"""
+
+import argparse
+import heapq
+import json
+import math
+
+import numpy as np
+
+NATIONAL_LINES_YEAR = 100_000_000  # home care's lines a year
+PROVIDERS, YEARS, CUBE_YEARS = 600, 10, 3
+# Measured on two cores: reception of a flow is a fixed part (open, control, settle, receipt) and a part by line.
+FLOW_SECONDS, LINE_SECONDS = 0.12, 1 / 200_000
+# Cube of 36 months: a line of the three measured volumes (2, 20, 200 million lines).
+CUBE = ((1_972_900, 5.2), (19_729_000, 11.6), (197_290_000, 101.6))
+OWN_SECONDS_LINE, BIGGEST_SHARE = 47.0 / 27_887_400, 0.14
+BYTES_LINE, SEALED_BYTES_LINE = 20, 100
+SUPPLEMENT_SECONDS_LINE = 200 / 191_607_700  # what a release tells beside its cells
+WEEK = 5 * 10 * 3600  # seconds of the five working days in which a month's flows are sent, ten hours a day
+MONTHLY_SHARE = 0.6  # of a month's lines that come in those days
+
+
+def arrivals(scale: float, flows_a_month: int, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """(seconds of arrival, lines) of the flows of the first five working days of a month; sizes are those of providers of very unequal size."""
+    rng = np.random.default_rng(seed)
+    lines = NATIONAL_LINES_YEAR * scale / 12 * MONTHLY_SHARE
+    share = rng.lognormal(0, 1.5, PROVIDERS)
+    share /= share.sum()
+    count = max(1, round(flows_a_month * MONTHLY_SHARE))
+    size = np.maximum(1, np.repeat(share * lines / count, count))
+    # Nine and two o'clock are the hours at which software sends.
+    hours = rng.choice(10, size=len(size), p=np.array([3, 2, 1, 1, 1, 3, 2, 1, 1, 1]) / 16)
+    at = rng.integers(0, 5, len(size)) * 36_000 + hours * 3600 + rng.uniform(0, 3600, len(size))
+    order = np.argsort(at)
+    return at[order], size[order]
+
+
+def queue(at: np.ndarray, lines: np.ndarray, workers: int) -> dict[str, float]:
+    """Delays (s) of flows in one queue of several workers, first come first served."""
+    free = [0.0] * workers
+    waits = np.empty(len(at))
+    service = FLOW_SECONDS + lines * LINE_SECONDS
+    for rank, (moment, length) in enumerate(zip(at.tolist(), service.tolist(), strict=True)):
+        begun = max(moment, heapq.heappop(free))
+        heapq.heappush(free, begun + length)
+        waits[rank] = begun + length - moment
+    return {
+        "p50_s": round(float(np.median(waits)), 2), "p95_s": round(float(np.percentile(waits, 95)), 2), "worst_s": round(float(waits.max()), 1),
+        "busy": round(float(service.sum() / (workers * WEEK)), 3),
+    }  # fmt: skip
+
+
+def line_of(points: tuple[tuple[int, float], ...]) -> tuple[float, float]:
+    """(seconds at no line, seconds a line) of the two largest measures: the growth that matters."""
+    (low, first), (high, last) = points[-2:]
+    slope = (last - first) / (high - low)
+    return first - slope * low, slope
+
+
+def plan(scale: float, flows_a_month: int = 22) -> dict[str, object]:
+    """What a scale of the national volume asks for."""
+    lines = NATIONAL_LINES_YEAR * scale
+    base, slope = line_of(CUBE)
+    at, size = arrivals(scale, flows_a_month)
+    cube = base + slope * lines * CUBE_YEARS
+    tried = {workers: queue(at, size, workers) for workers in (1, 2, 4, 8, 16, 32)}
+    enough = next((workers for workers, told in tried.items() if told["p95_s"] < 60), max(tried))
+    return {
+        "scale": scale, "lines_year": int(lines), "lines_10_years": int(lines * YEARS), "flows_in_the_week": len(at), "largest_flow_lines": int(size.max()),
+        "workers": enough, "queue": tried[enough], "one_worker": tried[1],
+        "disk_facts_gb": round(lines * YEARS * BYTES_LINE / 1e9, 1), "disk_sealed_a_month_gb": round(lines / 12 * SEALED_BYTES_LINE / 1e9, 1),
+        "cube_36_months_min": round(cube / 60, 1), "beside_min": round(lines * CUBE_YEARS * SUPPLEMENT_SECONDS_LINE / 60, 1),
+        "largest_member_min": round(lines * YEARS * BIGGEST_SHARE * OWN_SECONDS_LINE / 60, 1),
+        "spark_pays": bool(cube > 3600), "executors_for_an_hour": max(1, math.ceil(cube / 3600)),
+    }  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--json", action="store_true")
+    parser.parse_args()
+    print(json.dumps({"kind": "simulation", "plans": [plan(scale) for scale in (1, 10, 100)]}, ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    main()

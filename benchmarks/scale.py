@@ -169,11 +169,26 @@ def apart(*arguments: str) -> dict[str, float]:
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
+def read_pages(lines: int) -> dict[str, float]:
+    """Pages of a served observatory of that size, eight readers, while flows come (`pages.py`)."""
+    command = [sys.executable, str(Path(__file__).with_name("pages.py")), "--lines", str(lines), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        return {"pages_error": done.stderr.strip().splitlines()[-1][:200]}
+    found = json.loads(done.stdout.strip().splitlines()[-1])
+    return {
+        name: found[name] for name in ("member_p95_ms", "market_p95_ms", "boards_p95_ms", "bare_p95_ms", "release_s", "member_first_reading_s")
+    } | {"pages_lines": found["lines"]}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--volumes", default="2,20", help="millions of lines, separated by commas")
     parser.add_argument("--peers", default="2", help="millions of lines at which peers answer")
     parser.add_argument("--spark", default="", help="millions of lines at which a real two-worker cluster computes the cube")
+    parser.add_argument(
+        "--pages", default=None, help="millions of lines at which pages are read during ingestion; all volumes unless said, none for none"
+    )
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--measure", nargs="*")
     options = parser.parse_args()
@@ -183,7 +198,8 @@ def main() -> None:
         print(json.dumps(found | {"peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}))
         return
     results, peers = [], {}
-    wanted, sparks = ({float(v) for v in text.split(",") if v} for text in (options.peers, options.spark))
+    pages = options.volumes if options.pages is None else options.pages.replace("none", "")
+    wanted, sparks, read = ({float(v) for v in text.split(",") if v} for text in (options.peers, options.spark, pages))
     for volume in (float(v) for v in options.volumes.split(",")):
         with tempfile.TemporaryDirectory(prefix="belvedere-scale-") as name:
             folder = Path(name) / "facts"
@@ -193,6 +209,9 @@ def main() -> None:
             print(f"{lines:,} lines written in {common['write_s']} s", file=sys.stderr, flush=True)
             results.append(common | {"engine": "duckdb"} | apart("--measure", "cube", str(folder), "duckdb", str(lines)))
             print(json.dumps(results[-1]), file=sys.stderr, flush=True)
+            if volume in read:
+                results[-1] |= read_pages(round(volume * 1_000_000))
+                print(json.dumps(results[-1]), file=sys.stderr, flush=True)
             if volume in sparks:
                 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
                 from tools.spark_cluster import cluster

@@ -30,6 +30,11 @@ def register(commands: argparse._SubParsersAction) -> None:
     scale.add_argument("--volumes", default="2,20", help="millions de lignes, séparés par des virgules (20 : cinq minutes)")
     scale.add_argument("--peers", default="2", help="millions de lignes auxquels les pairs répondent")
     scale.add_argument("--spark", default="", help="millions de lignes auxquels une vraie grappe calcule (après make spark)")
+    scale.add_argument(
+        "--pages",
+        default="",
+        help="millions de lignes auxquelles les pages sont lues pendant que des flux arrivent (défaut : tous les volumes ; none : aucun)",
+    )
     scale.set_defaults(run=_scale)
     pages = tools.add_parser("pages", help="pages d’un adhérent et du marché, huit lecteurs, vingt millions de lignes")
     pages.add_argument("--json", action="store_true", help="un objet JSON")
@@ -58,7 +63,12 @@ def _intake(options: argparse.Namespace) -> int:
 
 
 def _scale(options: argparse.Namespace) -> int:
-    return _run("scale.py", ["--json"] * options.json + ["--volumes", options.volumes, "--peers", options.peers, "--spark", options.spark])
+    return _run(
+        "scale.py",
+        ["--json"] * options.json
+        + ["--volumes", options.volumes, "--peers", options.peers, "--spark", options.spark]
+        + ["--pages", options.pages] * bool(options.pages),
+    )
 
 
 def _secrecy(options: argparse.Namespace) -> int:

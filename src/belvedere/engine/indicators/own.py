@@ -4,9 +4,11 @@ An `OwnFigures` is asked like a release (`measure(name, territory=â€¦, period=â€
 line is a true zero.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import pyarrow as pa
 
 from belvedere.engine.indicators import anomalies, counting, payments, prescriptions, treatments
@@ -23,13 +25,31 @@ Key = tuple[str, ...]
 ADDED = {name: item.sql for name, item in MEASURES.items() if item.additive}
 
 
+class Cells(Mapping[Key, Row]):
+    """Measures by cell, as one table of integers (cells, measures): a provider has tens of thousands of cells, and pages keep several providers' in memory."""
+
+    def __init__(self, rows: Iterable[tuple[Key, Row]] = ()) -> None:
+        held = dict(rows)
+        self._place = {tuple(map(sys.intern, key)): place for place, key in enumerate(held)}  # a code is written once, not once a cell
+        self._values = np.array([[row[name] for name in MEASURES] for row in held.values()], dtype=np.int64).reshape(len(held), len(MEASURES))
+
+    def __getitem__(self, key: Key) -> Row:
+        return dict(zip(MEASURES, self._values[self._place[key]].tolist(), strict=True))
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter(self._place)
+
+    def __len__(self) -> int:
+        return len(self._place)
+
+
 @dataclass(frozen=True)
 class OwnFigures:
     """Figures of one provider. `months` of its data; `cells` by full key; the rest by family ("*": all) or by period."""
 
     months: tuple[str, ...]
     years: tuple[str, ...] = ()
-    cells: Mapping[Key, Row] = field(default_factory=dict)
+    cells: Mapping[Key, Row] = field(default_factory=Cells)
     courses: Mapping[tuple[str, str, str], int] = field(default_factory=dict)  # (family, period, course)
     new_by_month: Mapping[tuple[str, str], int] = field(default_factory=dict)
     survival: Mapping[str, treatments.Survival] = field(default_factory=dict)
@@ -95,7 +115,7 @@ def compute(connection: Connection, anchors: Sequence[str] = ()) -> OwnFigures:
     return OwnFigures(
         months=months,
         years=tuple(sorted(window(end) for end in ends)),
-        cells=dict(_cells(connection, spans, months) if engine.in_process(connection) else _asked(connection)),
+        cells=Cells(_cells(connection, spans, months) if engine.in_process(connection) else _asked(connection)),
         courses={
             (family, window(end), code): count for end in ends for family, code, group, count in treatments.courses(connection, end) if group == -1
         },

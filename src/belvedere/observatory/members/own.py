@@ -62,6 +62,8 @@ class OwnFacts:
             return OwnFigures((), behind=True)
         found = self._computed(anchors)
         caches["own"].set(key, found)
+        if (before := caches["own"].get(last)) not in (None, key):
+            caches["own"].delete(before)
         caches["own"].set(last, key)
         return found
 
@@ -108,7 +110,7 @@ class OwnFacts:
         )
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=32)  # of this process: a large provider's weigh twenty megabytes
 def _held(key: str | None) -> OwnFigures:
     """Figures that some process computed and kept; KeyError without them."""
     kept = caches["own"].get(key) if key else None

@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from belvedere.engine.exchange.credentials import header_of
 
@@ -32,24 +32,26 @@ class Authority:
         self.path = self.folder / "ac.pem"
         self.path.write_bytes(self.certificate.public_bytes(Encoding.PEM))
 
-    def _made(self, subject, public, *, authority=False, days=30, host="") -> x509.Certificate:
+    def _made(self, subject, public, *, authority=False, days=30, host="", server_only=False) -> x509.Certificate:
         now = dt.datetime.now(dt.UTC)
         built = (
             x509.CertificateBuilder().subject_name(subject).issuer_name(self.subject).public_key(public).serial_number(x509.random_serial_number())
         )
         built = built.not_valid_before(now - dt.timedelta(days=60)).not_valid_after(now + dt.timedelta(days=days))
         built = built.add_extension(x509.BasicConstraints(authority, None), critical=True)
+        if server_only:
+            built = built.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         if host:
             import ipaddress
 
             built = built.add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(host))]), critical=False)
         return built.sign(self.key, hashes.SHA256())
 
-    def issue(self, name: str, *, unit: str = "", days: int = 30, host: str = "") -> "Pair":
+    def issue(self, name: str, *, unit: str = "", days: int = 30, host: str = "", server_only: bool = False) -> "Pair":
         """A certificate of `name`, whose organisational unit is `unit`."""
         key = ec.generate_private_key(ec.SECP256R1())
         parts = [x509.NameAttribute(NameOID.COMMON_NAME, name)] + ([x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, unit)] if unit else [])
-        certificate = self._made(x509.Name(parts), key.public_key(), days=days, host=host)
+        certificate = self._made(x509.Name(parts), key.public_key(), days=days, host=host, server_only=server_only)
         path = self.folder / f"{certificate.serial_number:x}.pem"
         path.write_bytes(certificate.public_bytes(Encoding.PEM) + key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
         return Pair(certificate, key, path)

@@ -29,6 +29,7 @@ SETTINGS = (
     Setting("BELVEDERE_OTLP_URL", "", "Collecteur OpenTelemetry (http://hôte:4318) où envoyer chaque minute l’état de la maison ; demande l’extra « telemetry » ; vide : aucun."),
     Setting("BELVEDERE_SERVICES_URL", "", "Adresse des services de la facturation (CDRi, ROC…) : celle du simulateur (belvedere services simulate), ou d’un adaptateur ; vide : non branchés."),
     Setting("BELVEDERE_PSC_URL", "", "Échanges : adresse (issuer) de Pro Santé Connect, ou de son simulateur (belvedere exchange psc) ; vide : aucun échange de jeton."),
+    Setting("BELVEDERE_PSC_CLIENTS", "", "Échanges : applications (azp) dont les jetons Pro Santé Connect sont échangés, séparées par des virgules ; vide : toutes."),
     Setting("BELVEDERE_CLIENT_CERT_HEADER", "", "Échanges : en-tête où le frontal écrit le certificat du client qu’il a vérifié (Client-Cert, RFC 9440) ; il doit effacer celui qui viendrait du dehors. Vide : aucun certificat n’est lu."),
     Setting("BELVEDERE_SECRET_KEY", "", "Clé de signature des sessions ; vide : fichier keys/session.key du dossier des données."),
     Setting("BELVEDERE_HOSTS", "localhost,127.0.0.1", "Noms de domaine servis, séparés par des virgules."),

@@ -149,7 +149,7 @@ def test_a_token_lives_an_hour_and_its_key_may_change_meanwhile(authority, provi
     ("what", "status", "error"),
     [
         ("no certificate", 401, "invalid_client"), ("a stranger's certificate", 401, "invalid_client"), ("an unknown structure", 401, "invalid_client"),
-        ("an expired certificate", 401, "invalid_client"), ("a header that is no certificate", 401, "invalid_client"), ("another grant", 400, "unsupported_grant_type"),
+        ("an expired certificate", 401, "invalid_client"), ("a server's certificate", 401, "invalid_client"), ("a token of another application", 400, "invalid_grant"), ("a header that is no certificate", 401, "invalid_client"), ("another grant", 400, "unsupported_grant_type"),
         ("no subject", 400, "invalid_request"), ("an id token type", 400, "invalid_request"), ("a forged token", 400, "invalid_grant"),
         ("an expired token", 400, "invalid_grant"), ("a lower level", 400, "invalid_grant"), ("somebody who works elsewhere", 400, "invalid_grant"),
         ("an actor token of another key", 400, "invalid_request"), ("no text at all", 400, "invalid_grant"), ("a provider that is down", 503, "temporarily_unavailable"),
@@ -172,6 +172,10 @@ def test_every_way_not_to_get_a_token(authority, provider, tmp_path, monkeypatch
         headers = authority.issue("Inconnu", unit="1690000028").header
     elif what == "an expired certificate":
         headers = authority.issue("SSIAD", unit="1" + SSIAD, days=-1).header
+    elif what == "a server's certificate":
+        headers = authority.issue("SSIAD", unit="1" + SSIAD, server_only=True).header
+    elif what == "a token of another application":
+        monkeypatch.setenv("BELVEDERE_PSC_CLIENTS", "autre-dui, encore-un")
     elif what == "a header that is no certificate":
         headers = {"HTTP_CLIENT_CERT": ":bm9u:"}
     elif what == "another grant":

@@ -14,7 +14,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from belvedere.engine.exchange.identifiers import finess_valid, rpps_valid
 
@@ -59,7 +59,15 @@ def thumbprint(certificate: x509.Certificate) -> str:
 
 
 def trusted(certificate: x509.Certificate, authorities: Iterable[x509.Certificate], now: dt.datetime) -> bool:
-    """Whether one of the authorities signed it and it is in its dates. Revocation is the front end's to check: it holds the lists."""
+    """Whether one of the authorities signed it, for a client, and it is in its dates. Revocation is the front end's to check: it holds the lists."""
+    try:
+        usages = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except x509.ExtensionNotFound:
+        usages = None
+    except ValueError:  # extensions that cannot be read
+        return False
+    if usages is not None and ExtendedKeyUsageOID.CLIENT_AUTH not in usages:
+        return False
     if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
         return False
     for authority in authorities:

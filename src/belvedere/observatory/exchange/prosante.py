@@ -77,6 +77,9 @@ def professional(token: str) -> Professional:
         raise CredentialRefused("invalid_grant", "Le jeton de la personne n’est pas valable, ou n’a plus cours.") from error
     if claims.get("acr") != credentials.ACR:
         raise CredentialRefused("invalid_grant", f"La personne n’a pas été identifiée au niveau substantiel (acr={credentials.ACR}).")
+    clients = {name.strip() for name in read("BELVEDERE_PSC_CLIENTS").split(",") if name.strip()}
+    if clients and claims.get("azp") not in clients:
+        raise CredentialRefused("invalid_grant", "Ce jeton a été donné à une application que l’exploitant n’a pas admise.")
     told = _get(str(about.get("userinfo_endpoint", "")), token)
     if not isinstance(told, dict) or told.get("sub") != claims["sub"]:
         raise CredentialRefused("invalid_grant", "Le fournisseur d’identité parle d’une autre personne.")

@@ -61,8 +61,8 @@ def status(call: Call) -> HttpResponse:
         waiting["X-Progress"], waiting["Retry-After"] = f"{row.done_types}/{len(row.types)} types", "10"
         return waiting
     files = [
-        {"type": file.type, "url": f"{messages.base()}/$export-file/{row.reference}/{file.type}", "count": file.count}
-        for file in row.files.order_by("type").defer("content")
+        {"type": file.type, "url": f"{messages.base()}/$export-file/{row.reference}/{file.type}/{file.part}", "count": file.count}
+        for file in row.files.order_by("type", "part").defer("content")
     ]
     made = answer({
         "transactionTime": row.asked_at.isoformat(), "request": row.request, "requiresAccessToken": True, "output": files, "error": [],
@@ -75,9 +75,9 @@ def status(call: Call) -> HttpResponse:
 
 
 def take(call: Call) -> HttpResponse:
-    """The lines of a type."""
+    """The lines of a part of a type."""
     try:
-        raw = bulk.lines(_found(call), call.parts["type"])
+        raw = bulk.lines(_found(call), call.parts["type"], int(call.parts["version"]))
     except bulk.BulkStale as error:
         raise Problem(409, "conflict", str(error)) from error
     if raw is None:

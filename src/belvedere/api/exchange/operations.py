@@ -34,7 +34,7 @@ OPERATIONS = (
     Operation("GET", "$export", "operation", "Export de masse : tout ce que l’on peut lire, par type, fait à part.", bulk.kick_off),
     Operation("GET", "$export-status/{id}", "operation", "Où en est un export de masse, puis ses fichiers.", bulk.status),
     Operation("DELETE", "$export-status/{id}", "operation", "Abandonner un export de masse.", bulk.drop),
-    Operation("GET", "$export-file/{id}/{type}", "operation", "Les ressources d’un type, une par ligne.", bulk.take),
+    Operation("GET", "$export-file/{id}/{type}/{version}", "operation", "Une partie des ressources d’un type, une par ligne.", bulk.take),
     Operation("GET", "{type}/{id}/_history", "history-instance", "Les versions d’une ressource.", reads.history),
     Operation("GET", "{type}/{id}/_history/{version}", "vread", "Une version d’une ressource.", reads.one),
     Operation("GET", "{type}/{id}", "read", "Une ressource, élément par élément selon le droit.", reads.one),
@@ -60,7 +60,7 @@ def statement() -> dict:
             made["searchParam"] = [{"name": "patient", "type": "reference"}, {"name": "_lastUpdated", "type": "date"}]
         resources.append(made)
     named = [
-        {"name": operation.pattern.rsplit("$", 1)[-1].split("/")[0], "definition": f"{messages.base()}/OperationDefinition/{operation.pattern.replace('/', '-').replace('$', '').replace('{id}', 'id').replace('{type}', 'type')}", "documentation": operation.doc}
+        {"name": operation.pattern.rsplit("$", 1)[-1].split("/")[0], "definition": f"{messages.base()}/OperationDefinition/{operation.pattern.replace('/', '-').replace('$', '').replace('{id}', 'id').replace('{type}', 'type').replace('{version}', 'partie')}", "documentation": operation.doc}
         for operation in OPERATIONS if operation.interaction == "operation"
     ]  # fmt: skip
     return {

@@ -19,7 +19,7 @@ from belvedere.observatory.tokens import reference
 KEPT = dt.timedelta(hours=24)
 LEASE_SECONDS = 600
 MOST_WAITING = 3
-PAGE = 500
+PAGE, PART = 500, 20_000  # resources of a reading, and of a file: what is held in memory
 
 
 class BulkRefused(Exception):
@@ -48,56 +48,58 @@ def ask(
 def run(bulk: Bulk) -> Bulk:
     """Make the files of an export, a type at a time; taken up again at the type where it was stopped, begun again if somebody was erased meanwhile."""
     bulk.refresh_from_db()
-    while bulk.done_types < len(bulk.types):
+    while bulk.state == BulkState.WAITING and bulk.done_types < len(bulk.types):
         kind, epoch = bulk.types[bulk.done_types], bulk.epoch
-        lines, people, why = _read(bulk, kind)
+        why = _write(bulk, kind)
         with transaction.atomic():
-            held = Bulk.objects.select_for_update(of=("self",), no_key=True).select_related("party").get(pk=bulk.pk)
-            if held.state != BulkState.WAITING:
-                return held
-            if held.epoch != epoch:
-                held.files.all().delete()
-                held.done_types, held.refused = 0, {}
+            bulk = Bulk.objects.select_for_update(of=("self",), no_key=True).select_related("party").get(pk=bulk.pk)
+            if bulk.state != BulkState.WAITING:  # let go meanwhile
+                bulk.files.all().delete()
+            elif bulk.epoch != epoch:
+                bulk.files.all().delete()
+                bulk.done_types, bulk.refused = 0, {}
             else:
-                if lines:
-                    content = vault.seal("\n".join(lines).encode() + b"\n", about(bulk, kind))
-                    BulkFile.objects.create(bulk=bulk, type=kind, count=len(lines), people=sorted(people), content=content)
                 if why:
-                    held.refused[kind] = why
-                held.done_types += 1
-                if held.done_types == len(held.types):
-                    held.state, held.done_at = BulkState.DONE, timezone.now()
-            held.save(update_fields=["done_types", "refused", "state", "done_at"])
-            bulk = held
+                    bulk.refused[kind] = why
+                bulk.done_types += 1
+                if bulk.done_types == len(bulk.types):
+                    bulk.state, bulk.done_at = BulkState.DONE, timezone.now()
+            bulk.save(update_fields=["done_types", "refused", "state", "done_at"])
     return bulk
 
 
-def _read(bulk: Bulk, kind: str) -> tuple[list[str], set[int], str]:
-    """(lines, persons that they are about, why nothing may be read) of a type."""
+def _write(bulk: Bulk, kind: str) -> str:
+    """Write the parts of a type; why nothing of it may be read, or ""."""
+    bulk.files.filter(type=kind).delete()
     lines: list[str] = []
     people: set[int] = set()
-    after = ""
+    after, part = "", 1
     while True:
         seen = reading.search(
             bulk.party, bulk.level, Purpose(bulk.purpose), Grain(bulk.grain), kind, since=bulk.since, after=after, count=PAGE, imputed=bulk.person
         )  # fmt: skip
         if not seen.open:
-            return [], set(), seen.reason
+            return seen.reason
+        cache.touch(f"bulk:{bulk.pk}", LEASE_SECONDS)  # still at it: no other worker takes it up
         lines += [json.dumps(row, ensure_ascii=False, separators=(",", ":")) for row in seen.resources]
         people |= seen.people
+        if lines and (len(lines) >= PART or not seen.more):
+            content = vault.seal("\n".join(lines).encode() + b"\n", about(bulk, kind, part))
+            BulkFile.objects.create(bulk=bulk, type=kind, part=part, count=len(lines), people=sorted(people), content=content)
+            lines, people, part = [], set(), part + 1
         if not seen.more:
-            return lines, people, ""
+            return ""
         after = seen.more
 
 
-def about(bulk: Bulk, kind: str) -> str:
-    """What the sealed lines of a type are bound to."""
-    return f"masse:{bulk.reference}:{kind}"
+def about(bulk: Bulk, kind: str, part: int) -> str:
+    """What the sealed lines of a part are bound to."""
+    return f"masse:{bulk.reference}:{kind}:{part}"
 
 
-def lines(bulk: Bulk, kind: str) -> bytes | None:
-    """The lines of a type, one resource each; None when there are none, or when they are no longer kept. BulkStale when a right changed since."""
-    found = bulk.files.filter(type=kind).first() if bulk.state == BulkState.DONE else None
+def lines(bulk: Bulk, kind: str, part: int = 1) -> bytes | None:
+    """The lines of a part of a type, one resource each; None when there are none, or when they are no longer kept. BulkStale when a right changed since."""
+    found = bulk.files.filter(type=kind, part=part).first() if bulk.state == BulkState.DONE else None
     if found is None:
         return None
     if MatrixVersion.objects.filter(valid_from__gt=bulk.asked_at).exists() or any(
@@ -105,7 +107,7 @@ def lines(bulk: Bulk, kind: str) -> bytes | None:
         for start in range(0, len(found.people), 500)
     ):
         raise BulkStale("Un droit ou une volonté a changé depuis cet export : demandez-en un autre.")
-    return vault.unseal(found.content, about(bulk, kind))
+    return vault.unseal(found.content, about(bulk, kind, part))
 
 
 @transaction.atomic

@@ -38,10 +38,11 @@ class Bulk(models.Model):
 
 
 class BulkFile(models.Model):
-    """The resources of one type, one a line, sealed."""
+    """A part of the resources of one type, one a line, sealed."""
 
     bulk = models.ForeignKey(Bulk, models.CASCADE, related_name="files")
     type = models.CharField("type", max_length=40)
+    part = models.PositiveIntegerField("partie", default=1)
     count = models.PositiveIntegerField("ressources")
     people = models.JSONField("personnes dont il parle", default=list)
     content = models.BinaryField("lignes, scellées")
@@ -49,4 +50,4 @@ class BulkFile(models.Model):
     class Meta:
         verbose_name = "fichier d’un export de masse"
         verbose_name_plural = "fichiers des exports de masse"
-        constraints = (models.UniqueConstraint(fields=["bulk", "type"], name="one_file_a_type"),)
+        constraints = (models.UniqueConstraint(fields=["bulk", "type", "part"], name="one_file_a_part"),)

@@ -38,6 +38,7 @@ API_RULES: dict[tuple[str, str], Caller] = {
     ("GET", "/receipt-keys"): Caller.ANYONE,
     ("POST", "/oauth/token"): Caller.ANYONE,
     ("GET", "/journal/heads"): Caller.ANYONE,
+    ("GET", "/journal/consistency"): Caller.ANYONE,
     ("GET", "/indicators"): Caller.ANYONE,
     ("GET", "/indicators/{name}"): Caller.ANYONE,  # the operation asks for more where the indicator is not public
     ("OPTIONS", "/uploads"): Caller.ANYONE,

@@ -143,6 +143,19 @@ def journal_heads(request: HttpRequest, before: int = 2**62) -> dict[str, Any]:
     return {"key": chain.public_text(sealing.public_key()), "heads": heads}
 
 
+@api.get(
+    "/journal/consistency",
+    tags=["journal"],
+    response={200: dict[str, Any], 404: Problem},
+    auth=None,
+    summary="Preuve qu’une tête signée prolonge une autre",
+)
+def journal_consistency(request: HttpRequest, first: int, second: int) -> Status:
+    """`first` et `second` sont les nombres d’entrées de deux têtes publiées ; se vérifie sans serveur par « belvedere journal verify »."""
+    found = sealing.consistency(first, second)
+    return Status(200, found) if found else Status(404, problem("P404"))
+
+
 @api.put(
     "/webhook", tags=["flux"], response={200: WebhookOut, 400: Problem, 403: Problem}, auth=Sender(), summary="Être rappelé quand un flux est traité"
 )

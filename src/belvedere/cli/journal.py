@@ -18,7 +18,9 @@ def register(commands: argparse._SubParsersAction) -> None:
     export.add_argument("--out", type=Path, required=True, metavar="FICHIER", help="fichier à écrire (JSON, une ligne par entrée)")
     export.add_argument("--data", default=None, help="dossier des données")
     export.set_defaults(run=_export)
-    check = tools.add_parser("verify", help="vérifie un journal exporté, ou la preuve d’une entrée ; nomme la première entrée fautive")
+    check = tools.add_parser(
+        "verify", help="vérifie un journal exporté, la preuve d’une entrée, ou qu’une tête en prolonge une autre ; nomme la première entrée fautive"
+    )
     check.add_argument("file", type=Path, metavar="FICHIER")
     check.add_argument(
         "--known",
@@ -64,7 +66,9 @@ def _verify(options: argparse.Namespace) -> int:
     with options.file.open(encoding="utf-8", errors="replace") as stream:
         first = stream.readline()
         stream.seek(0)
-        if f'"{archive.PROOF}"' in first or first.strip() == "{":
+        if f'"{archive.CONSISTENCY}"' in first:
+            found = archive.verify_consistency(json.load(stream), key)
+        elif f'"{archive.PROOF}"' in first or first.strip() == "{":
             found = archive.verify_proof(json.load(stream), key)
         else:
             found = archive.verify(stream, known, key)

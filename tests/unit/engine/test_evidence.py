@@ -71,3 +71,26 @@ def test_an_erased_content_leaves_the_chain_readable():
 
 def test_an_unreadable_time_stamp_is_told():
     assert stamps.wrong("AAAA", b"x") == "n’est pas lisible"
+
+
+def test_a_tree_that_goes_on_is_shown_to_and_one_rewritten_is_not():
+    """Every pair of sizes up to 40, and each byte of the path or of either root changed."""
+    hashes = [merkle.leaf_hash(bytes([rank])) for rank in range(40)]
+    leaves = lambda low, high: hashes[low:high]  # noqa: E731
+    roots = {size: merkle.root(hashes[:size]) for size in range(1, 41)}
+    for second in range(1, 41):
+        for first in range(1, second + 1):
+            path = merkle.consistency(first, second, leaves)
+            assert len(path) <= 2 * second.bit_length()
+            assert merkle.implied_roots(first, second, roots[first], path) == (roots[first], roots[second]), (first, second)
+            if first < second:
+                assert merkle.implied_roots(first, second, roots[first], path[:-1]) != (roots[first], roots[second])
+                assert merkle.implied_roots(first, second, roots[first], [*path, roots[1]]) != (roots[first], roots[second])
+                changed = [bytes([path[0][0] ^ 1]) + path[0][1:], *path[1:]]
+                assert merkle.implied_roots(first, second, roots[first], changed) != (roots[first], roots[second])
+    rewritten = [*hashes[:5], merkle.leaf_hash(b"x"), *hashes[6:]]
+    path = merkle.consistency(10, 40, lambda low, high: rewritten[low:high])
+    assert merkle.implied_roots(10, 40, roots[10], path) != (roots[10], merkle.root(rewritten))
+    with pytest.raises(IndexError):
+        merkle.consistency(0, 5, leaves)
+    assert merkle.implied_roots(5, 4, roots[5], []) is None and merkle.implied_roots(3, 3, roots[3], []) == (roots[3], roots[3])

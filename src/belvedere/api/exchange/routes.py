@@ -123,7 +123,7 @@ def deposits(request: HttpRequest) -> list[dict[str, Any]]:
 @router.post(
     "/deposits",
     auth=PartyToken(),
-    response={202: dict[str, Any], 200: dict[str, Any], 422: Problem, 409: Problem},
+    response={202: dict[str, Any], 200: dict[str, Any], 422: Problem, 409: Problem, 503: Problem},
     summary="Déposer un document CDA, une archive XDM ou le fichier mensuel",
 )
 def deposit_file(request: HttpRequest) -> Status:
@@ -140,6 +140,8 @@ def deposit_file(request: HttpRequest) -> Status:
         key=request.headers.get("Idempotency-Key", "")[:200],
         imputed=request.auth.person,
     )
+    if made.status == 503:
+        return Status(503, Problem(code="X503", message=made.body["issue"][0]["diagnostics"], remedy="Renvoyez le même dépôt plus tard."))
     if made.deposit is None or made.status == 409:
         return Status(409, Problem(code="X409", message="Cet identifiant a déjà servi à un autre contenu.", remedy="Changez l’identifiant."))
     return Status(200 if made.headers.get("X-Deja-Recu") else 202, _deposit(made.deposit))

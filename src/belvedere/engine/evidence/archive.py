@@ -17,6 +17,7 @@ from belvedere.engine.evidence.chain import SignedHead
 
 FORMAT = "belvedere-journal-1"
 PROOF = "belvedere-proof-1"
+CONSISTENCY = "belvedere-consistency-1"
 FIELDS = ("at", "actor", "action", "subject", "detail")
 
 
@@ -163,6 +164,37 @@ def _stamped(head: SignedHead, covered: int) -> int:
     if (why := stamps.wrong(head.token, head.signature.encode())) is not None:
         raise _Broken(covered + 1, f"l’horodatage de la tête de {head.size} entrées {why}")
     return 1
+
+
+def consistency(first: SignedHead, second: SignedHead, path: Iterable[bytes], key: Ed25519PublicKey) -> dict[str, object]:
+    """The proof that the journal of one signed head goes on, unchanged, into that of a later one."""
+    return {
+        "format": CONSISTENCY,
+        "key": chain.public_text(key),
+        "first": asdict(first),
+        "second": asdict(second),
+        "path": [item.hex() for item in path],
+    }
+
+
+def verify_consistency(content: Mapping, key: Ed25519PublicKey | None = None) -> Verdict:
+    """Check a proof of consistency between two signed heads."""
+    try:
+        first, second, signer = _head(content["first"], 0), _head(content["second"], 0), chain.public_key(content["key"])
+        path = [bytes.fromhex(item) for item in content["path"]]
+        root = bytes.fromhex(first.root)
+    except _Broken as broken:
+        return broken.verdict
+    except (KeyError, TypeError, ValueError):
+        return Verdict(0, "la preuve n’est pas lisible")
+    if key is not None and chain.log_id(key) != chain.log_id(signer):
+        return Verdict(0, "la preuve est signée par une autre clé que celle à laquelle vous vous fiez")
+    if not (first.verified(signer) and second.verified(signer)):
+        return Verdict(0, "la signature d’une tête est fausse")
+    found = merkle.implied_roots(first.size, second.size, root, path)
+    if found is None or (found[0].hex(), found[1].hex()) != (first.root, second.root):
+        return Verdict(0, "le journal de la seconde tête ne prolonge pas celui de la première")
+    return Verdict(entries=0, heads=2)
 
 
 def proof(entry: Mapping[str, object], head: SignedHead, path: Iterable[bytes], key: Ed25519PublicKey) -> dict[str, object]:

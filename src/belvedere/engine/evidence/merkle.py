@@ -94,6 +94,51 @@ def implied_root(leaf: bytes, index: int, size: int, path: Sequence[bytes]) -> b
     return found if last == 0 else None
 
 
+def consistency(first: int, second: int, leaves: Leaves, kept: Kept = _never) -> list[bytes]:
+    """What shows that the tree of the first `second` leaves begins with that of the first `first` (RFC 9162 §2.1.4.1)."""
+    if not 0 < first <= second:
+        raise IndexError(f"{first} leaves before {second}")
+    path: list[bytes] = []
+    low, high, whole = 0, second, True  # `whole`: the first tree's own root is known to the reader
+    while first < high:
+        middle = low + _split(high - low)
+        if first <= middle:
+            path.append(subtree(middle, high, leaves, kept))
+            high = middle
+        else:
+            path.append(subtree(low, middle, leaves, kept))
+            low, whole = middle, False
+    if not whole:
+        path.append(subtree(low, high, leaves, kept))
+    return path[::-1]
+
+
+def implied_roots(first: int, second: int, first_root: bytes, path: Sequence[bytes]) -> tuple[bytes, bytes] | None:
+    """The roots of both trees that a consistency path leads to (RFC 9162 §2.1.4.2); None when the path has not the right shape."""
+    if not 0 < first <= second:
+        return None
+    if first == second:
+        return (first_root, first_root) if not path else None
+    rest = [first_root, *path] if first & (first - 1) == 0 else list(path)
+    if not rest:
+        return None
+    here, last = first - 1, second - 1
+    while here & 1:
+        here, last = here >> 1, last >> 1
+    old = new = rest[0]
+    for other in rest[1:]:
+        if last == 0:
+            return None
+        if here & 1 or here == last:
+            old, new = node_hash(other, old), node_hash(other, new)
+            while not here & 1 and here:
+                here, last = here >> 1, last >> 1
+        else:
+            new = node_hash(new, other)
+        here, last = here >> 1, last >> 1
+    return (old, new) if last == 0 else None
+
+
 class Growing:
     """A tree that leaves are added to one after another: the complete subtrees on its right edge are all it keeps."""
 

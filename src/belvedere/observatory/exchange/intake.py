@@ -14,6 +14,7 @@ from belvedere.engine.exchange.bundle import Deposited
 from belvedere.engine.exchange.rules import Remark
 from belvedere.observatory.exchange import events, naming, referentials, vault, writing
 from belvedere.observatory.exchange.models import Deposit, DepositState, Party, Resource
+from belvedere.observatory.journal import sealing
 from belvedere.observatory.journal.actions import record
 from belvedere.observatory.tokens import reference
 
@@ -103,6 +104,12 @@ def receive(
     party: Party, raw: bytes, *, key: str = "", software: str = "", channel: str = "fhir", original: bytes = b"", imputed: str = ""
 ) -> Answer:
     """Take a transaction; `original` is what it was read from, when it came by another door, and is what is kept byte for byte. The same identifier with the same content is answered as the first time; with another content it is a conflict (409)."""
+    if sealing.stamp_overdue():
+        body = rules.outcome(
+            [],
+            "L’horodatage du journal manque depuis plus de quatre heures : aucun dépôt n’est pris tant qu’il ne peut être daté. Renvoyez plus tard.",
+        )
+        return Answer(503, body, {"Retry-After": "600"})
     sha = strict.digest(raw)
     content, deposited, remarks = examine(party, raw)
     identifier = _identifier(content, key, sha)

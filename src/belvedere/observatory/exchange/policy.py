@@ -34,6 +34,15 @@ def judge(at: dt.datetime | None = None) -> Judge:
     return _judge(row or "")
 
 
+def judge_of(version: str) -> Judge:
+    """The decision point under a version of the matrix that is, or was, in force. LookupError for one that never was."""
+    row = MatrixVersion.objects.filter(version=version).order_by("number").values_list("rows", flat=True).first()
+    found = _judge(row or "")
+    if found.matrix.version != version:
+        raise LookupError(version)
+    return found
+
+
 @transaction.atomic
 def propose(*, rows: str, reason: str, by: str) -> Proposal:
     """Put a matrix forward; `engine.exchange.matrix.MatrixError` when it cannot be read."""

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.db import transaction
@@ -17,6 +17,7 @@ from belvedere.observatory.exchange import policy, vault
 from belvedere.observatory.exchange.intake import content_of
 from belvedere.observatory.exchange.models import Party, Resource, Stated
 from belvedere.observatory.journal.actions import Fact, append
+from belvedere.observatory.journal.models import Entry
 
 PAGE = 100
 READABLE = (Grain.NAMED, Grain.PSEUDONYM)
@@ -116,7 +117,7 @@ def _show(reader: Reader, row: Resource, seen: Seen) -> bool:
 
 def _trace(reader: Reader, subject: str, rows: Iterable[Resource], seen: Seen) -> None:
     """One journal entry a person: who received which kinds of data about it, why, by which rules; or one refusal, the same whatever exists."""
-    common = {"purpose": reader.purpose or "", "matrix": reader.judge.matrix.version, "level": reader.asking.level}
+    common = {"purpose": reader.purpose or "", "grain": reader.grain, "matrix": reader.judge.matrix.version, "level": reader.asking.level}
     if reader.imputed:
         common["person"] = reader.imputed
     people: dict[str, set[str]] = {}
@@ -128,6 +129,19 @@ def _trace(reader: Reader, subject: str, rows: Iterable[Resource], seen: Seen) -
     ]  # fmt: skip
     with transaction.atomic():
         append(told or [Fact(reader.party.code, "echange.lecture.refusee", subject[:120], {**common, "reason": seen.reason})])
+
+
+def explained(entry: Entry) -> set[str]:
+    """The rules that permit a past reading of a person, asked again: of the matrix that the entry names, with what was known at its instant. What was
+    permitted then is explained by the same rules for ever, whatever changed since."""
+    party = Party.objects.get(pk=int(entry.actor.removeprefix("acteur-")))
+    detail = entry.detail
+    asking = policy.asking(party, int(detail["level"]))
+    # Who read was admitted then, whatever it is today.
+    judge, at = policy.judge_of(detail["matrix"]), entry.at
+    reader = Reader(party, replace(asking, active=True), Purpose(detail["purpose"]), Grain(detail["grain"]), judge, at)
+    rows = _rows().filter(person=int(entry.subject.removeprefix("usager:")), profile__in=detail["profiles"], deposit__received_at__lte=at)
+    return {decision.rule for row in rows for decision in decisions(reader, row, content_of(row)).values() if decision.permitted and decision.rule}
 
 
 def _rows() -> QuerySet[Resource]:

@@ -22,6 +22,7 @@ from belvedere.observatory.keyfiles import keys_dir, pem, strict, write_secret
 
 logger = logging.getLogger(__name__)
 ENTRIES, SECONDS = 1000, 60.0
+STAMP_LATE = dt.timedelta(hours=4)
 
 
 class Rewritten(Exception):
@@ -125,6 +126,25 @@ def export() -> Iterator[str]:
         raise ValueError("Le journal est vide : il n’y a rien à exporter.")
     entries = (told(entry) for entry in Entry.objects.filter(pk__lte=final.size).order_by("pk").iterator())
     return archive.lines(entries, map(signed, TreeHead.objects.filter(size__lte=final.size).iterator()), signed(final), public_key())
+
+
+def consistency(first: int, second: int) -> dict[str, object] | None:
+    """The proof that the journal of one signed head goes on into that of another, named by their sizes; None when either was never signed."""
+    heads = {head.size: signed(head) for head in TreeHead.objects.filter(size__in=(first, second))}
+    if not 0 < first <= second or first not in heads or second not in heads:
+        return None
+    return archive.consistency(heads[first], heads[second], merkle.consistency(first, second, _leaves, _kept), public_key())
+
+
+def stamp_overdue(now: dt.datetime | None = None) -> bool:
+    """Whether an authority is set and has stamped nothing for four hours though heads wait for it: what comes meanwhile could be dated at will
+    (X-Road's rule)."""
+    if stamping.authority() is None:
+        return False
+    limit = (now or timezone.now()) - STAMP_LATE
+    last = TreeHead.objects.exclude(token="").order_by("-size").first()
+    waiting = TreeHead.objects.filter(token="", size__gt=last.size if last else 0).order_by("size").first()
+    return waiting is not None and dt.datetime.fromisoformat(waiting.at) < limit
 
 
 def proof(number: int) -> dict[str, object] | None:

@@ -55,6 +55,9 @@ def send(request: HttpRequest) -> HttpResponse:
         told = [(remark.about, remark.where, remark.detail) for remark in remarks]
         return render(request, "exchange/tried.html", {"remarks": told, "count": len(deposited.entries), "name": str(given.name)[:80]})
     made = intake.receive(party, raw, channel=channel, software="portail", original=original)
+    if made.status == 503:
+        messages.error(request, made.body["issue"][0]["diagnostics"])
+        return redirect("exchange:deposits")
     if made.status == 409 or made.deposit is None:
         messages.error(request, "Cet identifiant de dépôt a déjà servi à un autre contenu.")
         return redirect("exchange:deposits")

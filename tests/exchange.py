@@ -1,11 +1,13 @@
 """Parties of the exchange hub for tests: a home nursing service, another one, and institutions."""
 
 import datetime as dt
+import io
 import json
+import zipfile
 
 from django.utils import timezone
 
-from belvedere.engine.exchange import sample
+from belvedere.engine.exchange import sample, seda
 from belvedere.engine.exchange.checks import Terms
 from belvedere.engine.exchange.identifiers import finess_valid
 from belvedere.engine.exchange.vocabulary import Statement
@@ -53,3 +55,13 @@ def deposit(people: range, *, number: str = SSIAD, name: str = "depot-1", agreed
 def say(person, kind: str, party: Party, *, recipient: str = "", purpose: str = "", category: str = "") -> None:
     """What a person says to an establishment, now."""
     policy.state(person=person, terms=Terms(Statement(kind), purpose, category, recipient, timezone.now().isoformat()), party=party)
+
+
+def altered(raw: bytes, name: str, change) -> bytes:
+    """A package whose member of that name is changed."""
+    held = seda.members(raw)
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for key, content in held.items():
+            archive.writestr(key, change(content) if key == name else content)
+    return out.getvalue()

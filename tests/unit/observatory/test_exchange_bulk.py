@@ -3,12 +3,13 @@
 import json
 
 import pytest
+from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 
-from belvedere.observatory.exchange import bulk, chores, intake, reading
+from belvedere.observatory.exchange import bulk, chores, intake, naming, reading
 from belvedere.observatory.exchange.erasing import erase
-from belvedere.observatory.exchange.models import Bulk, BulkFile, BulkState, Person, Resource
+from belvedere.observatory.exchange.models import Bulk, BulkFile, BulkState, Party, Person, Resource
 from belvedere.observatory.journal.models import Entry
 from tests.exchange import bearer, deposit, establishment, institution, say
 
@@ -78,6 +79,74 @@ def test_a_right_that_changes_closes_the_files(service, drees):
     assert get(where, drees).status_code == 404 and not BulkFile.objects.filter(bulk=made).exists()
 
 
+def test_a_file_holds_nothing_and_its_reader_is_traced_when_it_is_taken(service, drees):
+    get("/fhir/$export?_type=Patient", drees | ASYNC)
+    chores.run()
+    assert not Entry.objects.filter(action="echange.lecture").exists(), "made, nobody has read it"
+    made = Bulk.objects.get()
+    assert {name for name in vars(made.files.get()) if not name.startswith("_")} == {"id", "bulk_id", "type", "part", "count", "rows"}
+    assert get(f"/fhir/$export-file/{made.reference}/Patient/1", drees).status_code == 200
+    assert Entry.objects.filter(action="echange.lecture", subject__startswith="usager:").count() == 5
+    say(Person.objects.first(), "opposition", service)
+    assert get(f"/fhir/$export-file/{made.reference}/Patient/1", drees).status_code == 409
+    assert Entry.objects.filter(action="echange.lecture", subject__startswith="usager:").count() == 5, "a file that is refused is no reading"
+
+
+def agreed(actor: str, purpose: str, service, **territory) -> tuple[Party, dict[str, str]]:
+    made = institution(actor, **territory)
+    for person in Person.objects.all():
+        say(person, "accord", service, recipient=actor)
+    return made, bearer(made) | {"HTTP_X_FINALITE": purpose, "HTTP_X_GRAIN": "NOMINATIF"}
+
+
+def test_a_file_follows_the_territory_of_its_reader(service):
+    Resource.objects.update(facts={"decision": True})  # nothing that is deposited says it yet: the row that asks for it is closed otherwise
+    council, headers = agreed("MDPH", "ACCOMPAGNEMENT", service, department="75")
+    assert len(exported(headers, "_type=Patient")["Patient"]) == 5
+    Party.objects.filter(pk=council.pk).update(department="69")
+    assert get(f"/fhir/$export-file/{Bulk.objects.get().reference}/Patient/1", headers).status_code == 409
+
+
+def test_a_file_follows_its_persons_when_two_become_one(service):
+    team, headers = agreed("ESMS_DESTINATAIRE", "ACCOMPAGNEMENT", service)
+    assert len(exported(headers, "_type=Patient")["Patient"]) == 5
+    where = f"/fhir/$export-file/{Bulk.objects.get().reference}/Patient/1"
+    kept, other = Person.objects.order_by("pk")[:2]
+    with transaction.atomic():
+        naming._merge(other, kept, service)
+    assert len(get(where, headers).content.splitlines()) == 5
+    say(kept, "opposition", service, recipient=team.actor)
+    assert get(where, headers).status_code == 409, "what the one says closes the data of both"
+
+
+def test_what_was_listed_for_a_professional_is_not_taken_by_another(service, drees):
+    get("/fhir/$export?_type=Patient", drees | ASYNC)
+    chores.run()
+    Bulk.objects.update(person="p" * 32)
+    made = Bulk.objects.get()
+    for path in (f"/fhir/$export-status/{made.reference}", f"/fhir/$export-file/{made.reference}/Patient/1"):
+        assert get(path, drees).status_code == 404
+
+
+def test_exports_that_are_kept_are_counted(service, drees, monkeypatch):
+    monkeypatch.setattr(bulk, "MOST_KEPT", 2)
+    for _ in range(2):
+        exported(drees, "_type=Patient")
+    full = get("/fhir/$export?_type=Patient", drees | ASYNC)
+    assert full.status_code == 429 and "gardés" in full.content.decode()
+
+
+def test_one_that_fails_does_not_stop_those_behind_it(service, drees, monkeypatch, caplog):
+    for _ in range(2):
+        get("/fhir/$export?_type=Patient", drees | ASYNC)
+    first, second = Bulk.objects.order_by("asked_at")
+    real = bulk._write
+    monkeypatch.setattr(bulk, "_write", lambda made, kind: real(made, kind) if made.pk == second.pk else 1 / 0)
+    chores.run()
+    first.refresh_from_db(), second.refresh_from_db()
+    assert (first.state, second.state) == (BulkState.WAITING, BulkState.DONE) and "ZeroDivisionError" in caplog.text
+
+
 def test_somebody_erased_while_it_is_made_is_in_no_file(service, drees, monkeypatch):
     get("/fhir/$export?_type=Encounter,Patient", drees | ASYNC)
     real, calls = reading.search, []
@@ -92,7 +161,7 @@ def test_somebody_erased_while_it_is_made_is_in_no_file(service, drees, monkeypa
     monkeypatch.setattr(bulk.reading, "search", search)
     made = bulk.run(Bulk.objects.get())
     assert calls == ["Encounter", "Patient", "Encounter", "Patient"] and made.epoch == 1
-    assert bulk.lines(made, "Patient").count(b"\n") == 4
+    assert bulk.lines(made, "Patient", level=2).count(b"\n") == 4
 
 
 def test_it_is_taken_up_where_it_was_stopped(service, drees, monkeypatch):

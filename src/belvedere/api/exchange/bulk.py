@@ -47,8 +47,8 @@ def kick_off(call: Call) -> HttpResponse:
 
 def _found(call: Call) -> Bulk:
     row = Bulk.objects.select_related("party").filter(party=call.by.party, reference=call.parts["id"][:16]).exclude(state=BulkState.EXPIRED).first()
-    # Whoever could not have asked cannot take: the file was decided at a level and for a person.
-    if row is None or call.by.level < row.level:
+    # What was listed for a professional is taken by that one: its list is what it could read.
+    if row is None or call.by.level < row.level or call.by.person != row.person:
         raise Problem(404, "not-found", "Cet export n’existe pas, n’est plus gardé, ou n’est pas à vous.")
     return row
 
@@ -62,7 +62,7 @@ def status(call: Call) -> HttpResponse:
         return waiting
     files = [
         {"type": file.type, "url": f"{messages.base()}/$export-file/{row.reference}/{file.type}/{file.part}", "count": file.count}
-        for file in row.files.order_by("type", "part").defer("content")
+        for file in row.files.order_by("type", "part").defer("rows")
     ]
     made = answer({
         "transactionTime": row.asked_at.isoformat(), "request": row.request, "requiresAccessToken": True, "output": files, "error": [],
@@ -77,7 +77,7 @@ def status(call: Call) -> HttpResponse:
 def take(call: Call) -> HttpResponse:
     """The lines of a part of a type."""
     try:
-        raw = bulk.lines(_found(call), call.parts["type"], int(call.parts["version"]))
+        raw = bulk.lines(_found(call), call.parts["type"], int(call.parts["version"]), level=call.by.level, person=call.by.person)
     except bulk.BulkStale as error:
         raise Problem(409, "conflict", str(error)) from error
     if raw is None:

@@ -1,25 +1,24 @@
 """Bulk export: everything that a consumer may read of some types, as lines, made apart from the call that asks (FHIR Bulk Data).
 
-Each resource is decided and filtered as a search would, and each person's reading is told to the journal."""
+The worker lists what may be read; a file names those resources and holds none of them. Whoever takes it reads them then: each is decided again, by the
+consent, the matrix and the territory of that moment, and each person's reading is told to the journal in the name of who takes."""
 
 import datetime as dt
 import json
 from collections.abc import Sequence
 
-from django.core.cache import cache
 from django.db import transaction
 from django.utils import timezone
 
 from belvedere.engine.exchange.vocabulary import Grain, Purpose
-from belvedere.observatory.exchange import reading, vault
-from belvedere.observatory.exchange.models import Bulk, BulkFile, BulkState, MatrixVersion, Party, Stated
+from belvedere.observatory.exchange import leasing, reading
+from belvedere.observatory.exchange.models import Bulk, BulkFile, BulkState, Party
 from belvedere.observatory.journal.actions import record
 from belvedere.observatory.tokens import reference
 
 KEPT = dt.timedelta(hours=24)
-LEASE_SECONDS = 600
-MOST_WAITING = 3
-PAGE, PART = 500, 20_000  # resources of a reading, and of a file: what is held in memory
+MOST_WAITING, MOST_KEPT = 3, 12
+PAGE, PART = 500, 2_000  # resources of a reading, and of a file, which one call opens
 
 
 class BulkRefused(Exception):
@@ -34,7 +33,10 @@ class BulkStale(Exception):
 def ask(
     *, party: Party, level: int, person: str, purpose: Purpose, grain: Grain, types: Sequence[str], since: dt.datetime | None, request: str
 ) -> Bulk:
-    """Ask for an export; it is made by the worker. BulkRefused when too many wait already."""
+    """Ask for an export; it is made by the worker. BulkRefused when too many wait, or are kept, already."""
+    Party.objects.select_for_update(of=("self",), no_key=True).get(pk=party.pk)  # two calls at once count one after the other
+    if Bulk.objects.filter(party=party).exclude(state=BulkState.EXPIRED).count() >= MOST_KEPT:
+        raise BulkRefused(f"{MOST_KEPT} exports de masse sont gardés : laissez-en aller un (DELETE), ou attendez 24 heures.")
     if Bulk.objects.filter(party=party, state=BulkState.WAITING).count() >= MOST_WAITING:
         raise BulkRefused(f"{MOST_WAITING} exports de masse attendent déjà : prenez-les, ou annulez-en un.")
     made = Bulk.objects.create(
@@ -69,45 +71,37 @@ def run(bulk: Bulk) -> Bulk:
 
 
 def _write(bulk: Bulk, kind: str) -> str:
-    """Write the parts of a type; why nothing of it may be read, or ""."""
+    """List the parts of a type; why nothing of it may be read, or ""."""
     bulk.files.filter(type=kind).delete()
-    lines: list[str] = []
-    people: set[int] = set()
+    rows: list[int] = []
     after, part = "", 1
     while True:
         seen = reading.search(
-            bulk.party, bulk.level, Purpose(bulk.purpose), Grain(bulk.grain), kind, since=bulk.since, after=after, count=PAGE, imputed=bulk.person
+            bulk.party, bulk.level, Purpose(bulk.purpose), Grain(bulk.grain), kind, since=bulk.since, after=after, count=PAGE, imputed=bulk.person, traced=False
         )  # fmt: skip
         if not seen.open:
             return seen.reason
-        cache.touch(f"bulk:{bulk.pk}", LEASE_SECONDS)  # still at it: no other worker takes it up
-        lines += [json.dumps(row, ensure_ascii=False, separators=(",", ":")) for row in seen.resources]
-        people |= seen.people
-        if lines and (len(lines) >= PART or not seen.more):
-            content = vault.seal("\n".join(lines).encode() + b"\n", about(bulk, kind, part))
-            BulkFile.objects.create(bulk=bulk, type=kind, part=part, count=len(lines), people=sorted(people), content=content)
-            lines, people, part = [], set(), part + 1
+        leasing.go_on(bulk)
+        rows += seen.rows
+        while rows and (len(rows) >= PART or not seen.more):
+            BulkFile.objects.create(bulk=bulk, type=kind, part=part, count=len(rows[:PART]), rows=rows[:PART])
+            rows, part = rows[PART:], part + 1
         if not seen.more:
             return ""
         after = seen.more
 
 
-def about(bulk: Bulk, kind: str, part: int) -> str:
-    """What the sealed lines of a part are bound to."""
-    return f"masse:{bulk.reference}:{kind}:{part}"
-
-
-def lines(bulk: Bulk, kind: str, part: int = 1) -> bytes | None:
-    """The lines of a part of a type, one resource each; None when there are none, or when they are no longer kept. BulkStale when a right changed since."""
+def lines(bulk: Bulk, kind: str, part: int = 1, *, level: int, person: str = "") -> bytes | None:
+    """The resources of a part, one a line, as whoever takes it may read them now; None when there is no such part. BulkStale when one of them may no
+    longer be read: a file is whole, or asked for again."""
     found = bulk.files.filter(type=kind, part=part).first() if bulk.state == BulkState.DONE else None
     if found is None:
         return None
-    if MatrixVersion.objects.filter(valid_from__gt=bulk.asked_at).exists() or any(
-        Stated.objects.filter(person__in=found.people[start : start + 500], known_at__gt=bulk.asked_at).exists()
-        for start in range(0, len(found.people), 500)
-    ):
-        raise BulkStale("Un droit ou une volonté a changé depuis cet export : demandez-en un autre.")
-    return vault.unseal(found.content, about(bulk, kind, part))
+    with transaction.atomic():  # nothing is told of a file that is not given
+        seen = reading.again(bulk.party, level, Purpose(bulk.purpose), Grain(bulk.grain), kind, found.rows, imputed=person)
+        if len(seen.rows) < found.count:
+            raise BulkStale("Une donnée ou un droit a changé depuis cet export : demandez-en un autre.")
+    return b"".join(json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode() + b"\n" for row in seen.resources)
 
 
 @transaction.atomic
@@ -120,11 +114,7 @@ def drop(bulk: Bulk) -> None:
 
 def run_due() -> int:
     """Make the exports that wait; let go of those kept long enough."""
-    done = 0
-    for bulk in Bulk.objects.filter(state=BulkState.WAITING).select_related("party").order_by("asked_at")[:2]:
-        if cache.add(f"bulk:{bulk.pk}", 1, LEASE_SECONDS):
-            run(bulk)
-            done += 1
+    done = leasing.each(Bulk.objects.filter(state=BulkState.WAITING).select_related("party").order_by("asked_at"), run, most=2)
     old = Bulk.objects.filter(state=BulkState.DONE, done_at__lt=timezone.now() - KEPT)
     BulkFile.objects.filter(bulk__in=old).delete()
     old.update(state=BulkState.EXPIRED)

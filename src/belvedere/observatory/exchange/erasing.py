@@ -15,7 +15,7 @@ def erase(*, person: Person, party: Party, by: str, why: str) -> int:
     The original bytes of deposits that spoke of it go too, and the exports that hold it: others keep their resources, not the bytes of a deposit shared
     with somebody erased. The kind of an evaluation stays, so that whoever received it can be told."""
     rows = Resource.objects.select_for_update().filter(person=person, establishment=party, erased=False)
-    told = list(rows.filter(current=True))
+    told, numbers = list(rows.filter(current=True)), list(rows.values_list("pk", flat=True))
     deposits = set(rows.values_list("deposit_id", flat=True))
     kinds = {row.pk: row.facts["questionnaire"] for row in rows if "questionnaire" in row.facts}
     done = rows.update(content=b"", digest="", facts={}, erased=True, day=None)
@@ -23,9 +23,10 @@ def erase(*, person: Person, party: Party, by: str, why: str) -> int:
         Resource.objects.filter(pk=pk).update(facts={"questionnaire": kind})
     Deposit.objects.filter(pk__in=deposits).update(original=b"")
     Export.objects.filter(party=party, state=ExportState.DONE).update(state=ExportState.EXPIRED, package=b"")
-    # A bulk export that waits begins again; a file that speaks of the person goes.
+    # A bulk export that waits begins again; a file that names its resources goes.
     Bulk.objects.filter(state=BulkState.WAITING).update(epoch=F("epoch") + 1)
-    BulkFile.objects.filter(pk__in=[file.pk for file in BulkFile.objects.only("people") if person.pk in file.people]).delete()
+    gone = set(numbers)
+    BulkFile.objects.filter(pk__in=[pk for pk, held in BulkFile.objects.values_list("pk", "rows") if not gone.isdisjoint(held)]).delete()
     record(by=by, action="echange.efface", subject=f"usager:{person.pk}", versions=done, why=why[:120])
     now = timezone.now()
     Event.objects.bulk_create(

@@ -7,7 +7,6 @@ import json
 import zipfile
 from collections import Counter
 
-from django.core.cache import cache
 from django.db import transaction
 from django.utils import timezone
 
@@ -15,7 +14,7 @@ from belvedere.engine.exchange import comparing, seda, strict
 from belvedere.engine.exchange.profiles import BARE, PROFILE_ROOT
 from belvedere.engine.exchange.strict import MOST_BYTES
 from belvedere.engine.exchange.vocabulary import Statement
-from belvedere.observatory.exchange import events, vault
+from belvedere.observatory.exchange import events, leasing, vault
 from belvedere.observatory.exchange.intake import content_of
 from belvedere.observatory.exchange.models import Export, ExportKind, ExportState, Party, Resource, Stated
 from belvedere.observatory.journal.actions import Fact, append, record
@@ -23,7 +22,6 @@ from belvedere.observatory.tokens import reference
 
 DUE = {ExportKind.UNITARY: dt.timedelta(0), ExportKind.TARGETED: dt.timedelta(days=30), ExportKind.MASSIVE: dt.timedelta(days=30)}
 KEPT = dt.timedelta(days=90)
-LEASE_SECONDS = 600
 BATCH = 1_500  # entries of a re-import transaction
 _GUIDE = """# Export de portabilité
 
@@ -204,11 +202,6 @@ def lots(raw: bytes) -> list[bytes]:
 
 def run_due() -> int:
     """Make the exports that wait; let go of those kept long enough."""
-    done = 0
-    for export in Export.objects.filter(state=ExportState.ACKNOWLEDGED).select_related("party")[:5]:
-        # One worker makes it; if that one is killed, another takes it up after the lease.
-        if cache.add(f"export:{export.pk}", 1, LEASE_SECONDS):
-            run(export)
-            done += 1
+    done = leasing.each(Export.objects.filter(state=ExportState.ACKNOWLEDGED).select_related("party").order_by("asked_at"), run, most=5)
     Export.objects.filter(state=ExportState.DONE, kept_until__lt=timezone.now()).update(state=ExportState.EXPIRED, package=b"")
     return done

@@ -1,7 +1,7 @@
 """Reading what was deposited: each resource passes the decision point, loses what is not permitted, and leaves its trace."""
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -32,7 +32,7 @@ class Seen:
     reason: str = ""  # from the question alone: the same words whether what was asked for exists or not
     open: bool = True  # whether any row of the matrix speaks of what was asked for
     more: str = ""
-    people: set[int] = field(default_factory=set)  # persons whom the resources are about
+    rows: list[int] = field(default_factory=list)  # the versions shown, in the order of `resources`
 
 
 def statements() -> Prefetch:
@@ -106,8 +106,7 @@ def _show(reader: Reader, row: Resource, seen: Seen) -> bool:
     told = filtered(profiles()[row.profile], content, {category for category, decision in made.items() if decision.permitted})
     if told is None:
         return False
-    if row.person_id is not None:
-        seen.people.add(row.person_id)
+    seen.rows.append(row.pk)
     seen.rules |= {decision.rule for decision in made.values() if decision.rule}
     if reader.grain == Grain.PSEUDONYM:
         told = pseudonymised(told, lambda kind, uid: vault.address(reader.party.code, kind, uid))
@@ -172,9 +171,10 @@ def history(party: Party, level: int, purpose: Purpose | None, grain: Grain, kin
 
 def search(
     party: Party, level: int, purpose: Purpose | None, grain: Grain, kind: str, *, patient: str = "", since: dt.datetime | None = None, after: str = "", count: int = PAGE,
-    imputed: str = "",
+    imputed: str = "", traced: bool = True,
 ) -> Seen:  # fmt: skip
-    """A page of the resources of one type that the actor may read, in the order they were stored, from a cursor."""
+    """A page of the resources of one type that the actor may read, in the order they were stored, from a cursor. Not `traced`, nothing of it may be told:
+    what is told later is traced then (`again`)."""
     reader = Reader.of(party, level, purpose, grain, imputed)
     seen, code = reader.seen(kind), reader.party.code
     rows = possible(reader.asking, purpose, reader.judge, grain).filter(type=kind, pk__gt=vault.row_of(code, grain, after)).order_by("pk")
@@ -193,5 +193,12 @@ def search(
             told.append(row)
     if not seen.more and len(looked) > 4 * count:
         seen.more = vault.cursor(code, grain, looked[-1].pk)
-    _trace(reader, kind, told, seen)
+    if traced:
+        _trace(reader, kind, told, seen)
     return seen
+
+
+def again(party: Party, level: int, purpose: Purpose | None, grain: Grain, kind: str, rows: Sequence[int], *, imputed: str = "") -> Seen:
+    """These versions as the actor may read them now, in order; those replaced, erased or closed since are left out."""
+    reader = Reader.of(party, level, purpose, grain, imputed)
+    return _read(reader, kind, "", _rows().filter(type=kind, current=True, pk__in=rows).order_by("pk"))

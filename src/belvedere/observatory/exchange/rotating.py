@@ -12,7 +12,7 @@ from typing import Any
 from django.db import models, transaction
 
 from belvedere.observatory.exchange import credentials, vault
-from belvedere.observatory.exchange.models import BulkFile, Dataset, Deposit, Export, Resource, Subscription, Transfer
+from belvedere.observatory.exchange.models import Dataset, Deposit, Export, Resource, Subscription, Transfer
 from belvedere.observatory.journal.actions import note
 from belvedere.observatory.keyfiles import keys_dir, strict, write_secret
 from belvedere.observatory.services.models import RightsLot
@@ -39,7 +39,7 @@ SEALED = (
     Sealed(Resource, "content", lambda row: row.uid), Sealed(Deposit, "original", lambda row: f"depot:{row.reference}"),
     Sealed(Dataset, "content", lambda row: f"jeu:{row.code}:{row.period}:{row.version}"), Sealed(Export, "package", lambda row: f"export:{row.reference}"),
     Sealed(Transfer, "package", lambda row: f"versement:{row.reference}"), Sealed(Subscription, "secrets", lambda row: f"abonnement:{row.uid}", text=True),
-    Sealed(BulkFile, "content", lambda row: f"masse:{row.bulk.reference}:{row.type}:{row.part}"), Sealed(RightsLot, "content", lambda row: f"lot:{row.reference}"),
+    Sealed(RightsLot, "content", lambda row: f"lot:{row.reference}"),
 )  # fmt: skip
 
 

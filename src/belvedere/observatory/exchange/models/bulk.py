@@ -14,7 +14,7 @@ class BulkState(models.TextChoices):
 
 
 class Bulk(models.Model):
-    """What a consumer asked for at once, with the right that it had: decided resource by resource when it is made."""
+    """What a consumer asked for at once. Its files name resources and hold none: each is decided again when it is taken."""
 
     reference = models.CharField("référence", max_length=16, unique=True)
     party = models.ForeignKey(Party, models.PROTECT, related_name="bulks")
@@ -38,14 +38,13 @@ class Bulk(models.Model):
 
 
 class BulkFile(models.Model):
-    """A part of the resources of one type, one a line, sealed."""
+    """A part of the resources of one type that could be read when it was made: their versions, no content."""
 
     bulk = models.ForeignKey(Bulk, models.CASCADE, related_name="files")
     type = models.CharField("type", max_length=40)
     part = models.PositiveIntegerField("partie", default=1)
     count = models.PositiveIntegerField("ressources")
-    people = models.JSONField("personnes dont il parle", default=list)
-    content = models.BinaryField("lignes, scellées")
+    rows = models.JSONField("versions de ressources", default=list)
 
     class Meta:
         verbose_name = "fichier d’un export de masse"

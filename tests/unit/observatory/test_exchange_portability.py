@@ -1,0 +1,97 @@
+"""Portable exports: whole, targeted, of one person; taken back elsewhere."""
+
+import datetime as dt
+import json
+
+import pytest
+from django.utils import timezone
+
+from belvedere.engine.exchange import comparing, seda
+from belvedere.observatory.exchange import erasing, intake, portability
+from belvedere.observatory.exchange.models import Event, Resource, Stated
+from tests.exchange import OTHER, altered, deposit, establishment, say
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def service():
+    return establishment()
+
+
+def test_an_export_taken_back_elsewhere_is_the_same_set(service):
+    intake.receive(service, deposit(range(4), agreed={0: True}))
+    made = portability.ask(party=service, kind="massif", persons=[], by="test")
+    assert (made.state, made.due_at - made.asked_at) == ("acknowledged", dt.timedelta(days=30))
+    portability.run_due()
+    made.refresh_from_db()
+    raw = portability.package(made)
+    assert made.report["counts"]["Patient"] == 4 and made.kept_until - timezone.now() > dt.timedelta(days=89)
+    # The establishment changes software: an empty platform is played by taking everything away.
+    Event.objects.all().delete()
+    Resource.objects.all().delete()
+    for lot in portability.lots(raw):
+        answer = intake.receive(service, lot, software="Autre DUI")
+        assert answer.status == 200, answer.body
+    again = portability.ask(party=service, kind="massif", persons=[], by="test")
+    portability.run_due()
+    again.refresh_from_db()
+    assert again.report["set"] == made.report["set"] and again.report["counts"] == made.report["counts"]
+    assert Resource.objects.filter(current=True).count() == sum(made.report["counts"].values())
+
+
+def test_one_person_s_export_is_made_at_once_and_holds_it_alone(service):
+    intake.receive(service, deposit(range(3)))
+    patient = Resource.objects.filter(type="Patient").first()
+    made = portability.ask(party=service, kind="unitaire", persons=[patient.uid], by="test")
+    assert made.state == "done" and made.report["persons"] == 1 and made.report["counts"]["Patient"] == 1
+    raw = portability.package(made)
+    with pytest.raises(seda.PackageRefused, match="empreinte"):
+        portability.lots(altered(raw, "export/Patient.ndjson", lambda content: content.replace(b"male", b"femal")))
+    other = establishment(OTHER)
+    with pytest.raises(portability.ExportRefused):
+        portability.ask(party=other, kind="unitaire", persons=[patient.uid], by="test")
+    for kind, persons in (("unitaire", []), ("cible", []), ("massif", ["x"])):
+        with pytest.raises(portability.ExportRefused):
+            portability.ask(party=service, kind=kind, persons=persons, by="test")
+
+
+def test_an_export_holds_no_other_person_and_what_was_said_by_telephone(service):
+    """Statements written otherwise than by a deposit leave as Consents, so that the next software knows them."""
+    intake.receive(service, deposit(range(2)))
+    patient = Resource.objects.filter(type="Patient").order_by("pk").first()
+    say(patient.person, "opposition", service, purpose="STATISTIQUE")
+    made = portability.ask(party=service, kind="unitaire", persons=[patient.uid], by="test")
+    raw = portability.package(made)
+    assert made.report["counts"]["Consent"] == 1
+    others = Resource.objects.exclude(person=patient.person).exclude(person=None).values_list("uid", flat=True)
+    held = b"".join(seda.members(raw).values()).decode(errors="replace")
+    assert not any(uid in held for uid in others)
+    for rows in (Event, Resource, Stated):
+        rows.objects.all().delete()
+    for lot in portability.lots(raw):
+        assert intake.receive(service, lot).status == 200
+    said = Stated.objects.get()
+    assert (said.kind, said.purpose) == ("opposition", "STATISTIQUE")
+
+
+def test_erasing_voids_the_exports_that_hold_the_person(service):
+    intake.receive(service, deposit(range(2)))
+    patient = Resource.objects.filter(type="Patient").first()
+    made = portability.ask(party=service, kind="unitaire", persons=[patient.uid], by="test")
+    erasing.erase(person=patient.person, party=service, by="test", why="demande")
+    made.refresh_from_db()
+    assert bytes(made.package or b"") == b""
+    with pytest.raises(portability.ExportRefused):
+        portability.package(made)
+    told_ = set(Event.objects.filter(topic="donnee-effacee").values_list("person", flat=True))
+    assert told_ == {patient.person_id}
+
+
+def test_the_fingerprint_sees_a_changed_value_and_not_new_names(service):
+    intake.receive(service, deposit(range(2)))
+    contents = [intake.content_of(row) for row in Resource.objects.all()]
+    renamed = json.loads(json.dumps(contents).replace(contents[0]["id"], "autre"))
+    assert comparing.fingerprint(contents) == comparing.fingerprint(renamed[::-1])
+    changed = json.loads(json.dumps(contents).replace("MED-34", "MED-35").replace('"male"', '"other"').replace('"female"', '"other"'))
+    assert comparing.fingerprint(contents) != comparing.fingerprint(changed)

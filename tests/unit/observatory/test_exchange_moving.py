@@ -3,12 +3,15 @@
 import json
 
 import pytest
+from django.db import transaction
 from django.test import Client
 
 from belvedere.engine.exchange import bundle, comparing
+from belvedere.engine.exchange.seda import PackageRefused
 from belvedere.observatory.accounts.models import Role
-from belvedere.observatory.exchange import intake, moving
-from belvedere.observatory.exchange.models import Deposit, FileState, Move, MoveState, Party
+from belvedere.observatory.exchange import intake, moving, naming
+from belvedere.observatory.exchange.erasing import erase
+from belvedere.observatory.exchange.models import Deposit, Export, FileState, Move, MoveState, Party, Person
 from belvedere.observatory.journal.models import Entry
 from tests.exchange import OTHER, bearer, deposit, establishment
 from tests.people import browsing, person
@@ -102,6 +105,77 @@ def test_a_lot_that_breaks_the_rules_changes_nothing(service):
     told = moving.take(move, b'{"resourceType": "Bundle", "type": "batch"}', by="test")
     assert [remark.rule for remark in told.remarks] == ["tddui-bundle-01"]
     assert Move.objects.get().lots == 0 and moving.progress(move)["awaited"] == 4
+
+
+def test_persons_who_become_one_during_the_change_are_one_file(service):
+    move = moving.start(party=service, software="Nouveau", by="test")
+    kept, other = Person.objects.order_by("pk")[:2]
+    assert moving.take(move, renamed(deposit(range(2), name="lot-1")), by="test").same == 2
+    addresses = set(move.files.filter(person__in=(kept, other)).values_list("address", flat=True))
+    with transaction.atomic():
+        naming._merge(other, kept, service)
+    row = move.files.get(person=kept)
+    assert (
+        {row.address, *row.also} == addresses and row.state == FileState.AWAITED and moving.progress(move) == {"awaited": 3, "same": 0, "differs": 0}
+    )
+    assert moving.take(move, renamed(deposit(range(2), name="lot-2")), by="test").same == 1, "both parts of the file were found"
+    moving.close(move, by="test", drop=True)
+    again = moving.start(party=service, software="Nouveau", by="test")
+    assert again.files.count() == 3 and len(again.files.get(person=kept).also) == 1
+
+
+def test_stays_that_lead_to_one_another_do_not_stop_an_export():
+    rows = [
+        {"resourceType": "Encounter", "id": "a", "partOf": {"reference": "Encounter/b"}}, {"resourceType": "Encounter", "id": "b", "partOf": {"reference": "Encounter/a"}},
+        {"resourceType": "Task", "id": "t", "encounter": {"reference": "https://dui.test/fhir/Encounter/c/_history/2"}},
+        {"resourceType": "Encounter", "id": "c", "subject": {"reference": "https://dui.test/fhir/Patient/p"}},
+    ]  # fmt: skip
+    by_address = {comparing.address(row): row for row in rows}
+    assert [comparing.patient_of(row, by_address) for row in rows] == ["", "", "Patient/p", "Patient/p"]
+
+
+def test_what_cannot_be_written_or_read_again_is_refused(service, monkeypatch):
+    with pytest.raises(moving.MoveRefused, match="affichent pas"):
+        moving.start(party=service, software="Nou\x00veau", by="test")
+    move = moving.start(party=service, software="Nouveau", by="test")
+    with pytest.raises(moving.MoveRefused, match="affichent pas"):
+        moving.close(move, by="test", reason="parti\x07")
+    erase(person=Person.objects.first(), party=service, by="test", why="demande")
+    with pytest.raises(moving.MoveRefused, match="plus gardé"):
+        moving.take(move, renamed(deposit(range(1))), by="test")
+    assert moving.names(move) == {}
+
+    def refused(raw):
+        raise PackageRefused("plus de 200 Mo")
+
+    moving.close(move, by="test", drop=True)
+    monkeypatch.setattr(moving.portability, "contents", refused)
+    with pytest.raises(moving.MoveRefused, match="200 Mo"):
+        moving.start(party=service, software="Autre", by="test")
+    assert Move.objects.filter(state=MoveState.OPEN).count() == 0
+
+
+def test_a_change_that_is_dropped_keeps_no_package(service):
+    move = moving.start(party=service, software="Nouveau", by="test")
+    moving.close(move, by="test", drop=True)
+    export = Export.objects.get(pk=move.export_id)
+    assert export.state == "expired" and bytes(export.package) == b""
+
+
+def test_many_resources_that_differ_are_compared_in_time():
+    """A file of thousands: each is not compared with every other."""
+    rows = [{"resourceType": "Task", "id": f"t{rank}", "note": [{"text": f"{rank}"}], "subject": {"reference": "Patient/p"}} for rank in range(3_000)]
+    calls = 0
+
+    class Counted(dict):
+        def get(self, *given):
+            nonlocal calls
+            calls += 1
+            return super().get(*given)
+
+    (gap,) = comparing.gaps(rows, [Counted(row | {"note": [{"text": f"autre {row['id']}"}]}) for row in rows])
+    assert (gap.expected, gap.found, gap.missing, gap.extra, gap.elements) == (3_000, 3_000, 0, 0, ("note",))
+    assert calls < 400_000
 
 
 def test_one_change_at_a_time_and_none_of_nothing(service):

@@ -10,6 +10,7 @@ from belvedere.engine.exchange.bundle import Deposited, references
 from belvedere.engine.exchange.profiles import BARE
 
 IDENTITY = ("id", "meta")
+MOST_PAIRED = 200  # of a type in a file: each is compared with every other, and elements that differ are the same further on
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,21 @@ def address(content: Mapping) -> str:
     return f"{content['resourceType']}/{content['id']}"
 
 
-def shapes(contents: Sequence[Mapping]) -> list[str]:
-    """A digest of each resource that does not depend on identifiers, versions or order; a reference counts for what it leads to."""
-    names = {address(content): _shape(content, {}) for content in contents}
+def named(contents: Sequence[Mapping], known: Mapping[str, str] | None = None) -> dict[str, str]:
+    """A digest of each resource by its address, that does not depend on identifiers, versions or order; a reference counts for what it leads to, among these and
+    those already `known`."""
+    outside = known or {}
+    names = {address(content): _shape(content, outside) for content in contents}
     # References are then replaced by the shape of what they lead to, twice: a chain of two is told apart.
     for _ in range(2):
-        names = {address(content): _shape(content, names) for content in contents}
+        held = {**outside, **names}
+        names = {address(content): _shape(content, held) for content in contents}
+    return names
+
+
+def shapes(contents: Sequence[Mapping], known: Mapping[str, str] | None = None) -> list[str]:
+    """The digest of each resource, in order (`named`)."""
+    names = named(contents, known)
     return [names[address(content)] for content in contents]
 
 
@@ -89,25 +99,31 @@ def files(contents: Iterable[Mapping]) -> tuple[dict[str, list[Mapping]], list[M
 
 def patient_of(content: Mapping, by_address: Mapping[str, Mapping]) -> str:
     """Address of the patient that a resource is about, straight or through its stay; "" when it is about none."""
-    if content["resourceType"] == "Patient":
-        return address(content)
-    places = [place for _, place, _ in references(content)]
-    direct = next((place for place in places if place.startswith("Patient/")), "")
-    return direct or next(
-        (
-            patient_of(by_address[place], by_address)
-            for place in places
-            if place.startswith("Encounter/") and place in by_address and by_address[place] is not content
-        ),
-        "",
-    )
+    seen: set[str] = set()
+    row: Mapping | None = content
+    while row is not None:
+        if row["resourceType"] == "Patient":
+            return address(row)
+        seen.add(address(row))
+        places = [_local(place) for _, place, _ in references(row)]
+        direct = next((place for place in places if place.startswith("Patient/")), "")
+        if direct:
+            return direct
+        # Stays may lead to one another, even in a ring.
+        row = next((by_address[place] for place in places if place.startswith("Encounter/") and place in by_address and place not in seen), None)
+    return ""
+
+
+def _local(reference: str) -> str:
+    """Type/id of a reference, whatever address stands before it or version after it."""
+    return "/".join(reference.partition("/_history/")[0].split("/")[-2:])
 
 
 def gaps(
-    before: Sequence[Mapping], after: Sequence[Mapping], shared_before: Sequence[Mapping] = (), shared_after: Sequence[Mapping] = ()
+    before: Sequence[Mapping], after: Sequence[Mapping], shared_before: Mapping[str, str] | None = None, shared_after: Mapping[str, str] | None = None
 ) -> list[Gap]:
-    """What a person's file lost, gained or changed, by type; empty when it is the same."""
-    old, new = _shaped(before, shared_before), _shaped(after, shared_after)
+    """What a person's file lost, gained or changed, by type; empty when it is the same. `shared_*`: digests (`named`) of what both lean on."""
+    old, new = (list(zip(shapes(rows, shared), rows, strict=True)) for rows, shared in ((before, shared_before), (after, shared_after)))
     kept = Counter(shape for shape, _ in old) & Counter(shape for shape, _ in new)
     lost, gained = _without(old, kept), _without(new, kept)
     found: list[Gap] = []
@@ -116,7 +132,7 @@ def gaps(
         mine, theirs = ([row for _, row in rows if row["resourceType"] == kind] for rows in (lost, gained))
         elements: set[str] = set()
         pairs = min(len(mine), len(theirs))
-        for one, other in _paired(mine, theirs):
+        for one, other in _paired(mine[:MOST_PAIRED], theirs[:MOST_PAIRED]):
             left, right = _bare(one, {}), _bare(other, {})
             elements |= {name for name in left.keys() | right.keys() if left.get(name) != right.get(name)}
         counts = [sum(row["resourceType"] == kind for row in rows) for rows in (before, after)]
@@ -124,10 +140,6 @@ def gaps(
         (found if gap.missing or gap.extra or elements else linked).append(gap)
     # What differs only by what it leads to follows from what else differs; alone, it is linked to something else.
     return found or [replace(gap, elements=("reference",)) for gap in linked]
-
-
-def _shaped(rows: Sequence[Mapping], shared: Sequence[Mapping]) -> list[tuple[str, Mapping]]:
-    return list(zip(shapes([*rows, *shared])[: len(rows)], rows, strict=True))
 
 
 def _without(rows: list[tuple[str, Mapping]], kept: Counter) -> list[tuple[str, Mapping]]:

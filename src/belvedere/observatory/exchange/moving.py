@@ -11,8 +11,9 @@ from django.utils import timezone
 
 from belvedere.engine.exchange import comparing, rules
 from belvedere.engine.exchange.rules import Remark
+from belvedere.engine.exchange.seda import PackageRefused
 from belvedere.observatory.exchange import intake, naming, portability
-from belvedere.observatory.exchange.models import Export, FileState, Move, MoveFile, MoveState, Party, Resource
+from belvedere.observatory.exchange.models import Export, ExportState, FileState, Move, MoveFile, MoveState, Party, Resource
 from belvedere.observatory.journal.actions import record
 from belvedere.observatory.tokens import reference
 
@@ -34,7 +35,7 @@ class Taken:
 @transaction.atomic
 def start(*, party: Party, software: str, by: str) -> Move:
     """Open a change of software: a full export is made at once, and each person in it is a file to find again. MoveRefused."""
-    name = " ".join(software.split())[:80]
+    name = _plain(software, 80)
     if not name:
         raise MoveRefused("Nommez le nouveau logiciel.")
     if Move.objects.filter(party=party, state=MoveState.OPEN).exists():
@@ -43,17 +44,41 @@ def start(*, party: Party, software: str, by: str) -> Move:
     if not export.report["persons"]:
         raise MoveRefused("Vous n’avez encore rien déposé : il n’y a pas de dossier à retrouver.")
     move = Move.objects.create(reference=reference("C", 4, 4), party=party, export=export, old=party.software, new=name, opened_at=timezone.now())
-    held, _ = comparing.files(portability.contents(portability.package(export)))
+    held, _ = _exported(export)
     people = dict(Resource.objects.filter(establishment=party, type="Patient", current=True, erased=False).values_list("uid", "person"))
+    files: dict[int, list[str]] = {}
+    for address in sorted(filter(None, held)):
+        person = people.get(address.partition("/")[2])
+        if person is not None:  # erased since the export was made
+            files.setdefault(person, []).append(address)
     MoveFile.objects.bulk_create(
         [
-            MoveFile(move=move, person_id=people[address.partition("/")[2]], address=address, resources=len(rows))
-            for address, rows in sorted(held.items())
-            if address
+            MoveFile(move=move, person_id=person, address=first, also=also, resources=sum(len(held[address]) for address in (first, *also)))
+            for person, (first, *also) in files.items()
         ]
     )
     record(by=by, action="echange.changement.ouvert", subject=f"changement:{move.reference}", export=export.reference, files=move.files.count())
     return move
+
+
+def _plain(text: str, most: int) -> str:
+    """What somebody typed, on one line. MoveRefused for what cannot be written."""
+    said = " ".join(text.split())[:most]
+    if not said.isprintable():
+        raise MoveRefused("Ce texte contient des caractères qui ne s’affichent pas : écrivez-le de nouveau.")
+    return said
+
+
+def _exported(export: Export) -> tuple[dict[str, list[Mapping]], list[Mapping]]:
+    """(resources of each patient by its address, what is shared by all) of the export of a change. MoveRefused when it can no longer be read."""
+    try:
+        return comparing.files(portability.contents(portability.package(export)))
+    except portability.ExportRefused as error:
+        raise MoveRefused(
+            "L’export de départ n’est plus gardé (90 jours, ou une personne effacée) : abandonnez ce changement, puis commencez-en un autre."
+        ) from error
+    except PackageRefused as error:
+        raise MoveRefused(f"L’export de départ ne peut pas être relu ({error}) : dites-le à l’exploitant.") from error
 
 
 def _opened(move: Move) -> Move:
@@ -75,17 +100,20 @@ def take(move: Move, raw: bytes, *, by: str) -> Taken:
         f"Patient/e{entry.place}": next((known[token] for token in naming.tokens(entry, found.party) if token in known), None)
         for entry in deposited.of_type("Patient")
     }
-    expected, shared_before = comparing.files(portability.contents(portability.package(found.export)))
-    given, shared_after = comparing.files(comparing.plain(deposited))
+    expected, before = _exported(found.export)
+    given, after = comparing.files(comparing.plain(deposited))
+    shared = comparing.named(before), comparing.named(after)
     files = {row.person_id: row for row in found.files.select_for_update(of=("self",))}
-    strangers, touched = 0, []
+    strangers, touched, held = 0, [], dict[int, list[Mapping]]()
     for address, rows in given.items():
         person = people.get(address)
-        row = files.get(person.pk) if person else None
-        if row is None:
+        if person is None or person.pk not in files:
             strangers += bool(address)
-            continue
-        differs = comparing.gaps(expected[row.address], rows, shared_before, shared_after)
+        else:
+            held.setdefault(person.pk, []).extend(rows)
+    for number, rows in held.items():
+        row = files[number]
+        differs = comparing.gaps([one for address in (row.address, *row.also) for one in expected.get(address, ())], rows, *shared)
         row.state = FileState.DIFFERS if differs else FileState.SAME
         row.gaps, row.compared_at = [asdict(gap) for gap in differs], timezone.now()
         touched.append(row)
@@ -111,14 +139,16 @@ def close(move: Move, *, by: str, reason: str = "", drop: bool = False) -> Move:
     found = _opened(move)
     counts = progress(found)
     left = counts["awaited"] + counts["differs"]
-    said = " ".join(reason.split())[:300]
+    said = _plain(reason, 300)
     if left and not said and not drop:
         raise MoveRefused(
             f"{left} dossier{'s ne sont pas identiques' if left > 1 else ' n’est pas identique'} : dites ce qui le justifie, ou contrôlez d’autres lots."
         )
     found.state, found.closed_at, found.reason = (MoveState.DROPPED if drop else MoveState.DONE), timezone.now(), said
     found.save(update_fields=["state", "closed_at", "reason"])
-    if not drop:
+    if drop:  # nothing will be compared with it any more
+        Export.objects.filter(pk=found.export_id).update(state=ExportState.EXPIRED, package=b"")
+    else:
         Party.objects.filter(pk=found.party_id).update(software=found.new)
     record(by=by, action="echange.changement.termine", subject=f"changement:{found.reference}", state=found.state, **counts)
     return found
@@ -134,7 +164,7 @@ def names(move: Move) -> Mapping[str, str]:
     """How the establishment knows each file: its own number, as its package says it; read in memory, for its own eyes. Empty when the package is no longer kept."""
     try:
         rows = portability.contents(portability.package(Export.objects.get(pk=move.export_id)))
-    except portability.ExportRefused:
+    except (portability.ExportRefused, PackageRefused):
         return {}
     return {comparing.address(row): _number(row) for row in rows if row["resourceType"] == "Patient"}
 

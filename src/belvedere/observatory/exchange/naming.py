@@ -14,7 +14,7 @@ from belvedere.engine.exchange import bundle, checks
 from belvedere.engine.exchange.bundle import Deposited, Entry
 from belvedere.engine.exchange.rules import Remark
 from belvedere.observatory.exchange import vault
-from belvedere.observatory.exchange.models import Alias, MoveFile, Party, Person, PersonLink, Resource, Stated
+from belvedere.observatory.exchange.models import Alias, FileState, MoveFile, MoveState, Party, Person, PersonLink, Resource, Stated
 from belvedere.observatory.journal.actions import record
 
 
@@ -105,11 +105,27 @@ def recognise(party: Party, deposited: Deposited) -> dict[int, Person]:
 
 def _merge(other: Person, person: Person, party: Party) -> None:
     """Make two persons one: data, statements and links follow; the first one's token leads to the second from now on."""
-    for model in (Resource, Stated, PersonLink, MoveFile):
+    _merge_files(other, person)
+    for model in (Resource, Stated, PersonLink):
         model.objects.filter(person=other).update(person=person)  # type: ignore[attr-defined]
     Alias.objects.filter(person=other).update(person=person)
     Alias.objects.update_or_create(token=other.token, defaults={"person": person, "own_name": other.token})
     record(by=party.code, action="echange.usager.reconnu", subject=f"usager:{person.pk}", before=f"usager:{other.pk}")
+
+
+def _merge_files(other: Person, person: Person) -> None:
+    """Two files of a change of software become one, to be compared again while the change is open."""
+    twins = {row.move_id: row for row in MoveFile.objects.select_for_update(of=("self",)).filter(person=person)}
+    for row in MoveFile.objects.filter(person=other).select_related("move"):
+        twin = twins.get(row.move_id)
+        if twin is None:
+            MoveFile.objects.filter(pk=row.pk).update(person=person)
+            continue
+        twin.also, twin.resources = [*twin.also, row.address, *row.also], twin.resources + row.resources
+        if row.move.state == MoveState.OPEN:
+            twin.state, twin.gaps, twin.compared_at = FileState.AWAITED, [], None
+        row.delete()
+        twin.save()
 
 
 def own_names(people: Iterable[Person]) -> dict[int, str]:

@@ -50,6 +50,7 @@ class MoveFile(models.Model):
     move = models.ForeignKey(Move, models.CASCADE, related_name="files")
     person = models.ForeignKey(Person, models.CASCADE, related_name="+")
     address = models.CharField("usager de l’export", max_length=80)
+    also = models.JSONField("autres usagers de l’export qui sont la même personne", default=list)
     resources = models.PositiveIntegerField("ressources attendues")
     state = models.CharField("état", max_length=10, choices=FileState.choices, default=FileState.AWAITED)
     gaps = models.JSONField("écarts", default=list)

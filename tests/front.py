@@ -68,15 +68,15 @@ class Pair:
     @property
     def header(self) -> dict[str, str]:
         """What the front end passes on, as the test client takes it."""
-        return {"HTTP_CLIENT_CERT": header_of(self.certificate)}
+        return {"HTTP_CLIENTCERT": header_of(self.certificate)}
 
 
 class _Passing(WSGIRequestHandler):
     def get_environ(self) -> dict:
         environ = super().get_environ()
-        environ.pop("HTTP_CLIENT_CERT", None)
+        environ.pop("HTTP_CLIENTCERT", None)
         if raw := self.connection.getpeercert(binary_form=True):
-            environ["HTTP_CLIENT_CERT"] = header_of(x509.load_der_x509_certificate(raw))
+            environ["HTTP_CLIENTCERT"] = header_of(x509.load_der_x509_certificate(raw))
         return environ
 
     def log_message(self, *given: object) -> None:

@@ -67,12 +67,17 @@ def use_data(folder: str | None) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns its exit code."""
+    from belvedere.observatory.environment import SettingRefused
+
     options = parser().parse_args(arguments)
     try:
         return options.run(options)
     except KeyboardInterrupt:
         print("\nInterrompu.", file=sys.stderr)
         return 130
+    except SettingRefused as error:
+        print(f"belvedere : {error}", file=sys.stderr)
+        return EXIT_FAILURE
     except OSError as error:
         print(f"belvedere : {error.strerror or error} {error.filename or ''}".rstrip(), file=sys.stderr)
         return EXIT_FAILURE

@@ -42,6 +42,7 @@ def register(commands: argparse._SubParsersAction) -> None:
     certificate.add_argument("name", metavar="NOM", help="nom de l’acteur")
     certificate.add_argument("file", type=Path, metavar="CERTIFICAT.pem")
     certificate.add_argument("--token", action="store_true", help="ouvre aussi un jeton lié à ce certificat")
+    certificate.add_argument("--revoke", action="store_true", help="révoque ce certificat : il n’ouvre plus rien, ni les jetons qui lui sont liés")
     certificate.set_defaults(run=_certificate)
     rotate = tools.add_parser(
         "rotate", help="renouvelle les clés des échanges et scelle de nouveau ce qu’elles protègent ; --finish détruit les anciennes"
@@ -113,16 +114,11 @@ def _dataset(options: argparse.Namespace) -> int:
 
 def _counts(options: argparse.Namespace) -> int:
     _start(options)
-    from belvedere.observatory.exchange import aggregates
-    from belvedere.observatory.exchange.models import Party
+    from belvedere.observatory.exchange import aggregates, parties
 
-    found = Party.objects.filter(name=options.name, admitted=True).first()
-    if found is None:
-        print("Institution inconnue.", file=sys.stderr)
-        return EXIT_REFUSED
     try:
-        made = aggregates.propose(consumer=found, by=BY)
-    except aggregates.AggregateRefused as error:
+        made = aggregates.propose(consumer=parties.named(options.name), by=BY)
+    except (aggregates.AggregateRefused, parties.PartyRefused) as error:
         return _refused(error)
     masked = sum(cell.persons is None for cell in aggregates.cells(made))
     print(f"{made.rows} cellules figées, {masked} masquées (version {made.version}). Une autre personne les approuve : Exploitation, Matrice.")
@@ -132,16 +128,16 @@ def _counts(options: argparse.Namespace) -> int:
 def _certificate(options: argparse.Namespace) -> int:
     _start(options)
     from belvedere.engine.exchange.credentials import CredentialRefused
-    from belvedere.observatory.exchange import credentials, keys
-    from belvedere.observatory.exchange.models import Party
+    from belvedere.observatory.exchange import credentials, keys, parties
 
-    found = Party.objects.filter(name=options.name, admitted=True).first()
-    if found is None:
-        print("Acteur inconnu.", file=sys.stderr)
-        return EXIT_REFUSED
     try:
-        held = credentials.hold(party=found, raw=options.file.read_bytes(), by=BY)
-    except (CredentialRefused, OSError) as error:
+        found, raw = parties.named(options.name), options.file.read_bytes()
+        if options.revoke:
+            gone = credentials.let_go(party=found, raw=raw, by=BY)
+            print(f"Certificat {gone.thumbprint} de {found.name} révoqué : il n’ouvre plus rien, ni les jetons qui lui sont liés.")
+            return EXIT_OK
+        held = credentials.hold(party=found, raw=raw, by=BY)
+    except (CredentialRefused, parties.PartyRefused, OSError) as error:
         return _refused(error)
     print(f"Certificat {held.thumbprint} lié à {found.name}, valable jusqu’au {held.until:%d/%m/%Y}.")
     if options.token:
@@ -188,7 +184,7 @@ def _psc(options: argparse.Namespace) -> int:
         return _refused(ValueError(f"{wrong[0]} n’est pas un numéro FINESS."))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with listening(Provider(professionals(options.place)).application, options.port) as base:
-        print(f"{BANNER}\nBELVEDERE_PSC_URL={base}\nCtrl-C pour arrêter.", flush=True)
+        print(f"{BANNER}\nBELVEDERE_PSC_URL={base}\nBELVEDERE_PSC_CLIENTS=<client_id de votre logiciel>\nCtrl-C pour arrêter.", flush=True)
         try:
             threading.Event().wait()
         except KeyboardInterrupt:

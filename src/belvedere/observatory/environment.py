@@ -29,8 +29,8 @@ SETTINGS = (
     Setting("BELVEDERE_OTLP_URL", "", "Collecteur OpenTelemetry (http://hôte:4318) où envoyer chaque minute l’état de la maison ; demande l’extra « telemetry » ; vide : aucun."),
     Setting("BELVEDERE_SERVICES_URL", "", "Adresse des services de la facturation (CDRi, ROC…) : celle du simulateur (belvedere services simulate), ou d’un adaptateur ; vide : non branchés."),
     Setting("BELVEDERE_PSC_URL", "", "Échanges : adresse (issuer) de Pro Santé Connect, ou de son simulateur (belvedere exchange psc) ; vide : aucun échange de jeton."),
-    Setting("BELVEDERE_PSC_CLIENTS", "", "Échanges : applications (azp) dont les jetons Pro Santé Connect sont échangés, séparées par des virgules ; vide : toutes."),
-    Setting("BELVEDERE_CLIENT_CERT_HEADER", "", "Échanges : en-tête où le frontal écrit le certificat du client qu’il a vérifié (Client-Cert, RFC 9440) ; il doit effacer celui qui viendrait du dehors. Vide : aucun certificat n’est lu."),
+    Setting("BELVEDERE_PSC_CLIENTS", "", "Échanges : applications (azp) dont les jetons Pro Santé Connect sont échangés, séparées par des virgules ; vide : aucune."),
+    Setting("BELVEDERE_CLIENT_CERT_HEADER", "", "Échanges : en-tête où le frontal écrit le certificat du client qu’il a vérifié (valeur de la RFC 9440) ; il doit effacer celui qui viendrait du dehors. Lettres et chiffres seuls (« ClientCert ») : un serveur lit « Client_Cert » comme « Client-Cert ». Vide : aucun certificat n’est lu."),
     Setting("BELVEDERE_SECRET_KEY", "", "Clé de signature des sessions ; vide : fichier keys/session.key du dossier des données."),
     Setting("BELVEDERE_HOSTS", "localhost,127.0.0.1", "Noms de domaine servis, séparés par des virgules."),
     Setting("BELVEDERE_HTTPS", "", "« 1 » derrière un frontal HTTPS : témoins sécurisés et HSTS."),
@@ -78,6 +78,21 @@ def read(name: str) -> str:
     """Value of a declared setting; KeyError for one that is not in the table."""
     declared = {setting.name: setting for setting in SETTINGS}[name]
     return os.environ.get(name, declared.default)
+
+
+class SettingRefused(Exception):
+    """A setting that would open what it must close; says which and why, in French. Nothing starts with it."""
+
+
+def certificate_header() -> str:
+    """Where the front end writes the client's certificate; "" where no certificate is read. SettingRefused for a name that another name would pass for:
+    a WSGI server gives « Client_Cert » and « Client-Cert » the same key, and a front end that empties one lets the other in."""
+    name = read("BELVEDERE_CLIENT_CERT_HEADER").strip()
+    if name and not (name.isascii() and name.isalnum()):
+        raise SettingRefused(
+            f"BELVEDERE_CLIENT_CERT_HEADER={name[:40]} : lettres et chiffres seuls (ClientCert, par exemple), sans tiret ni souligné."
+        )
+    return name
 
 
 def data_dir() -> Path:

@@ -5,6 +5,7 @@ from pathlib import Path
 from belvedere.observatory import environment
 
 BASE = Path(__file__).resolve().parent.parent
+environment.certificate_header()  # a name that lets a forged certificate in stops everything here
 SECRET_KEY = environment.secret_key()
 DEBUG = False
 ALLOWED_HOSTS = environment.read("BELVEDERE_HOSTS").split(",")

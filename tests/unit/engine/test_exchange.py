@@ -285,3 +285,8 @@ def test_what_is_filtered_is_tagged():
     left = filtered(profile, stay, {Category.ADM})
     assert left and "reasonCode" not in left and "_reasonCode" not in left and left["meta"]["tag"][0]["code"] == "SUBSETTED"
     assert filtered(profile, stay, {Category.HEALTH}) is None
+
+
+def test_an_instant_that_has_no_place_in_utc_is_none():
+    assert checks.moment("0001-01-01T00:00:00+14:00") is None and checks.moment("9999-12-31T23:59:59-12:00") is None
+    assert checks.moment("2026-11-23") == dt.datetime(2026, 11, 23, tzinfo=dt.UTC)

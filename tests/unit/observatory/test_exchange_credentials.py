@@ -4,6 +4,10 @@ import base64
 import datetime as dt
 import hashlib
 import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
 import jwt
@@ -14,7 +18,8 @@ from django.test import Client
 from django.utils import timezone
 
 from belvedere.engine.exchange import credentials as engine
-from belvedere.observatory.exchange import credentials, prosante
+from belvedere.observatory.environment import SettingRefused
+from belvedere.observatory.exchange import chores, credentials, keys, prosante
 from belvedere.observatory.exchange.models import Deposit, PartyCertificate
 from belvedere.observatory.exchange.prosante_simulator import BANNER, Provider, professionals
 from belvedere.observatory.journal.models import Entry
@@ -30,7 +35,7 @@ TOKEN = "/api/v1/exchange/token"
 
 @pytest.fixture
 def authority(tmp_path, monkeypatch):
-    monkeypatch.setenv("BELVEDERE_CLIENT_CERT_HEADER", "Client-Cert")
+    monkeypatch.setenv("BELVEDERE_CLIENT_CERT_HEADER", "ClientCert")
     made = Authority(tmp_path)
     (keys_dir() / credentials.AUTHORITIES).write_bytes(made.path.read_bytes())
     yield made
@@ -42,7 +47,8 @@ def provider(monkeypatch):
     made = Provider(professionals([SSIAD]))
     with listening(made.application) as base:
         monkeypatch.setenv("BELVEDERE_PSC_URL", base)
-        prosante._described.clear()
+        monkeypatch.setenv("BELVEDERE_PSC_CLIENTS", "dui")
+        prosante._described.clear(), prosante._away.clear()
         made.base = base
         yield made
 
@@ -126,7 +132,7 @@ def test_a_token_lives_an_hour_and_its_key_may_change_meanwhile(authority, provi
     establishment()
     pair = authority.issue("SSIAD", unit="1" + SSIAD)
     token = ask(connected(provider.base, professionals()[0].number), pair.header).json()["access_token"]
-    first = max(credentials._keys(str(keys_dir())))
+    first = max(credentials._keys())
     assert credentials.new_signing_key() == first + 1
     assert credentials.opened(token, pair.certificate), "what was given before the change still opens"
     assert credentials.forget_signing_keys(timezone.now()) == 0
@@ -152,7 +158,8 @@ def test_a_token_lives_an_hour_and_its_key_may_change_meanwhile(authority, provi
         ("an expired certificate", 401, "invalid_client"), ("a server's certificate", 401, "invalid_client"), ("a token of another application", 400, "invalid_grant"), ("a header that is no certificate", 401, "invalid_client"), ("another grant", 400, "unsupported_grant_type"),
         ("no subject", 400, "invalid_request"), ("an id token type", 400, "invalid_request"), ("a forged token", 400, "invalid_grant"),
         ("an expired token", 400, "invalid_grant"), ("a lower level", 400, "invalid_grant"), ("somebody who works elsewhere", 400, "invalid_grant"),
-        ("an actor token of another key", 400, "invalid_request"), ("no text at all", 400, "invalid_grant"), ("a provider that is down", 503, "temporarily_unavailable"),
+        ("somebody who works nowhere", 400, "invalid_grant"), ("places that are null", 400, "invalid_grant"), ("an id token", 400, "invalid_grant"),
+        ("no application admitted", 400, "invalid_grant"), ("an actor token of another key", 400, "invalid_request"), ("no text at all", 400, "invalid_grant"), ("a provider that is down", 503, "temporarily_unavailable"),
     ],
 )  # fmt: skip
 def test_every_way_not_to_get_a_token(authority, provider, tmp_path, monkeypatch, what, status, error):
@@ -177,7 +184,7 @@ def test_every_way_not_to_get_a_token(authority, provider, tmp_path, monkeypatch
     elif what == "a token of another application":
         monkeypatch.setenv("BELVEDERE_PSC_CLIENTS", "autre-dui, encore-un")
     elif what == "a header that is no certificate":
-        headers = {"HTTP_CLIENT_CERT": ":bm9u:"}
+        headers = {"HTTP_CLIENTCERT": ":bm9u:"}
     elif what == "another grant":
         more = {"grant_type": "client_credentials"}
     elif what == "no subject":
@@ -193,6 +200,19 @@ def test_every_way_not_to_get_a_token(authority, provider, tmp_path, monkeypatch
         token = provider.token(provider.base, person, "dui")
     elif what == "somebody who works elsewhere":
         token = provider.token(provider.base, provider.people[3], "dui")
+    elif what == "somebody who works nowhere":
+        token = provider.token(provider.base, replace(person, places=()), "dui")
+        provider.people[0] = replace(person, places=())
+    elif what == "places that are null":
+        monkeypatch.setattr(
+            type(person),
+            "told",
+            lambda self: {"sub": f"f:simulateur:{self.number}", "SubjectNameID": self.number, "SubjectRefPro": {"exercices": None}},
+        )
+    elif what == "an id token":
+        token = provider.token(provider.base, person, "dui", kind="ID")
+    elif what == "no application admitted":
+        monkeypatch.setenv("BELVEDERE_PSC_CLIENTS", "")
     elif what == "an actor token of another key":
         lps = {"lps_nom": "X", "exp": dt.datetime.now(dt.UTC) + dt.timedelta(minutes=1)}
         more = {"actor_token": jwt.encode(lps, authority.issue("x").key, algorithm="ES256")}
@@ -214,6 +234,50 @@ def test_a_header_counts_only_where_a_front_end_is_trusted(authority, monkeypatc
     assert Client().get("/fhir/Patient", **pair.header, **READ).status_code == 401
 
 
+@pytest.mark.parametrize("name", ["Client-Cert", "Client_Cert", "X Cert", "Certificät"])
+def test_a_header_that_another_would_pass_for_is_refused(authority, monkeypatch, name):
+    """A server folds « _ » into « - »: a front end that empties the one lets the other in."""
+    monkeypatch.setenv("BELVEDERE_CLIENT_CERT_HEADER", name)
+    with pytest.raises(SettingRefused, match="BELVEDERE_CLIENT_CERT_HEADER"):
+        credentials.certificate({"Client-Cert": authority.issue("SSIAD", unit="1" + SSIAD).header["HTTP_CLIENTCERT"]})
+    told = subprocess.run(
+        [sys.executable, "-m", "belvedere", "status"], capture_output=True, text=True, env=os.environ | {"BELVEDERE_CLIENT_CERT_HEADER": name}
+    )
+    assert told.returncode == 70 and "BELVEDERE_CLIENT_CERT_HEADER" in told.stderr and "Traceback" not in told.stderr
+
+
+def test_the_provider_is_asked_again_once_a_minute_and_left_alone_when_it_is_away(authority, provider, monkeypatch):
+    establishment()
+    pair, calls, real = authority.issue("SSIAD", unit="1" + SSIAD), [], requests.get
+
+    def get(url, **given):
+        calls.append(url)
+        return real(url, **given)
+
+    monkeypatch.setattr(prosante.requests, "get", get)
+    forged = Provider(provider.people).token(provider.base, provider.people[0], "dui")
+    for _ in range(5):
+        assert ask(forged, pair.header).status_code == 400
+    assert len(calls) == 2, "the description and the keys, once, whatever keys are named"
+    calls.clear()
+    monkeypatch.setenv("BELVEDERE_PSC_URL", "http://127.0.0.1:9")
+    assert [ask(forged, pair.header).status_code for _ in range(4)] == [503] * 4 and len(calls) == 1
+
+
+def test_an_authority_that_was_renewed_under_its_key(authority):
+    """Two certificates of one authority, the first out of its dates: the second is tried too."""
+    pair, now = authority.issue("SSIAD", unit="1" + SSIAD), timezone.now()
+    old = authority._made(authority.subject, authority.key.public_key(), authority=True, days=-1)
+    assert not engine.trusted(pair.certificate, [old], now)
+    assert engine.trusted(pair.certificate, [old, authority.certificate], now)
+
+
+def test_certificates_that_the_library_cannot_read():
+    for content in (b"", b"-----BEGIN CERTIFICATE-----\nbm9u\n-----END CERTIFICATE-----\n"):
+        with pytest.raises(engine.CredentialRefused, match="PEM"):
+            engine.read_pem(content)
+
+
 def test_an_institution_s_certificate_is_tied_by_hand_and_let_go(authority):
     cnsa, other = institution("CNSA_SIDOBA"), institution("DREES")
     pair = authority.issue("CNSA")
@@ -228,8 +292,6 @@ def test_an_institution_s_certificate_is_tied_by_hand_and_let_go(authority):
 
 
 def test_a_machine_s_token_may_be_bound_too(authority):
-    from belvedere.observatory.exchange import keys
-
     party = establishment()
     pair, other = authority.issue("SSIAD", unit="1" + SSIAD), authority.issue("SSIAD", unit="1" + SSIAD)
     token = {"HTTP_AUTHORIZATION": "Bearer " + keys.issue(party=party, label="lié", by="test", thumbprint=engine.thumbprint(pair.certificate))}
@@ -237,6 +299,30 @@ def test_a_machine_s_token_may_be_bound_too(authority):
     assert Client().get("/fhir/Patient", **token, **other.header, **READ).status_code == 401
     assert Client().get("/fhir/Patient", **token, **READ).status_code == 401
     assert Client().get("/fhir/Patient", **bearer(party), **READ).status_code == 200
+
+
+def test_a_revoked_certificate_opens_nothing_nor_what_is_bound_to_it(authority, provider):
+    party = establishment()
+    pair = authority.issue("SSIAD", unit="1" + SSIAD)
+    bound = {"HTTP_AUTHORIZATION": "Bearer " + keys.issue(party=party, label="lié", by="test", thumbprint=engine.thumbprint(pair.certificate))}
+    person = {"HTTP_AUTHORIZATION": "Bearer " + ask(provider.token(provider.base, provider.people[0], "dui"), pair.header).json()["access_token"]}
+    for headers in ({}, bound, person):
+        assert Client().get("/fhir/Patient", **headers, **pair.header, **READ).status_code == 200
+    credentials.let_go(party=party, raw=pair.path.read_bytes(), by="test")
+    for headers in ({}, bound, person):
+        assert Client().get("/fhir/Patient", **headers, **pair.header, **READ).status_code == 401
+    with pytest.raises(engine.CredentialRefused, match="révoqué"):
+        credentials.hold(party=party, raw=pair.path.read_bytes(), by="test")
+    assert Entry.objects.filter(action="echange.certificat.revoque").count() == 1
+
+
+def test_keys_whose_last_tokens_ran_out_are_forgotten_each_day(authority, monkeypatch):
+    first = max(credentials._keys(), default=0) or credentials.new_signing_key()
+    assert credentials.new_signing_key() == first + 1
+    later = timezone.now() + dt.timedelta(hours=2)
+    monkeypatch.setattr(chores.timezone, "now", lambda: later)
+    chores.daily()
+    assert set(credentials._keys()) == {first + 1}
 
 
 def test_the_operator_s_commands(authority, capsys, tmp_path, monkeypatch):
@@ -260,6 +346,8 @@ def test_the_operator_s_commands(authority, capsys, tmp_path, monkeypatch):
     asked = {"HTTP_AUTHORIZATION": f"Bearer {token}", "HTTP_X_FINALITE": "FINANCEMENT"}
     assert code == 0 and Client().get("/fhir/Patient", **asked, **pair.header).status_code == 200
     assert Client().get("/fhir/Patient", **asked).status_code == 401
+    code, told = run("certificate", cnsa.name, str(pair.path), "--revoke")
+    assert code == 0 and "révoqué" in told and Client().get("/fhir/Patient", **asked, **pair.header).status_code == 401
     stranger = tmp_path / "autre"
     stranger.mkdir()
     assert run("certificate", cnsa.name, str(Authority(stranger, name="Autre").issue("X").path))[0] == 2
@@ -270,9 +358,6 @@ def test_the_operator_s_commands(authority, capsys, tmp_path, monkeypatch):
 
 def test_the_simulator_starts_by_itself():
     """The command in a process of its own, without a database: what its page and its description say."""
-    import subprocess
-    import sys
-
     from tests.functional.conftest import free_ports
 
     (port,) = free_ports(1)

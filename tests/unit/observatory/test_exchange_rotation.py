@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from dataclasses import replace
 
 import pytest
 from cryptography.exceptions import InvalidTag
@@ -11,7 +12,7 @@ from django.test import Client
 from belvedere.observatory.exchange import intake, portability, rotating, subscribing, vault
 from belvedere.observatory.exchange.models import Export, Resource, Subscription
 from belvedere.observatory.journal.models import Entry
-from belvedere.observatory.keyfiles import keys_dir
+from belvedere.observatory.keyfiles import keys_dir, write_secret
 from tests.exchange import bearer, deposit, establishment, institution
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -66,13 +67,24 @@ def test_a_rotation_from_end_to_end(ring, monkeypatch):
 def test_a_rotation_that_is_stopped_goes_on(ring, monkeypatch):
     service = establishment()
     assert intake.receive(service, deposit(range(2))).status == 200
-    monkeypatch.setattr(rotating, "LOT", 3)
+    monkeypatch.setattr(rotating, "SEALED", tuple(replace(sealed, lot=3) for sealed in rotating.SEALED))
     rotating.begin(by="test")
     steps = rotating.seal_anew()
     next(steps)
     steps.close()  # killed after one lot
     rest = sum(dict(rotating.seal_anew()).values())
     assert rest == Resource.objects.count() + 1 - 3
+
+
+def test_another_process_changes_the_keys_within_the_same_tick(ring):
+    """The folder's date is the same before and after: names and the first file tell the difference."""
+    old, stamp = vault.seal(b"x"), os.stat(ring)
+    other = os.urandom(2 * vault.KEY)
+    (ring / vault.FIRST).unlink()
+    write_secret(ring / vault.FIRST, other)
+    os.utime(ring, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    with pytest.raises(InvalidTag):
+        vault.unseal(old)
 
 
 def test_nothing_to_finish(ring):

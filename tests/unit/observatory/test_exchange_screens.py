@@ -14,7 +14,18 @@ from belvedere.engine.exchange.sample import resident
 from belvedere.observatory import stamping
 from belvedere.observatory.accounts.models import Role
 from belvedere.observatory.exchange import datasets, doors, intake, keys, monthly, parties, portability, reading
-from belvedere.observatory.exchange.models import Deposit, Event, Export, MatrixVersion, Proposal, Resource, RetentionRule, Subscription, Transfer
+from belvedere.observatory.exchange.models import (
+    Deposit,
+    Event,
+    Export,
+    MatrixVersion,
+    Party,
+    Proposal,
+    Resource,
+    RetentionRule,
+    Subscription,
+    Transfer,
+)
 from belvedere.observatory.journal import sealing
 from tests.conftest import SHARED
 from tests.exchange import OTHER, SSIAD, START, bearer, deposit, establishment, institution
@@ -239,3 +250,13 @@ def test_each_line_of_the_framework_points_to_a_test_that_exists():
     assert [int(number) for number, *_ in lines] == list(range(1, 15))
     for _, path, name in lines:
         assert f"def {name}(" in (ROOT / path).read_text(), name
+
+
+def test_people_of_a_party_that_is_no_longer_admitted_do_nothing_in_its_name():
+    service = establishment()
+    client = browsing(person(Role.ESTABLISHMENT, party=service))
+    assert client.get("/echanges/changement/").status_code == 200
+    Party.objects.filter(pk=service.pk).update(admitted=False)
+    for path in ("/echanges/changement/", "/echanges/depots/"):
+        assert client.get(path).status_code == 403, path
+    assert client.post("/echanges/changement/", {"software": "Nouveau"}).status_code == 403

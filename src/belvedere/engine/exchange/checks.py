@@ -45,7 +45,13 @@ def moment(text: object) -> dt.datetime | None:
         found = dt.datetime.fromisoformat(padded)
     except ValueError:
         return None
-    return found if found.tzinfo else found.replace(tzinfo=dt.UTC)
+    if not found.tzinfo:
+        return found.replace(tzinfo=dt.UTC)
+    try:
+        found.astimezone(dt.UTC)
+    except OverflowError:  # an instant before year 1 or after year 9999 once in UTC
+        return None
+    return found
 
 
 def identifier(resource: Mapping, systems: tuple[str, ...] | set[str]) -> str | None:

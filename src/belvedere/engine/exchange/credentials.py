@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
@@ -24,6 +24,7 @@ JWT_TYPE = "urn:ietf:params:oauth:token-type:jwt"
 TOKEN_SECONDS = 3600
 ACR = "eidas1"  # Pro Santé Connect's level, substantial
 ROLE_FINESS = "1"
+_UNREADABLE = (ValueError, x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, UnsupportedAlgorithm)
 
 
 class CredentialRefused(Exception):
@@ -43,8 +44,16 @@ def presented(header: str) -> x509.Certificate | None:
         raise CredentialRefused("invalid_client", "Le certificat transmis n’est pas écrit comme le demande la RFC 9440.")
     try:
         return x509.load_der_x509_certificate(base64.b64decode(text[1:-1], validate=True))
-    except (binascii.Error, ValueError) as error:
+    except (binascii.Error, *_UNREADABLE) as error:
         raise CredentialRefused("invalid_client", "Le certificat transmis ne se lit pas.") from error
+
+
+def read_pem(raw: bytes) -> x509.Certificate:
+    """The first certificate of a PEM file. CredentialRefused."""
+    try:
+        return x509.load_pem_x509_certificate(raw)
+    except _UNREADABLE as error:
+        raise CredentialRefused("invalid_client", "Ce fichier n’est pas un certificat PEM.") from error
 
 
 def header_of(certificate: x509.Certificate) -> str:
@@ -64,7 +73,7 @@ def trusted(certificate: x509.Certificate, authorities: Iterable[x509.Certificat
         usages = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     except x509.ExtensionNotFound:
         usages = None
-    except ValueError:  # extensions that cannot be read
+    except _UNREADABLE:
         return False
     if usages is not None and ExtendedKeyUsageOID.CLIENT_AUTH not in usages:
         return False
@@ -73,9 +82,10 @@ def trusted(certificate: x509.Certificate, authorities: Iterable[x509.Certificat
     for authority in authorities:
         try:
             certificate.verify_directly_issued_by(authority)
-        except (ValueError, TypeError, InvalidSignature):
+        except (TypeError, InvalidSignature, *_UNREADABLE):
             continue
-        return authority.not_valid_before_utc <= now <= authority.not_valid_after_utc
+        if authority.not_valid_before_utc <= now <= authority.not_valid_after_utc:  # one renewed under the same key may be: the next ones are tried
+            return True
     return False
 
 
@@ -116,10 +126,14 @@ def national_number(userinfo: Mapping[str, Any]) -> str:
 def places_of(userinfo: Mapping[str, Any]) -> tuple[str, ...]:
     """FINESS numbers of the sites where the professional works, as the provider tells them."""
     reference = userinfo.get("SubjectRefPro")
-    exercises: Sequence[Any] = reference.get("exercices", []) if isinstance(reference, Mapping) else []
-    found = []
-    for exercise in exercises:
-        for activity in exercise.get("activities", []) if isinstance(exercise, Mapping) else []:
-            if isinstance(activity, Mapping) and (finess := str(activity.get("numeroFinessSite", ""))):
-                found.append(finess)
-    return tuple(found)
+    return tuple(
+        str(activity["numeroFinessSite"])
+        for exercise in _listed(reference, "exercices")
+        for activity in _listed(exercise, "activities")
+        if isinstance(activity, Mapping) and activity.get("numeroFinessSite")
+    )
+
+
+def _listed(held: Any, name: str) -> Sequence[Any]:
+    found = held.get(name) if isinstance(held, Mapping) else None
+    return found if isinstance(found, list) else []

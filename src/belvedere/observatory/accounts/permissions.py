@@ -62,9 +62,13 @@ ALLOWED: dict[Action, tuple[Role, ...]] = {
 }
 
 
+OF_PARTIES = (Action.DEPOSIT, Action.RECEIVE)
+
+
 def can(user: object, action: Action) -> bool:
-    """Whether a person may do an action; anonymous and inactive people may do nothing."""
-    return isinstance(user, User) and user.is_active and user.role in ALLOWED.get(action, ())
+    """Whether a person may do an action; anonymous and inactive people may do nothing, nor people of a party that is no longer admitted in its name."""
+    allowed = isinstance(user, User) and user.is_active and user.role in ALLOWED.get(action, ())
+    return allowed and (action not in OF_PARTIES or (user.party is not None and user.party.admitted))
 
 
 def check(user: object, action: Action) -> User:

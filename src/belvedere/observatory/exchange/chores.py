@@ -1,6 +1,8 @@
 """What the worker does for the hub, over and over and once a day."""
 
-from belvedere.observatory.exchange import bulk, portability, telling
+from django.utils import timezone
+
+from belvedere.observatory.exchange import bulk, credentials, portability, telling
 
 
 def run() -> int:
@@ -9,5 +11,6 @@ def run() -> int:
 
 
 def daily() -> None:
-    """Let go of deliveries that are no longer kept."""
+    """Let go of deliveries that are no longer kept, and of the keys whose last tokens have run out."""
     telling.forget()
+    credentials.forget_signing_keys(timezone.now())

@@ -5,8 +5,9 @@ import datetime as dt
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from itertools import pairwise
+from pathlib import Path
 
 import jwt
 from cryptography import x509
@@ -18,7 +19,7 @@ from django.utils import timezone
 from belvedere.engine.exchange import credentials
 from belvedere.engine.exchange.access import PERSON_SUBSTANTIAL
 from belvedere.engine.exchange.credentials import CredentialRefused
-from belvedere.observatory.environment import read
+from belvedere.observatory.environment import certificate_header
 from belvedere.observatory.exchange import prosante, vault
 from belvedere.observatory.exchange.models import Party, PartyCertificate
 from belvedere.observatory.journal.actions import note, record
@@ -47,7 +48,7 @@ def authorities() -> list[x509.Certificate]:
 
 def certificate(headers: Mapping[str, str]) -> x509.Certificate | None:
     """The client certificate that the front end says it verified, verified again; None without one, or where no front end is trusted to say it. CredentialRefused."""
-    name = read("BELVEDERE_CLIENT_CERT_HEADER")
+    name = certificate_header()
     found = credentials.presented(headers.get(name) or "") if name else None
     if found is not None and not credentials.trusted(found, authorities(), timezone.now()):
         raise CredentialRefused("invalid_client", "Le certificat n’est pas d’une autorité reconnue, ou n’est pas dans ses dates.")
@@ -57,10 +58,7 @@ def certificate(headers: Mapping[str, str]) -> x509.Certificate | None:
 @transaction.atomic
 def hold(*, party: Party, raw: bytes, by: str) -> PartyCertificate:
     """Tie a certificate to a party: needed for an institution, whose certificate names no establishment. CredentialRefused."""
-    try:
-        given = x509.load_pem_x509_certificate(raw)
-    except ValueError as error:
-        raise CredentialRefused("invalid_client", "Ce fichier n’est pas un certificat PEM.") from error
+    given = credentials.read_pem(raw)
     if not credentials.trusted(given, authorities(), timezone.now()):
         raise CredentialRefused("invalid_client", f"Ce certificat n’est pas d’une autorité de keys/{AUTHORITIES}, ou n’est pas dans ses dates.")
     made, fresh = PartyCertificate.objects.get_or_create(
@@ -68,9 +66,26 @@ def hold(*, party: Party, raw: bytes, by: str) -> PartyCertificate:
     )
     if made.party_id != party.pk:
         raise CredentialRefused("invalid_client", "Ce certificat est déjà celui d’un autre acteur.")
+    if made.revoked_at is not None:
+        raise CredentialRefused("invalid_client", "Ce certificat a été révoqué : l’acteur en demande un autre.")
     if fresh:
         record(by=by, action="echange.certificat.retenu", subject=party.code, thumbprint=made.thumbprint)
     return made
+
+
+@transaction.atomic
+def let_go(*, party: Party, raw: bytes, by: str) -> PartyCertificate:
+    """Revoke a certificate of a party: it opens nothing any more, nor does a token bound to it. One that names its establishment is held first, so as to be
+    refused. CredentialRefused."""
+    thumbprint = credentials.thumbprint(credentials.read_pem(raw))
+    held = PartyCertificate.objects.select_for_update(of=("self",)).filter(party=party, thumbprint=thumbprint).first() or hold(
+        party=party, raw=raw, by=by
+    )
+    if held.revoked_at is None:
+        held.revoked_at = timezone.now()
+        held.save(update_fields=["revoked_at"])
+        record(by=by, action="echange.certificat.revoque", subject=party.code, thumbprint=held.thumbprint)
+    return held
 
 
 def party_of(given: x509.Certificate) -> Party | None:
@@ -91,7 +106,7 @@ def exchanged(form: dict[str, str], given: x509.Certificate | None) -> dict[str,
     if party is None:
         raise CredentialRefused("invalid_client", "Aucun acteur admis n’a ce certificat.")
     professional = prosante.professional(subject)
-    if party.finess and professional.places and party.finess not in professional.places:
+    if party.finess and party.finess not in professional.places:
         note(by=party.code, action="echange.jeton.refuse", subject=party.code, reason="exercice")
         raise CredentialRefused("invalid_grant", "Cette personne ne déclare pas d’exercice dans l’établissement du certificat.")
     software = _software(form, given)
@@ -120,13 +135,14 @@ def _software(form: dict[str, str], given: x509.Certificate) -> str:
         told = jwt.decode(text, given.public_key(), algorithms=["RS256", "PS256", "ES256"], options={"verify_aud": False, "require": ["exp"]})
     except (jwt.PyJWTError, TypeError, ValueError) as error:
         raise CredentialRefused("invalid_request", "actor_token n’est pas signé par la clé du certificat, ou n’a plus cours.") from error
-    return " ".join(str(told.get(name, "")) for name in ("lps_nom", "lps_id", "lps_version") if told.get(name))[:80]
+    said = " ".join(str(told.get(name, "")) for name in ("lps_nom", "lps_id", "lps_version") if told.get(name))
+    return "".join(filter(str.isprintable, said))[:80]
 
 
 def opened(token: str, given: x509.Certificate | None) -> Opened | None:
     """Who a token of ours speaks for, when it comes with the certificate it is bound to; None otherwise."""
     try:
-        key = _keys(str(keys_dir())).get(int(jwt.get_unverified_header(token).get("kid", "")))
+        key = _keys().get(int(jwt.get_unverified_header(token).get("kid", "")))
         claims = jwt.decode(token, key.public_key() if key else "", algorithms=["EdDSA"], audience=AUDIENCE, issuer=AUDIENCE)
     except (jwt.PyJWTError, ValueError, TypeError):
         return None
@@ -139,32 +155,32 @@ def opened(token: str, given: x509.Certificate | None) -> Opened | None:
     return Opened(party, str(claims["sub"]), str(claims.get("software", "")))
 
 
-@cache
-def _keys_as_of(folder: str, stamp: int) -> dict[int, ed25519.Ed25519PrivateKey]:
+@lru_cache(maxsize=4)
+def _keys_of(folder: Path, names: tuple[str, ...]) -> dict[int, ed25519.Ed25519PrivateKey]:
     found = {}
-    for path in keys_dir().glob(SIGNING.format(number="*")):
+    for path in (folder / name for name in names):
         key = serialization.load_pem_private_key(strict(path), None)
         assert isinstance(key, ed25519.Ed25519PrivateKey)
         found[int(path.stem.rsplit("-", 1)[1])] = key
     return found
 
 
-def _keys(folder: str) -> dict[int, ed25519.Ed25519PrivateKey]:
-    """Signing keys by number; another process may have changed them: the folder's date says so."""
-    return _keys_as_of(folder, keys_dir().stat().st_mtime_ns)
+def _keys() -> dict[int, ed25519.Ed25519PrivateKey]:
+    """Signing keys by number, as the folder holds them now: another process may have made or destroyed some."""
+    return _keys_of(keys_dir(), tuple(sorted(path.name for path in keys_dir().glob(SIGNING.format(number="*")))))
 
 
 def _newest() -> tuple[int, ed25519.Ed25519PrivateKey]:
-    if not (found := _keys(str(keys_dir()))):
+    if not (found := _keys()):
         new_signing_key()
-        found = _keys(str(keys_dir()))
+        found = _keys()
     number = max(found)
     return number, found[number]
 
 
 def new_signing_key() -> int:
     """Make the key that signs from now on; those before still verify until `forget_signing_keys`. Its number."""
-    number = max(_keys(str(keys_dir())), default=0) + 1
+    number = max(_keys(), default=0) + 1
     with contextlib.suppress(FileExistsError):  # another process made it first
         write_secret(keys_dir() / SIGNING.format(number=number), pem(ed25519.Ed25519PrivateKey.generate()))
     return number
@@ -172,7 +188,7 @@ def new_signing_key() -> int:
 
 def forget_signing_keys(now: dt.datetime) -> int:
     """Delete the keys whose last tokens have run out; how many."""
-    numbers = sorted(_keys(str(keys_dir())))
+    numbers = sorted(_keys())
     gone = 0
     for number, following in pairwise(numbers):
         replaced = dt.datetime.fromtimestamp((keys_dir() / SIGNING.format(number=following)).stat().st_mtime, dt.UTC)

@@ -6,7 +6,7 @@ import secrets
 from django.db import transaction
 from django.utils import timezone
 
-from belvedere.observatory.exchange.models import Party, PartyKey, Person, PersonLink
+from belvedere.observatory.exchange.models import Party, PartyCertificate, PartyKey, Person, PersonLink
 from belvedere.observatory.journal.actions import record
 from belvedere.observatory.tokens import digest
 
@@ -36,6 +36,7 @@ def key_of(token: str, thumbprint: str = "") -> PartyKey | None:
     return (
         PartyKey.objects.select_related("party")
         .filter(token_hash=digest(token), revoked_at=None, party__admitted=True, thumbprint__in=("", thumbprint))
+        .exclude(thumbprint__in=PartyCertificate.objects.exclude(revoked_at=None).values("thumbprint"))
         .first()
     )
 

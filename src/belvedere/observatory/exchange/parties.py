@@ -16,6 +16,14 @@ class PartyRefused(Exception):
     """The party cannot be admitted; says why, in French."""
 
 
+def named(name: str) -> Party:
+    """The admitted actor of that name. PartyRefused."""
+    found = Party.objects.filter(name=name, admitted=True).first()
+    if found is None:
+        raise PartyRefused(f"Aucun acteur admis ne s’appelle « {name[:80]} » : le nom est celui de la page Exploitation, Échanges.")
+    return found
+
+
 @transaction.atomic
 def admit(
     *,

@@ -11,10 +11,13 @@ from belvedere.engine.exchange import credentials
 from belvedere.engine.exchange.credentials import CredentialRefused
 from belvedere.observatory.environment import read
 
-SECONDS = 10
+SECONDS = 3  # a caller waits for it, and holds a thread of the portal meanwhile
 KEPT = 600.0  # seconds that the provider's description and keys are kept
+FRESH = 60.0  # seconds under which they are not asked again, whatever key a token names
+AWAY = 30.0  # seconds that a provider which did not answer is left alone
 ALGORITHMS = ["RS256", "PS256", "ES256"]
 _described: dict[str, tuple[float, dict[str, Any], jwt.PyJWKSet]] = {}
+_away: dict[str, float] = {}
 
 
 @dataclass(frozen=True)
@@ -42,14 +45,21 @@ def _provider(fresh: bool = False) -> tuple[dict[str, Any], jwt.PyJWKSet]:
     issuer = read("BELVEDERE_PSC_URL").rstrip("/")
     if not issuer:
         raise CredentialRefused("temporarily_unavailable", "Aucun fournisseur d’identité des professionnels n’est branché (BELVEDERE_PSC_URL).")
-    held = _described.get(issuer)
-    if held is None or fresh or time.monotonic() - held[0] > KEPT:
+    held, now = _described.get(issuer), time.monotonic()
+    if held is not None and now - held[0] <= (FRESH if fresh else KEPT):
+        return held[1], held[2]
+    if now - _away.get(issuer, -AWAY) < AWAY:
+        raise CredentialRefused("temporarily_unavailable", "Le fournisseur d’identité ne répond pas : réessayez dans une minute.")
+    try:
         about = _get(f"{issuer}/.well-known/openid-configuration")
-        try:
-            held = time.monotonic(), about, jwt.PyJWKSet.from_dict(_get(about["jwks_uri"]))
-        except (KeyError, TypeError, jwt.PyJWTError) as error:
-            raise CredentialRefused("temporarily_unavailable", "La description du fournisseur d’identité ne se lit pas.") from error
-        _described[issuer] = held
+        held = now, about, jwt.PyJWKSet.from_dict(_get(about["jwks_uri"]))
+    except CredentialRefused:
+        _away[issuer] = now
+        raise
+    except (KeyError, TypeError, jwt.PyJWTError) as error:
+        _away[issuer] = now
+        raise CredentialRefused("temporarily_unavailable", "La description du fournisseur d’identité ne se lit pas.") from error
+    _described[issuer] = held
     return held[1], held[2]
 
 
@@ -77,8 +87,9 @@ def professional(token: str) -> Professional:
         raise CredentialRefused("invalid_grant", "Le jeton de la personne n’est pas valable, ou n’a plus cours.") from error
     if claims.get("acr") != credentials.ACR:
         raise CredentialRefused("invalid_grant", f"La personne n’a pas été identifiée au niveau substantiel (acr={credentials.ACR}).")
-    clients = {name.strip() for name in read("BELVEDERE_PSC_CLIENTS").split(",") if name.strip()}
-    if clients and claims.get("azp") not in clients:
+    if claims.get("typ") != "Bearer":  # an id token is signed by the same keys
+        raise CredentialRefused("invalid_grant", "Ce jeton n’est pas un jeton d’accès.")
+    if claims.get("azp") not in {name.strip() for name in read("BELVEDERE_PSC_CLIENTS").split(",") if name.strip()}:
         raise CredentialRefused("invalid_grant", "Ce jeton a été donné à une application que l’exploitant n’a pas admise.")
     told = _get(str(about.get("userinfo_endpoint", "")), token)
     if not isinstance(told, dict) or told.get("sub") != claims["sub"]:

@@ -4,6 +4,7 @@ The key that makes tokens of persons does not change: every link between deposit
 
 import base64
 import contextlib
+import datetime as dt
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,7 +18,6 @@ from belvedere.observatory.journal.actions import note
 from belvedere.observatory.keyfiles import keys_dir, strict, write_secret
 from belvedere.observatory.services.models import RightsLot
 
-LOT = 500
 OLD_ENOUGH = 3600  # seconds: no process still writes under a key that was replaced so long ago
 
 
@@ -33,13 +33,14 @@ class Sealed:
     column: str
     about: Callable[[Any], str]
     text: bool = False  # kept as base64
+    lot: int = 500  # contents of a transaction, all in memory: few of what may be large
 
 
 SEALED = (
-    Sealed(Resource, "content", lambda row: row.uid), Sealed(Deposit, "original", lambda row: f"depot:{row.reference}"),
-    Sealed(Dataset, "content", lambda row: f"jeu:{row.code}:{row.period}:{row.version}"), Sealed(Export, "package", lambda row: f"export:{row.reference}"),
-    Sealed(Transfer, "package", lambda row: f"versement:{row.reference}"), Sealed(Subscription, "secrets", lambda row: f"abonnement:{row.uid}", text=True),
-    Sealed(RightsLot, "content", lambda row: f"lot:{row.reference}"),
+    Sealed(Resource, "content", lambda row: row.uid), Sealed(Deposit, "original", lambda row: f"depot:{row.reference}", lot=20),
+    Sealed(Dataset, "content", lambda row: f"jeu:{row.code}:{row.period}:{row.version}", lot=5), Sealed(Export, "package", lambda row: f"export:{row.reference}", lot=1),
+    Sealed(Transfer, "package", lambda row: f"versement:{row.reference}", lot=1), Sealed(Subscription, "secrets", lambda row: f"abonnement:{row.uid}", text=True),
+    Sealed(RightsLot, "content", lambda row: f"lot:{row.reference}", lot=5),
 )  # fmt: skip
 
 
@@ -60,7 +61,7 @@ def seal_anew() -> Iterator[tuple[str, int]]:
         name = str(sealed.model._meta.verbose_name_plural)
         while True:
             with transaction.atomic():
-                rows = list(sealed.model._default_manager.select_for_update(of=("self",)).filter(pk__gt=last).order_by("pk")[:LOT])
+                rows = list(sealed.model._default_manager.select_for_update(of=("self",)).filter(pk__gt=last).order_by("pk")[: sealed.lot])
                 for row in rows:
                     stored = getattr(row, sealed.column)
                     if not stored:
@@ -99,5 +100,6 @@ def finish(*, now: float, by: str) -> int:
         draft.unlink()
     write_secret(draft, os.urandom(vault.KEY) + raw[vault.KEY :])
     os.replace(draft, first)
+    credentials.forget_signing_keys(dt.datetime.fromtimestamp(now, dt.UTC))
     note(by=by, action="echange.cle.detruite", subject="cles", keys=gone + 1)
     return gone + 1

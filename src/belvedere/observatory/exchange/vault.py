@@ -19,7 +19,7 @@ FIRST, LATER = "exchange.key", "exchange-seal-{number}.key"  # the first also ma
 
 
 @lru_cache(maxsize=4)
-def _keys(folder: Path, stamp: int) -> tuple[tuple[AESGCM, ...], bytes]:
+def _keys(folder: Path, stamp: tuple) -> tuple[tuple[AESGCM, ...], bytes]:
     path = folder / FIRST
     if not path.exists():
         with contextlib.suppress(FileExistsError):  # another process made it first
@@ -38,12 +38,17 @@ _folders: dict[str, Path] = {}
 
 
 def _held() -> tuple[tuple[AESGCM, ...], bytes]:
-    """The keys of the data folder in use: those that seal, the newest first, and the one that makes tokens. The folder's date tells that another
-    process changed them."""
+    """The keys of the data folder in use: those that seal, the newest first, and the one that makes tokens. Another process may have changed them: names
+    and the first file's number on disk tell it, where a date might be the same."""
     name = read("BELVEDERE_DATA")
     if name not in _folders:
         _folders[name] = keys_dir()
-    return _keys(_folders[name], os.stat(_folders[name]).st_mtime_ns)
+    return _keys(_folders[name], _stamp(_folders[name]))
+
+
+def _stamp(folder: Path) -> tuple:
+    names = sorted(name for name in os.listdir(folder) if name.startswith("exchange"))
+    return (*names, os.stat(folder / FIRST).st_ino if FIRST in names else 0)
 
 
 def seal(content: bytes, about: str = "") -> bytes:

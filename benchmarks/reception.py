@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 sys.path[:0] = [str(Path(__file__).resolve().parent.parent), str(Path(__file__).resolve().parent)]
 
@@ -74,8 +75,8 @@ def write(sector, certificate, folder: Path) -> tuple[list[tuple[int, Path]], di
     return made, told
 
 
-def treated(files: list[tuple[int, Path]], groups: dict, folder: Path, workers: int) -> dict[str, object]:
-    """Deposit every file while workers treat them; seconds until the last is settled, and the workers' highest memory (MB)."""
+def treated(files: list[tuple[int, Path]], groups: dict, folder: Path, workers: int) -> tuple[float, dict[str, Any]]:
+    """Deposit every file while workers treat them; (seconds until the last is settled, what is told of it: the workers' highest memory in MB)."""
     from belvedere.observatory.collect import reception
     from belvedere.observatory.collect.models import Flow
 
@@ -95,11 +96,11 @@ def treated(files: list[tuple[int, Path]], groups: dict, folder: Path, workers: 
             one.terminate()
         for one in running:
             one.wait(60)
-    return {"deposit_s": round(deposited, 1), "settled_s": round(seconds, 1), "workers_peak_rss_mb": peaks}
+    return seconds, {"deposit_s": round(deposited, 1), "settled_s": round(seconds, 1), "workers_peak_rss_mb": peaks}
 
 
-def standing() -> dict[str, object]:
-    """What stands in the warehouse: flows by state, lines, cents, bytes."""
+def standing() -> tuple[int, int, dict[str, Any]]:
+    """What stands in the warehouse: (lines, cents, what is told of it: flows by state, bytes)."""
     import duckdb
     from django.db.models import Count, Sum
 
@@ -110,10 +111,8 @@ def standing() -> dict[str, object]:
     paths = [str(facts_path(name)) for name in live.values_list("name", flat=True)]
     rows, amount = duckdb.connect().sql(f"SELECT count(*), CAST(sum(amount_amo) AS BIGINT) FROM read_parquet({paths})").fetchall()[0]
     size = live.aggregate(size=Sum("size"))["size"]
-    return {
-        "flows": {row["state"]: row["count"] for row in Flow.objects.values("state").annotate(count=Count("pk"))}, "lines_standing": rows, "amount_amo_standing": amount,
-        "bytes_per_line": round(size / rows, 2),
-    }  # fmt: skip
+    states = {row["state"]: row["count"] for row in Flow.objects.values("state").annotate(count=Count("pk"))}
+    return rows, amount, {"flows": states, "lines_standing": rows, "amount_amo_standing": amount, "bytes_per_line": round(size / rows, 2)}
 
 
 def main() -> None:
@@ -128,13 +127,12 @@ def main() -> None:
         start = time.perf_counter()
         files, billed = write(sector, certificate, Path(name) / "sealed")
         written = time.perf_counter() - start
-        told = treated(files, groups, folder, options.workers)
-        found = standing()
-    seconds = float(told["settled_s"])  # type: ignore[arg-type]
+        seconds, told = treated(files, groups, folder, options.workers)
+        lines, cents, found = standing()
     print(json.dumps({
         **billed, "files": len(files), "written_and_sealed_s": round(written, 1), **told, "lines_a_second": round(billed["lines"] / seconds),
-        "clear_mb_a_second": round(billed["clear_bytes"] / seconds / 1e6, 1), **found, "lines_lost": billed["lines"] - int(found["lines_standing"]),  # type: ignore[call-overload]
-        "cents_lost": billed["amount_amo"] - int(found["amount_amo_standing"]), "workers": options.workers, "machine": platform.machine(), "cores": os.cpu_count(),  # type: ignore[call-overload]
+        "clear_mb_a_second": round(billed["clear_bytes"] / seconds / 1e6, 1), **found, "lines_lost": billed["lines"] - lines,
+        "cents_lost": billed["amount_amo"] - cents, "workers": options.workers, "machine": platform.machine(), "cores": os.cpu_count(),
     }, ensure_ascii=False))  # fmt: skip
 
 

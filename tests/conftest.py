@@ -56,6 +56,7 @@ _flush_with_the_guards_lifted()
 def pytest_sessionfinish() -> None:
     if _SERVER is not None:
         _SERVER.cleanup()
+    shutil.rmtree(_FOLDER, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -5,11 +5,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-os.environ.setdefault("BELVEDERE_DATA", tempfile.mkdtemp(prefix="belvedere-docs-"))
+_own = tempfile.TemporaryDirectory(prefix="belvedere-docs-")
+os.environ.setdefault("BELVEDERE_DATA", _own.name)
 os.environ["DJANGO_SETTINGS_MODULE"] = "belvedere.observatory.settings"
 os.environ.pop("BELVEDERE_DATABASE_URL", None)
 
-import django
+import django  # noqa: E402 (the environment above comes first)
 
 django.setup()
 

@@ -110,15 +110,15 @@ def test_a_lot_that_breaks_the_rules_changes_nothing(service):
 def test_persons_who_become_one_during_the_change_are_one_file(service):
     move = moving.start(party=service, software="Nouveau", by="test")
     kept, other = Person.objects.order_by("pk")[:2]
-    assert moving.take(move, renamed(deposit(range(2), name="lot-1")), by="test").same == 2
+    assert moving.take(move, renamed(deposit(range(4), name="lot-1")), by="test").same == 4
     addresses = set(move.files.filter(person__in=(kept, other)).values_list("address", flat=True))
     with transaction.atomic():
         naming._merge(other, kept, service)
     row = move.files.get(person=kept)
     assert (
-        {row.address, *row.also} == addresses and row.state == FileState.AWAITED and moving.progress(move) == {"awaited": 3, "same": 0, "differs": 0}
+        {row.address, *row.also} == addresses and row.state == FileState.AWAITED and moving.progress(move) == {"awaited": 1, "same": 2, "differs": 0}
     )
-    assert moving.take(move, renamed(deposit(range(2), name="lot-2")), by="test").same == 1, "both parts of the file were found"
+    assert moving.take(move, renamed(deposit(range(4), name="lot-2")), by="test").same == 3, "both parts of the file were found"
     moving.close(move, by="test", drop=True)
     again = moving.start(party=service, software="Nouveau", by="test")
     assert again.files.count() == 3 and len(again.files.get(person=kept).also) == 1

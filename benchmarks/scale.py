@@ -111,6 +111,8 @@ def measure_peer(folder: Path, name: str) -> dict[str, float]:
     load = 0.0
     if name == "postgresql":
         return _postgresql(paths, columns)
+    if name.startswith("sc://"):
+        return _spark(paths, name)
     start = time.perf_counter()
     if name == "duckdb":
         import duckdb
@@ -130,6 +132,23 @@ def measure_peer(folder: Path, name: str) -> dict[str, float]:
         grouped = whole.groupby(["period", "department", "lpp"], observed=True).agg({"patient": "nunique", "amount_amo": "sum"})
         check = (len(grouped), int(grouped["amount_amo"].sum()))
     return {"seconds": round(time.perf_counter() - start, 2), "load_s": round(load, 2), "rows": check[0], "amo": check[1]}
+
+
+def _spark(paths: list[str], address: str) -> dict[str, float]:
+    """The question asked of a cluster twice: what starts up is paid by the first."""
+    from belvedere.engine.warehouse.schema import FACTS
+    from belvedere.engine.warehouse.spark import SparkConnection
+
+    link, times = SparkConnection(address), []
+    link.read("f", [Path(path) for path in paths], FACTS)
+    for _ in range(2):
+        start = time.perf_counter()
+        rows = link.sql(
+            "SELECT period, department, lpp, count(DISTINCT patient) AS patients, sum(amount_amo) AS amo FROM f GROUP BY 1, 2, 3"
+        ).to_arrow_table()
+        times.append(round(time.perf_counter() - start, 2))
+    link.close()
+    return {"seconds": times[1], "first_s": times[0], "rows": len(rows), "amo": int(pc.sum(rows["amo"]).as_py())}
 
 
 def _postgresql(paths: list[str], columns: list[str]) -> dict[str, float]:
@@ -161,11 +180,14 @@ def _postgresql(paths: list[str], columns: list[str]) -> dict[str, float]:
             server.cleanup()
 
 
-def apart(*arguments: str) -> dict[str, float]:
-    """A measure in a process of its own, with its peak memory (MB, its own only: a server's is not in it)."""
-    done = subprocess.run([sys.executable, __file__, *arguments], capture_output=True, text=True, check=False)
+def apart(*arguments: str, limit: float | None = None) -> dict[str, float]:
+    """A measure in a process of its own, with its peak memory (MB, its own only: a server's is not in it); past `limit` seconds, says that it was not waited for."""
+    try:
+        done = subprocess.run([sys.executable, __file__, *arguments], capture_output=True, text=True, check=False, timeout=limit)
+    except subprocess.TimeoutExpired:
+        return {"error": f"not finished after {limit:.0f} s"}
     if done.returncode:
-        return {"error": done.stderr.strip().splitlines()[-1][:200] if done.stderr.strip() else f"code {done.returncode}"}
+        return {"error": " ".join(done.stderr.split())[-300:] if done.stderr.strip() else f"code {done.returncode}"}
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
@@ -186,6 +208,7 @@ def main() -> None:
     parser.add_argument("--volumes", default="2,20", help="millions of lines, separated by commas")
     parser.add_argument("--peers", default="2", help="millions of lines at which peers answer")
     parser.add_argument("--spark", default="", help="millions of lines at which a real two-worker cluster computes the cube")
+    parser.add_argument("--limit", type=float, default=1800.0, help="seconds after which a measure on the cluster is not waited for")
     parser.add_argument(
         "--pages", default=None, help="millions of lines at which pages are read during ingestion; all volumes unless said, none for none"
     )
@@ -217,7 +240,14 @@ def main() -> None:
                 from tools.spark_cluster import cluster
 
                 with cluster(memory="3g", driver="3g") as address:
-                    results.append(common | {"engine": "spark"} | apart("--measure", "cube", str(folder), address, str(lines)))
+                    asked = {
+                        engine: apart("--measure", "peer", str(folder), engine, str(lines), limit=options.limit) for engine in ("duckdb", address)
+                    }
+                    told = {"question_s": asked[address].get("seconds"), "question_first_s": asked[address].get("first_s"), "question_duckdb_s": asked["duckdb"]["seconds"], "question_equal": len({(one.get("rows"), one.get("amo")) for one in asked.values()}) == 1}  # fmt: skip
+                    print(json.dumps(told), file=sys.stderr, flush=True)
+                    results.append(
+                        common | {"engine": "spark"} | told | apart("--measure", "cube", str(folder), address, str(lines), limit=options.limit)
+                    )
                 print(json.dumps(results[-1]), file=sys.stderr, flush=True)
             if volume in wanted:
                 peers[f"{volume:g}"] = {

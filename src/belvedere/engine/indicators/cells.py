@@ -22,6 +22,7 @@ from belvedere.engine.warehouse import engine
 from belvedere.engine.warehouse.connection import Connection
 
 GROSS = "gross"  # amounts without their sign: a credit note must not hide a dominance
+_READ = (*counting.CODES, "grp", "patient", "invoice", "units", "amount_amo", "amount_amc", "amount_billed")
 _SUMS = {name: f"CAST(sum({name}) AS BIGINT)" for name in (*ADDITIVE, GROSS)}
 
 
@@ -59,8 +60,11 @@ def compute(
     made of, those of the groups in its ledger that had come by then."""
     pairs = [(window, month) for window, months in periods.items() for month in months]
     whole = sorted({month for some in (*periods.values(), months) for month in some})
-    connection.register("raw_month", pa.table({"month": pa.array(whole, pa.string())}))
-    connection.register("raw_period", pa.table({"period12": [window for window, _ in pairs], "month": [month for _, month in pairs]}))
+    # What was added up is kept here: a server adds up lines, and its answers are not sent back to it.
+    here = connection if engine.in_process(connection) else engine.opened()
+    for one in {id(connection): connection, id(here): here}.values():
+        one.register("raw_month", pa.table({"month": pa.array(whole, pa.string())}))
+        one.register("raw_period", pa.table({"period12": [window for window, _ in pairs], "month": [month for _, month in pairs]}))
     done = pa.concat_tables(closed) if closed else None
     shut = sorted(set(done["month"].to_pylist())) if done is not None else []
     connection.register("raw_closed", pa.table({"month": pa.array(shut, pa.string())}))
@@ -70,20 +74,21 @@ def compute(
     read = sorted({*open_months, *(month for window in open_windows for month in periods[window])})
     listed = ", ".join(f"DATE '{month}-01'" for month in read) or "DATE '0001-01-01'"
     connection.register("raw_admitted", _admitted(done, cutoffs or {}))
-    kept = "VIEW" if engine.in_process(connection) else "TABLE"
+    # A server keeps what it reads time and again, and keeps no more of it than is asked for.
+    kept, lines = ("VIEW", "f.*") if engine.in_process(connection) else ("TABLE", ", ".join(f"f.{name}" for name in _READ))
     connection.execute(f"""
         CREATE OR REPLACE TEMP {kept} window_facts AS
-        SELECT f.* FROM facts f ANTI JOIN raw_closed c ON f.month = c.month WHERE f.period IN ({listed})
+        SELECT {lines} FROM facts f ANTI JOIN raw_closed c ON f.month = c.month WHERE f.period IN ({listed})
         UNION ALL
-        SELECT f.* FROM facts f SEMI JOIN raw_admitted a ON f.month = a.month AND f.grp = a.grp AND f.flow_id <= a.last_flow WHERE f.period IN ({listed})
+        SELECT {lines} FROM facts f SEMI JOIN raw_admitted a ON f.month = a.month AND f.grp = a.grp AND f.flow_id <= a.last_flow WHERE f.period IN ({listed})
     """)
     fresh = [connection.sql(text).to_arrow_table() for text in _added(connection)]
     ledger = pa.concat_tables(fresh)
     whole_ledger = [ledger] if done is None else [ledger, done]
-    connection.register("raw_monthly", pa.concat_tables([part.select(ledger.column_names) for part in whole_ledger]))
+    here.register("raw_monthly", pa.concat_tables([part.select(ledger.column_names) for part in whole_ledger]))
     sums = ", ".join(f"{sql} AS {name}" for name, sql in _SUMS.items())
     others = ", ".join(d for d in DIMENSIONS if d != "period")
-    rows = connection.sql(f"""
+    rows = here.sql(f"""
         SELECT {others}, month AS period, grp, {sums} FROM raw_monthly WHERE month IN (SELECT month FROM raw_month) GROUP BY ALL
         UNION ALL
         SELECT {others}, period12 AS period, grp, {sums} FROM raw_monthly JOIN raw_period USING (month) GROUP BY ALL
@@ -137,9 +142,9 @@ def _admitted(closed: pa.Table | None, cutoffs: Mapping[str, int]) -> pa.Table:
 
 
 def _count(connection: Connection, open_periods: set[str]) -> pa.Table:
-    """Distinct persons and invoices of every cell of these periods, as a server is asked for them."""
+    """Distinct persons and invoices of every cell of these periods, as a server is asked for them: an invoice is one person's, so each person's are counted
+    first, where its lines lie together, and only counts travel."""
     connection.register("raw_open", pa.table({"period": pa.array(sorted(open_periods), pa.string())}))
-    counted = ", ".join(f"{sql} AS {name}" for name, sql in DISTINCT.items())
     found = []
     for shape, periods in shapes(cubes()).items():
         choice = tuple(COLUMNS[level] if level else None for level in shape)
@@ -148,8 +153,13 @@ def _count(connection: Connection, open_periods: set[str]) -> pa.Table:
                 continue
             at_period = (*choice[:PERIOD], period, *choice[PERIOD + 1 :])
             columns = [f"{text_of(column, total)} AS {d}" for d, column, total in zip(DIMENSIONS, at_period, TOTALS, strict=True)]
-            sql = f"SELECT {', '.join(columns)}, {counted} FROM {source} WHERE {period} IN (SELECT period FROM raw_open) GROUP BY ALL"
-            found.append(connection.sql(sql).to_arrow_table())
+            found.append(
+                connection.sql(f"""
+                SELECT {", ".join(DIMENSIONS)}, CAST(count(*) AS BIGINT) AS patients, CAST(sum(held) AS BIGINT) AS invoices FROM (
+                    SELECT {", ".join(columns)}, patient, count(DISTINCT invoice) AS held FROM {source}
+                    WHERE {period} IN (SELECT period FROM raw_open) GROUP BY ALL) GROUP BY ALL
+            """).to_arrow_table()
+            )
     return pa.concat_tables(found)
 
 

@@ -2,7 +2,7 @@
 
 Lines come sorted by person and invoice: a cell counts a person when it is not the one it saw last, so that every choice of levels is
 counted in the same pass, and memory holds the cells and one batch of lines, whatever their number. Lines too many to be sorted at once
-come by buckets of persons, which no person shares. A server of its own (Spark) is asked `count(DISTINCT …)` instead (ADR 41).
+come by buckets of persons, which no person shares. A server of its own (Spark) counts them where its lines lie (ADR 41).
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -17,6 +17,7 @@ from pyspark.sql import DataFrame, SparkSession
 from sqlglot import exp
 
 _CREATED = re.compile(r"\s*CREATE\s+(?:OR\s+REPLACE\s+)?TEMP\s+(TABLE|VIEW)\s+(\w+)\s+AS\b", re.IGNORECASE)
+PERSON = "patient"
 _LITERALS = {str: lambda value: exp.Literal.string(value), int: lambda value: exp.Literal.number(value)}
 
 
@@ -91,8 +92,11 @@ class SparkConnection:
         """Statements that keep their result under a name."""
         for kind, name, text in rendered(query):
             frame = self._spark.sql(text)
+            if kind == "TABLE":
+                # Lines that are kept lie with the other lines of their person: what is counted person by person is counted where it lies.
+                frame = (frame.repartition(PERSON) if PERSON in frame.columns else frame).cache()
             if kind:
-                (frame.cache() if kind == "TABLE" else frame).createOrReplaceTempView(name)
+                frame.createOrReplaceTempView(name)
             else:
                 frame.collect()
 

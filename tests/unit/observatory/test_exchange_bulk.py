@@ -191,6 +191,7 @@ def test_every_way_not_to_have_it(service, drees):
     assert Client().get(base, **ASYNC).status_code == 401
     forbidden = exported(bearer(institution("CNAM_SIPIL")) | {"HTTP_X_FINALITE": "STATISTIQUE"}, "_type=Patient")
     assert forbidden == {} and Bulk.objects.latest("pk").refused["Patient"]
+    assert Entry.objects.filter(action="echange.lecture.refusee", subject="Patient").count() == 1
     for _ in range(bulk.MOST_WAITING):
         assert get(base + "?_type=Patient", drees | ASYNC).status_code == 202
     full = get(base + "?_type=Patient", drees | ASYNC)

@@ -13,7 +13,7 @@ from django.utils import timezone
 from belvedere.engine.exchange.vocabulary import Grain, Purpose
 from belvedere.observatory.exchange import leasing, reading
 from belvedere.observatory.exchange.models import Bulk, BulkFile, BulkState, Party
-from belvedere.observatory.journal.actions import record
+from belvedere.observatory.journal.actions import note, record
 from belvedere.observatory.tokens import reference
 
 KEPT = dt.timedelta(hours=24)
@@ -80,6 +80,10 @@ def _write(bulk: Bulk, kind: str) -> str:
             bulk.party, bulk.level, Purpose(bulk.purpose), Grain(bulk.grain), kind, since=bulk.since, after=after, count=PAGE, imputed=bulk.person, traced=False
         )  # fmt: skip
         if not seen.open:
+            told = {"purpose": bulk.purpose, "grain": bulk.grain, "level": bulk.level, "reason": seen.reason} | (
+                {"person": bulk.person} if bulk.person else {}
+            )
+            note(by=bulk.party.code, action="echange.lecture.refusee", subject=kind, **told)
             return seen.reason
         leasing.go_on(bulk)
         rows += seen.rows

@@ -23,7 +23,9 @@ def register(commands: argparse._SubParsersAction) -> None:
     party.add_argument("--contact", default="", help="adresse du contact technique")
     party.add_argument("--level", type=int, default=2, choices=(1, 2), help="1 : jeton seul ; 2 : certificat de structure vérifié (données de santé)")
     party.set_defaults(run=_party)
-    load = tools.add_parser("nomenclatures", help="importe des fichiers officiels : jeux de valeurs, SERAFIN-PH, FINESS")
+    load = tools.add_parser(
+        "nomenclatures", help="importe des fichiers officiels : jeux de valeurs, SERAFIN-PH, FINESS, annuaire des professionnels (RPPS)"
+    )
     load.add_argument("files", nargs="+", type=Path, metavar="FICHIER")
     load.set_defaults(run=_load)
     dataset = tools.add_parser("dataset", help="produit un jeu de données sous son contrat de qualité")

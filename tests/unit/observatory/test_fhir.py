@@ -11,9 +11,10 @@ from django.test import Client
 from django.utils import timezone
 
 from belvedere.api.exchange.operations import OPERATIONS, statement
+from belvedere.engine.exchange.identifiers import rpps_valid
 from belvedere.engine.exchange.structure import problems
-from belvedere.observatory.exchange import referentials
-from belvedere.observatory.exchange.models import Deposit, Resource
+from belvedere.observatory.exchange import directory, intake, referentials
+from belvedere.observatory.exchange.models import Concept, Deposit, Resource
 from tests.conftest import SHARED
 from tests.exchange import bearer, deposit, establishment, institution
 
@@ -235,6 +236,35 @@ def test_nomenclatures_at_a_date():
     assert get(f"/CodeSystem/$lookup?system={referentials.SERAFIN}&code=1.1.1").json()["parameter"][2]["valueString"] == "1.1"
     assert get("/ValueSet/$expand?url=inconnu").status_code == 404
     assert (referentials.serafin("1.1"), referentials.serafin("1.1.1"), referentials.serafin("9.9")) == (False, True, None)
+
+
+HEADER = "Type d'identifiant PP|Identifiant PP|Identification nationale PP|Nom d'exercice|Prénom d'exercice|Code profession|Libellé profession|Numéro FINESS site|"
+
+
+def extraction(folder, name: str, *numbers: str):
+    """An extraction of the directory as it is published: pipes, no quoting, a row a place of work."""
+    rows = [f'8|{number}|8{number}|ESSAI "DIT"|Camille|60|Infirmier|{place}|' for number in numbers for place in ("750000010", "")]
+    (folder / name).write_text("\n".join([HEADER, *rows, "0|759999999|0759999999|ADELI|X|70|Masseur|| "]) + "\n", encoding="utf-8")
+    return folder / name
+
+
+def test_professionals_of_the_directory(tmp_path):
+    """Numbers and professions are kept, never names; who has left is closed that day, who comes back is open again; a deposit is told of a number that is not there."""
+    here, gone = "10003456786", next(f"1000346103{digit}" for digit in range(10) if rpps_valid(f"1000346103{digit}"))
+    warned = lambda: "tddui-practitioner-02" in json.dumps(Deposit.objects.latest("pk").remarks)  # noqa: E731
+    assert directory.known(here, timezone.localdate()) is None, "no directory, no remark"
+    assert referentials.load(extraction(tmp_path, "PS_1.txt", here, gone), by="test").rows == 2
+    assert Concept.objects.filter(valueset="RPPS").count() == 2 and not Concept.objects.filter(display__contains="ESSAI").exists()
+    service = establishment()
+    assert intake.receive(service, deposit(range(1))).status == 200 and not warned()
+    assert referentials.load(extraction(tmp_path, "PS_2.txt", gone), by="test").rows == 1
+    today, before = timezone.localdate(), timezone.localdate() - dt.timedelta(days=1)
+    assert (directory.known(here, today), directory.known(here, before), directory.known(gone, today)) == (False, True, True)
+    assert intake.receive(service, deposit(range(1, 2), name="d2")).status == 200 and warned()
+    asked = f"/ValueSet/$validate-code?url=RPPS&code={here}"
+    assert get(asked).json()["parameter"][0]["valueBoolean"] is False and get(f"{asked}&date={before}").json()["parameter"][0]["valueBoolean"] is True
+    assert get("/ValueSet/$expand?url=RPPS").status_code == 400
+    assert referentials.load(extraction(tmp_path, "PS_3.txt", here, gone), by="test").rows == 2 and directory.known(here, today)
 
 
 def test_the_statement_says_what_the_router_does():

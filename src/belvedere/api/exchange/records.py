@@ -10,7 +10,7 @@ from belvedere.engine.exchange import checks, structure
 from belvedere.engine.exchange.checks import moment
 from belvedere.engine.exchange.rules import rules
 from belvedere.engine.exchange.vocabulary import Actor, Purpose
-from belvedere.observatory.exchange import policy, referentials, traces
+from belvedere.observatory.exchange import directory, policy, referentials, traces
 from belvedere.observatory.exchange.models import Concept, Resource
 
 MOST_DAYS = 92
@@ -75,6 +75,8 @@ def lookup(call: Call) -> HttpResponse:
 def expand(call: Call) -> HttpResponse:
     """`url` (or the name of a value set), `date`, `filter`: its codes that day."""
     name = call.request.GET.get("url", "").rsplit("/", 1)[-1]
+    if name == directory.VALUESET:
+        raise Problem(400, "too-costly", "L’annuaire des professionnels ne se déroule pas : demandez un numéro à $validate-code ou à $lookup.")
     rows = referentials.at(_day(call)).filter(valueset=name)
     if words := call.request.GET.get("filter", ""):
         rows = rows.filter(display__icontains=words[:60])

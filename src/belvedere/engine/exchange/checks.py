@@ -28,6 +28,7 @@ class Known:
     today: dt.date
     coded: Callable[[str, str, dt.date], bool | None] = lambda system, code, day: None  # None: the system is not held
     serafin: Callable[[str], bool | None] = lambda code: None  # None: unknown code; True: a leaf
+    professional: Callable[[str, dt.date], bool | None] = lambda number, day: None  # None: no directory is held
     open_between: Callable[[str], tuple[dt.date | None, dt.date | None] | None] = lambda finess: None
     open_stay: Callable[[str, Mapping], bool] = lambda key, stay: False  # another one than this stay
     recompute_gir: bool = False
@@ -269,8 +270,13 @@ def consent_terms(resource: Mapping) -> Terms | None:
 
 def practitioner(entry: Entry, deposited: Deposited, known: Known) -> Check:
     number = identifier(entry.resource, RPPS_SYSTEMS)
-    if number is not None and not rpps_valid(number[1:] if len(number) == 12 and number[0] == "8" else number):
+    if number is None:
+        return
+    bare = number[1:] if len(number) == 12 and number[0] == "8" else number
+    if not rpps_valid(bare):
         yield Remark("tddui-practitioner-01", entry.where + ".identifier")
+    elif known.professional(bare, known.today) is False:
+        yield Remark("tddui-practitioner-02", entry.where + ".identifier")
 
 
 def codes(entry: Entry, known: Known) -> Check:

@@ -17,6 +17,7 @@ from belvedere.engine.exchange.identifiers import finess_valid
 from belvedere.engine.exchange.matrix import ALWAYS, NEVER
 from belvedere.engine.nomenclature.territories import region_of
 from belvedere.observatory.environment import read
+from belvedere.observatory.exchange import directory
 from belvedere.observatory.exchange.models import Concept, Party, Resource
 from belvedere.observatory.exchange.naming import found, own_key, own_names, person_token
 from belvedere.observatory.journal.actions import record
@@ -66,12 +67,16 @@ ESTABLISHMENTS = ("finess_et", "nom_et", "categorie_ege", "date_ouverture", "dat
 
 @transaction.atomic
 def load(path: Path, *, by: str) -> Imported:
-    """Import an official file, told by its columns: value sets, SERAFIN-PH tree, FINESS extraction. The same file again changes nothing. ImportRefused."""
+    """Import an official file, told by its columns: value sets, SERAFIN-PH tree, FINESS extraction, directory of professionals. The same file again changes nothing. ImportRefused."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
-            rows = csv.DictReader(stream)
+            piped = "|" in stream.readline()
+            stream.seek(0)
+            rows = csv.DictReader(stream, delimiter="|", quoting=csv.QUOTE_NONE) if piped else csv.DictReader(stream)
             columns = set(rows.fieldnames or ())
-            if columns >= set(ESTABLISHMENTS):
+            if columns >= set(directory.COLUMNS):
+                count = directory.load(rows, path.name)
+            elif columns >= set(ESTABLISHMENTS):
                 count = _establishments(rows)
             else:
                 reader = next((made for names, made in READERS.items() if columns >= set(names)), None)
@@ -162,6 +167,6 @@ def known_to(party: Party, deposited: Deposited) -> Known:
         return person is not None and bool(held.get(person.pk, set()) - {own_key("Encounter", stay, party, names[person.pk])})
 
     return Known(
-        party.finess, timezone.localdate(), coded=_coded, serafin=serafin,
+        party.finess, timezone.localdate(), coded=_coded, serafin=serafin, professional=directory.known,
         open_between=lambda finess: (party.opened_on, party.closed_on), open_stay=open_stay, recompute_gir=read("BELVEDERE_AGGIR") == "1",
     )  # fmt: skip

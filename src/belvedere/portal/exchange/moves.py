@@ -33,6 +33,15 @@ def _move(request: HttpRequest, reference: str) -> Move:
     return found
 
 
+ELEMENTS = {
+    "birthDate": "date de naissance", "gender": "sexe", "name": "nom", "identifier": "identifiants", "address": "adresse", "telecom": "coordonnées", "period": "période",
+    "status": "statut", "reference": "lien vers une autre ressource", "type": "type", "code": "code", "authored": "date", "item": "réponses", "dateTime": "date", "provision": "portée",
+    "start": "début", "end": "fin", "extension": "compléments", "participant": "intervenants", "serviceType": "type de service", "hospitalization": "entrée et sortie",
+    "location": "lieu", "description": "description", "note": "commentaire", "reasonCode": "motif", "category": "catégorie", "class": "classe", "subject": "usager", "profile": "profil",
+    "policyRule": "règle", "questionnaire": "questionnaire", "source": "source", "author": "auteur", "length": "durée", "contact": "contact", "relationship": "lien de parenté",
+}  # fmt: skip
+
+
 @require_http_methods(["GET", "HEAD", "POST"])
 def moves(request: HttpRequest) -> HttpResponse:
     """Changes of software, and the start of one."""
@@ -128,7 +137,7 @@ def _told(gaps: list[dict]) -> str:
         if gap["extra"]:
             said.append(f"{gap['extra']} en trop")
         if gap["elements"]:
-            said.append("diffère : " + ", ".join(gap["elements"]))
+            said.append("diffère : " + ", ".join(ELEMENTS.get(name, name) for name in gap["elements"]))
         parts.append(f"{TYPES.get(gap['type'], gap['type'])} ({' ; '.join(said)})")
     return ", ".join(parts)
 

@@ -32,6 +32,13 @@ def register(commands: argparse._SubParsersAction) -> None:
     dataset.add_argument("code", metavar="JEU", help="ssiad-sidoba, resid-esms")
     dataset.add_argument("period", metavar="AAAA-MM")
     dataset.set_defaults(run=_dataset)
+    compare = tools.add_parser("compare", help="compare un jeu produit, donnée par donnée, au fichier que le destinataire reçoit aujourd’hui")
+    compare.add_argument("code", metavar="JEU", help="ssiad-sidoba, resid-esms")
+    compare.add_argument("period", metavar="AAAA-MM")
+    compare.add_argument(
+        "file", type=Path, metavar="FICHIER.csv", help="le fichier d’aujourd’hui, séparé par des points-virgules, aux noms de colonnes du contrat"
+    )
+    compare.set_defaults(run=_compare)
     counts = tools.add_parser(
         "counts", help="fige les agrégats du mois d’une institution, passés par le moteur du secret ; une autre personne les approuve"
     )
@@ -55,7 +62,7 @@ def register(commands: argparse._SubParsersAction) -> None:
     psc.add_argument("--port", type=int, default=8095, help="port HTTP")
     psc.add_argument("--place", action="append", default=[], metavar="FINESS", help="établissement où exercent les personnes inventées")
     psc.set_defaults(run=_psc)
-    for tool in (party, load, dataset, counts, check, certificate, rotate, psc):
+    for tool in (party, load, dataset, compare, counts, check, certificate, rotate, psc):
         tool.add_argument("--data", default=None, help="dossier des données")
 
 
@@ -114,6 +121,20 @@ def _dataset(options: argparse.Namespace) -> int:
     return EXIT_OK if made.state != "broken" else EXIT_REFUSED
 
 
+def _compare(options: argparse.Namespace) -> int:
+    _start(options)
+    from belvedere.observatory.exchange import datasets
+
+    try:
+        found = datasets.compared(code=options.code, period=options.period, raw=options.file.read_bytes(), by=BY)
+    except (datasets.DatasetRefused, OSError) as error:
+        return _refused(error)
+    print(f"{'donnée':<16}{'verdict':<14}{'comparées':>10}{'gagnées':>9}{'perdues':>9}{'autres':>8}")
+    for name, told in found.items():
+        print(f"{name:<16}{told['status']:<14}{told['compared']:>10}{told['gained']:>9}{told['lost']:>9}{told['differ']:>8}")
+    return EXIT_REFUSED if any(told["status"] == "moins bien" for told in found.values()) else EXIT_OK
+
+
 def _counts(options: argparse.Namespace) -> int:
     _start(options)
     from belvedere.observatory.exchange import aggregates, parties
@@ -166,9 +187,12 @@ def _rotate(options: argparse.Namespace) -> int:
     number = rotating.begin(by=BY)
     print(f"La clé {number} scelle désormais tout ce qui arrive.")
     done: dict[str, int] = {}
-    for name, count in rotating.seal_anew():
+    lost: list[str] = []
+    for name, count in rotating.seal_anew(lost):
         done[name] = count
         print(f"\r{name} : {count}", end="", flush=True)
+    if lost:
+        print(f"\r{len(lost)} contenus ne s’ouvrent sous aucune clé : {', '.join(lost[:5])}.", file=sys.stderr)
     print(f"\r{sum(done.values())} contenus scellés de nouveau. Dans une heure : belvedere exchange rotate --finish.")
     return EXIT_OK
 

@@ -32,4 +32,4 @@ def test_the_worker_makes_exports_and_forgets_what_is_no_longer_kept(monkeypatch
     chores.daily()
     assert [row.number for row in Delivery.objects.all()] == [2], "the last number stays: the series goes on from it"
     source = inspect.getsource(worker)
-    assert "chores.run" in source and "chores.daily" in source, "the worker's loop calls them"
+    assert "chores.tell" in source and "chores.make" in source and "chores.daily" in source, "the worker's loop calls them"

@@ -317,6 +317,34 @@ def test_a_revoked_certificate_opens_nothing_nor_what_is_bound_to_it(authority, 
     assert Entry.objects.filter(action="echange.certificat.revoque").count() == 1
 
 
+def test_every_act_of_a_professional_is_imputed_to_it(authority, provider):
+    """Whatever the call does, its entries say who was behind the machine, and how well it was known; the next call's say nothing of it."""
+    party = establishment()
+    pair = authority.issue("SSIAD", unit="1" + SSIAD)
+    token = ask(provider.token(provider.base, provider.people[0], "dui"), pair.header).json()["access_token"]
+    asked = {"HTTP_AUTHORIZATION": f"Bearer {token}"} | pair.header
+    first = Entry.objects.latest("pk").pk
+    assert Client().post("/fhir", deposit(range(1)), content_type="application/fhir+json", **asked).status_code == 200
+    assert Client().post("/api/v1/exchange/exports", {"kind": "massif"}, content_type="application/json", **asked).status_code == 202
+    assert Client().post("/api/v1/exchange/moves", {"software": "Nouveau"}, content_type="application/json", **asked).status_code == 201
+    entries = Entry.objects.filter(pk__gt=first, action__startswith="echange.")
+    assert entries.count() > 3 and all(entry.detail["level"] == 3 and len(entry.detail["person"]) == 32 for entry in entries)
+    keys.issue(party=party, label="à la main", by="test")
+    assert "person" not in Entry.objects.latest("pk").detail
+
+
+def test_a_refused_exchange_of_token_is_told(authority, provider):
+    establishment()
+    pair = authority.issue("SSIAD", unit="1" + SSIAD)
+    assert ask("n’importe quoi", pair.header).status_code == 400
+    assert Entry.objects.get(action="echange.jeton.refuse").detail["error"] == "invalid_grant"
+
+
+def test_a_certificate_that_names_a_house_is_nobody_else_s(authority):
+    with pytest.raises(engine.CredentialRefused, match="non de cet acteur"):
+        credentials.hold(party=institution("DREES"), raw=authority.issue("SSIAD", unit="1" + SSIAD).path.read_bytes(), by="test")
+
+
 def test_keys_whose_last_tokens_ran_out_are_forgotten_each_day(authority, monkeypatch):
     first = max(credentials._keys(), default=0) or credentials.new_signing_key()
     assert credentials.new_signing_key() == first + 1

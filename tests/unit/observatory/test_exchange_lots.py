@@ -1,5 +1,6 @@
 """What leaves by the lot: datasets and their contracts, masked counts."""
 
+import argparse
 import csv
 import io
 import json
@@ -9,6 +10,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from belvedere.cli import exchange
 from belvedere.engine.exchange import contracts, matrix
 from belvedere.engine.exchange.items import items, redundancy
 from belvedere.engine.exchange.sample import resident
@@ -160,6 +162,31 @@ def test_freshness_volume_and_keys():
     assert contracts.volume(rows[:5], {"a": 20.0, "b": 20.0})
     assert contracts.integrity(contract, [*rows, rows[0]], 101, {})[0].level == "broken"
     assert contracts.integrity(contract, rows, 101, {})[0].level == "broken" and contracts.integrity(contract, rows, 101, {"opposition": 1}) == []
+
+
+def test_a_dataset_is_compared_with_the_file_received_today(service, capsys, monkeypatch, tmp_path):
+    """The command, on a file whose GIR is missing for one person and wrong for another."""
+    institution("CNSA_SIDOBA")
+    intake.receive(service, deposit(range(3)))
+    made = datasets.publish(code="ssiad-sidoba", period=PERIOD, by="test")
+    rows = told(datasets.content(made, by="test"), f"ssiad-sidoba-{PERIOD}.csv")
+    rows[0]["gir"] = ""
+    path = tmp_path / "aujourd-hui.csv"
+    written = lambda: "\n".join([";".join(rows[0]), *(";".join(row.values()) for row in rows)]) + "\n"  # noqa: E731
+    path.write_text(written(), encoding="utf-8-sig")
+    monkeypatch.setattr(exchange, "_start", lambda options: None)
+    parser = argparse.ArgumentParser()
+    exchange.register(parser.add_subparsers())
+    run = lambda *words: (lambda options: options.run(options))(parser.parse_args(["exchange", "compare", *words]))  # noqa: E731
+    assert run("ssiad-sidoba", PERIOD, str(path)) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert next(line for line in lines if line.startswith("gir")).split() == ["gir", "mieux", "3", "1", "0", "0"]
+    rows[1]["trajets"] = "9"
+    path.write_text(written(), encoding="utf-8-sig")
+    assert run("ssiad-sidoba", PERIOD, str(path)) == 2, "a trip counted otherwise is for the worse until somebody looks"
+    path.write_text("a;b\n1;2\n", encoding="utf-8")
+    assert run("ssiad-sidoba", PERIOD, str(path)) == 2 and "clé" in capsys.readouterr().err
+    assert run("ssiad-sidoba", "2020-01", str(path)) == 2
 
 
 def test_compared_with_the_file_received_today(service):

@@ -1,15 +1,18 @@
 """Portable exports: whole, targeted, of one person; taken back elsewhere."""
 
+import contextlib
 import datetime as dt
 import json
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
 from belvedere.engine.exchange import comparing, seda
 from belvedere.observatory.exchange import erasing, intake, portability
 from belvedere.observatory.exchange.models import Event, Resource, Stated
-from tests.exchange import OTHER, altered, deposit, establishment, say
+from belvedere.observatory.journal.models import Entry
+from tests.exchange import OTHER, altered, bearer, deposit, establishment, say
 
 pytestmark = pytest.mark.django_db
 
@@ -95,3 +98,61 @@ def test_the_fingerprint_sees_a_changed_value_and_not_new_names(service):
     assert comparing.fingerprint(contents) == comparing.fingerprint(renamed[::-1])
     changed = json.loads(json.dumps(contents).replace("MED-34", "MED-35").replace('"male"', '"other"').replace('"female"', '"other"'))
     assert comparing.fingerprint(contents) != comparing.fingerprint(changed)
+
+
+def test_somebody_erased_while_a_package_is_made_is_not_in_it(service, monkeypatch):
+    intake.receive(service, deposit(range(3)))
+    made = portability.ask(party=service, kind="massif", persons=[], by="test")
+    gone = Resource.objects.filter(type="Patient").first()
+    real, calls = portability._statements, []
+
+    def statements(export, rows):
+        if not calls:
+            erasing.erase(person=gone.person, party=service, by="test", why="demande")
+        calls.append(export)
+        return real(export, rows)
+
+    monkeypatch.setattr(portability, "_statements", statements)
+    portability.run_due()
+    made.refresh_from_db()
+    held = portability.contents(portability.package(made))
+    assert len(calls) == 2 and gone.uid not in {row["id"] for row in held} and made.report["counts"]["Patient"] == 2
+
+
+def test_a_person_of_more_than_a_deposit_can_hold_is_taken_back(service, monkeypatch):
+    monkeypatch.setattr(portability, "BATCH", 8)
+    intake.receive(service, deposit(range(2)))
+    made = portability.run(portability.ask(party=service, kind="massif", persons=[], by="test"))
+    raw = portability.package(made)
+    lots = portability.lots(raw)
+    assert len(lots) > 3 and all(len(json.loads(lot)["entry"]) <= 8 for lot in lots)
+    for rows in (Event, Resource, Stated):
+        rows.objects.all().delete()
+    for lot in lots:
+        answer = intake.receive(service, lot, software="Autre DUI")
+        assert answer.status == 200, answer.body
+    again = portability.run(portability.ask(party=service, kind="massif", persons=[], by="test"))
+    assert again.report["set"] == made.report["set"] and again.report["counts"] == made.report["counts"]
+
+
+def test_packages_are_counted_and_their_taking_is_told(service, monkeypatch):
+    intake.receive(service, deposit(range(1)))
+    monkeypatch.setattr(portability, "MOST_KEPT", 2)
+    made = portability.run(portability.ask(party=service, kind="massif", persons=[], by="test"))
+    portability.ask(party=service, kind="massif", persons=[], by="test")
+    with pytest.raises(portability.ExportRefused, match="gardés"):
+        portability.ask(party=service, kind="massif", persons=[], by="test")
+    path = f"/api/v1/exchange/exports/{made.reference}/package"
+    assert Client().get(path, **bearer(service)).status_code == 200
+    entry = Entry.objects.get(action="echange.export.pris")
+    assert (entry.actor, entry.subject, entry.detail["level"]) == (service.code, f"export:{made.reference}", 2), "and how well who took it was known"
+
+
+def test_a_damaged_package_is_refused(service):
+    intake.receive(service, deposit(range(1)))
+    made = portability.run(portability.ask(party=service, kind="massif", persons=[], by="test"))
+    raw = bytearray(portability.package(made))
+    for place in range(0, len(raw), max(1, len(raw) // 200)):
+        broken = bytes(raw[:place]) + bytes([raw[place] ^ 0xFF]) + bytes(raw[place + 1 :])
+        with contextlib.suppress(seda.PackageRefused):
+            seda.members(broken)

@@ -9,6 +9,7 @@ import pytest
 from cryptography.exceptions import InvalidTag
 from django.test import Client
 
+from belvedere.engine.privacy.pseudonyms import KeyFileError
 from belvedere.observatory.exchange import intake, portability, rotating, subscribing, vault
 from belvedere.observatory.exchange.models import Export, Resource, Subscription
 from belvedere.observatory.journal.models import Entry
@@ -85,6 +86,34 @@ def test_another_process_changes_the_keys_within_the_same_tick(ring):
     os.utime(ring, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
     with pytest.raises(InvalidTag):
         vault.unseal(old)
+
+
+def test_one_content_that_no_longer_opens_stops_neither_the_others_nor_is_forgotten(ring):
+    service = establishment()
+    assert intake.receive(service, deposit(range(2))).status == 200
+    broken = Resource.objects.order_by("pk").first()
+    Resource.objects.filter(pk=broken.pk).update(content=bytes(broken.content)[:-1] + b"?")
+    rotating.begin(by="test")
+    lost: list[str] = []
+    assert sum(dict(rotating.seal_anew(lost)).values()) == Resource.objects.count() and lost == [f"exchange.Resource:{broken.pk}"]
+    with pytest.raises(rotating.RotationRefused, match="restaurez"):
+        rotating.finish(now=time.time() + 4000, by="test")
+
+
+def test_a_rotation_is_finished_once(ring):
+    vault.seal(b"x")
+    rotating.begin(by="test")
+    assert rotating.finish(now=time.time() + 4000, by="test") == 1
+    with pytest.raises(rotating.RotationRefused, match="déjà terminé"):
+        rotating.finish(now=time.time() + 8000, by="test")
+
+
+def test_the_first_key_is_not_made_again_beside_later_ones(ring):
+    vault.seal(b"x")
+    rotating.begin(by="test")
+    (ring / vault.FIRST).unlink()
+    with pytest.raises(KeyFileError, match="sauvegarde"):
+        vault.token("usager", "x")
 
 
 def test_nothing_to_finish(ring):

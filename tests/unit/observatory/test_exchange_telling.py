@@ -185,8 +185,8 @@ def test_filters_and_refused_deposits(consumer, service):
             telling.deliver()
             if consumer.seen and own.seen:
                 break
-        assert consumer.seen == [1]
-        assert own.seen == [1], "one's own refusals alone"
+        assert set(consumer.seen) == {1}, "at least once"
+        assert set(own.seen) == {1}, "one's own refusals alone"
         assert mine.party == service
     finally:
         own.close()

@@ -259,12 +259,33 @@ def test_professionals_of_the_directory(tmp_path):
     assert intake.receive(service, deposit(range(1))).status == 200 and not warned()
     assert referentials.load(extraction(tmp_path, "PS_2.txt", gone), by="test").rows == 1
     today, before = timezone.localdate(), timezone.localdate() - dt.timedelta(days=1)
-    assert (directory.known(here, today), directory.known(here, before), directory.known(gone, today)) == (False, True, True)
+    assert (directory.known(here, today), directory.known(gone, today)) == (False, True)
+    assert directory.known(gone, before) is None, "before the first extraction, nothing is known of anybody"
     assert intake.receive(service, deposit(range(1, 2), name="d2")).status == 200 and warned()
     asked = f"/ValueSet/$validate-code?url=RPPS&code={here}"
-    assert get(asked).json()["parameter"][0]["valueBoolean"] is False and get(f"{asked}&date={before}").json()["parameter"][0]["valueBoolean"] is True
+    assert get(asked).json()["parameter"][0]["valueBoolean"] is False
+    assert get(f"/ValueSet/$validate-code?url=RPPS&code={gone}").json()["parameter"][0]["valueBoolean"] is True
     assert get("/ValueSet/$expand?url=RPPS").status_code == 400
+    Concept.objects.filter(valueset="RPPS").update(since=before - dt.timedelta(days=30))
+    Concept.objects.filter(valueset="RPPS", code=here).update(until=before)
     assert referentials.load(extraction(tmp_path, "PS_3.txt", here, gone), by="test").rows == 2 and directory.known(here, today)
+    assert directory.known(here, before) is False, "whoever comes back had left"
+
+
+def test_an_extraction_that_is_cut_changes_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(directory, "CUT_SHORT", 2)
+    numbers = ["10003456786", next(f"1000346103{digit}" for digit in range(10) if rpps_valid(f"1000346103{digit}"))]
+    referentials.load(extraction(tmp_path, "PS_1.txt", *numbers), by="test")
+    cut = extraction(tmp_path, "PS_2.txt", *numbers)
+    for text, why in (
+        (cut.read_text().split("\n")[0], "incomplète"),
+        (cut.read_text()[:-60], "coupée"),
+        (extraction(tmp_path, "PS_3.txt", numbers[0]).read_text(), "incomplète"),
+    ):
+        (tmp_path / "PS_4.txt").write_text(text, encoding="utf-8")
+        with pytest.raises(referentials.ImportRefused, match=why):
+            referentials.load(tmp_path / "PS_4.txt", by="test")
+    assert all(directory.known(number, timezone.localdate()) for number in numbers)
 
 
 def test_the_statement_says_what_the_router_does():

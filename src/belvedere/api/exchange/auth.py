@@ -10,6 +10,7 @@ from belvedere.engine.exchange.credentials import CredentialRefused, thumbprint
 from belvedere.engine.exchange.vocabulary import Grain, Purpose
 from belvedere.observatory.exchange import credentials, keys
 from belvedere.observatory.exchange.models import Party
+from belvedere.observatory.journal.actions import behind
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ def calling(request: HttpRequest) -> Calling | None:
     if known is None:
         return None
     party, level, person, named = known
+    behind.set({"level": level} | ({"person": person} if person else {}))
     purpose, grain = _word(request.headers.get("X-Finalite"), Purpose), _word(request.headers.get("X-Grain"), Grain)
     software = named or " ".join(filter(None, (request.headers.get("X-Logiciel", ""), request.headers.get("X-Logiciel-Version", ""))))
     return Calling(

@@ -76,14 +76,12 @@ def status(call: Call) -> HttpResponse:
 
 def take(call: Call) -> HttpResponse:
     """The lines of a part of a type."""
-    try:
-        raw = bulk.lines(_found(call), call.parts["type"], int(call.parts["version"]), level=call.by.level, person=call.by.person)
-    except bulk.BulkStale as error:
-        raise Problem(409, "conflict", str(error)) from error
-    if raw is None:
+    told = bulk.lines(_found(call), call.parts["type"], int(call.parts["version"]), level=call.by.level, person=call.by.person)
+    if told is None:
         raise Problem(404, "not-found", "Cet export n’a pas de fichier de ce type, ou il n’est pas prêt.")
+    raw, left_out = told
     made = HttpResponse(raw, content_type=LINES)
-    made["Cache-Control"] = "no-store"
+    made["Cache-Control"], made["X-Omises"] = "no-store", str(left_out)
     return made
 
 

@@ -1,6 +1,7 @@
 """Consents, traces, and nomenclatures by their FHIR operations."""
 
 import datetime as dt
+from urllib.parse import urlencode
 
 from django.http import HttpResponse
 from django.utils import timezone
@@ -10,8 +11,9 @@ from belvedere.engine.exchange import checks, structure
 from belvedere.engine.exchange.checks import moment
 from belvedere.engine.exchange.rules import rules
 from belvedere.engine.exchange.vocabulary import Actor, Purpose
-from belvedere.observatory.exchange import directory, policy, referentials, traces
+from belvedere.observatory.exchange import directory, messages, policy, referentials, traces
 from belvedere.observatory.exchange.models import Concept, Resource
+from belvedere.observatory.journal.actions import note
 
 MOST_DAYS = 92
 MOST_CONCEPTS = 1_000
@@ -50,9 +52,16 @@ def audit(call: Call) -> HttpResponse:
     auditing = call.by.party.actor == Actor.AUDITOR
     if auditing and call.by.purpose != Purpose.AUDIT:
         raise Problem(403, "forbidden", "La finalité AUDIT est attendue (en-tête X-Finalite).")
-    rows = traces.between(low, high, party="" if auditing else call.by.party.code)
-    entries = [{"resource": traces.audit_event(entry, call.by.party.code), "search": {"mode": "match"}} for entry in rows]
-    return answer({"resourceType": "Bundle", "type": "searchset", "total": len(entries), "entry": entries})
+    note(by=call.by.party.code, action="echange.journal.lu", subject="journal", since=low.isoformat(), until=high.isoformat())
+    found = traces.between(low, high, party="" if auditing else call.by.party.code)
+    after = call.request.GET.get("_cursor", "")
+    rows = list((found.filter(pk__lt=int(after)) if after.isdecimal() and len(after) < 16 else found)[: traces.MOST + 1])
+    entries = [{"resource": traces.audit_event(entry, call.by.party.code), "search": {"mode": "match"}} for entry in rows[: traces.MOST]]
+    bundle = {"resourceType": "Bundle", "type": "searchset", "total": found.count(), "entry": entries}
+    if len(rows) > traces.MOST:
+        query = urlencode([("date", text) for text in bounds] + [("_cursor", str(rows[traces.MOST - 1].pk))])
+        bundle["link"] = [{"relation": "next", "url": f"{messages.base()}/AuditEvent?{query}"}]
+    return answer(bundle)
 
 
 def _day(call: Call) -> dt.date:

@@ -17,6 +17,7 @@ from belvedere.engine.exchange.vocabulary import Actor, Category, Grain, Purpose
 from belvedere.observatory.exchange import archives, datasets, doors, intake, policy, portability, subscribing
 from belvedere.observatory.exchange.models import TOLD, Dataset, Deposit, Export, Party, Subscription, Transfer
 from belvedere.observatory.journal import sealing
+from belvedere.observatory.journal.actions import note
 
 router = Router(tags=["échanges"])
 PAGE = 100
@@ -139,6 +140,7 @@ def deposit_file(request: HttpRequest) -> Status:
         original=request.body,
         key=request.headers.get("Idempotency-Key", "")[:200],
         imputed=request.auth.person,
+        software=request.auth.software,
     )
     if made.status == 503:
         return Status(503, Problem(code="X503", message=made.body["issue"][0]["diagnostics"], remedy="Renvoyez le même dépôt plus tard."))
@@ -183,6 +185,7 @@ def dataset_file(request: HttpRequest, code: str, period: str, version: int) -> 
     if row is None:
         return Status(404, NOT_FOUND)
     if "cells" in row.report:
+        note(by=_party(request).code, action="echange.agregats", subject=f"jeu:{row.code}:{row.period}:{row.version}")
         return Status(200, {**_dataset(row), "cells": row.report["cells"]})
     try:
         raw = datasets.content(row, by=_party(request).code)
@@ -234,7 +237,7 @@ def export_package(request: HttpRequest, reference: str) -> HttpResponse | Statu
     if row is None:
         return Status(404, NOT_FOUND)
     try:
-        return HttpResponse(portability.package(row), content_type="application/zip")
+        return HttpResponse(portability.taken(row, by=_party(request).code), content_type="application/zip")
     except portability.ExportRefused as error:
         return _refused(error)
 

@@ -3,6 +3,7 @@
 import datetime as dt
 import hashlib
 import io
+import lzma
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -137,11 +138,12 @@ def members(raw: bytes) -> dict[str, bytes]:
     except (
         zipfile.BadZipFile,
         zlib.error,
-        UnicodeDecodeError,
         NotImplementedError,
         RuntimeError,
         EOFError,
         OSError,
+        ValueError,
+        lzma.LZMAError,
     ) as error:  # all that a ZIP that is none raises
         raise PackageRefused("Le paquet n’est pas un ZIP lisible.") from error
 

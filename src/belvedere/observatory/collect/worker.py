@@ -89,7 +89,19 @@ def warm_up() -> None:
 def run(*, pause: float = 0.2, stop: Callable[[], bool] = lambda: False) -> None:
     """Work until told to stop."""
     warm_up()
-    for chore in (webhooks.deliver_due, chores.run, facade.run_waiting, _letters, notices.deliver_due, _journal, _purge, _daily, _warm, _measure):
+    for chore in (
+        webhooks.deliver_due,
+        chores.tell,
+        chores.make,
+        facade.run_waiting,
+        _letters,
+        notices.deliver_due,
+        _journal,
+        _purge,
+        _daily,
+        _warm,
+        _measure,
+    ):
         threading.Thread(target=_repeat, args=(chore, stop), daemon=True).start()
     swept = time.monotonic() - SWEEP_SECONDS + 10
     while not stop():

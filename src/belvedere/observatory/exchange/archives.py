@@ -196,6 +196,7 @@ def answer(transfer: Transfer, units: dict[str, str], *, by: str) -> Transfer:
 @transaction.atomic
 def purge(transfer: Transfer, *, by: str) -> int:
     """Erase the source copy of an accepted transfer, by the establishment's decision. TransferRefused before the archives accepted."""
+    transfer = Transfer.objects.select_for_update(of=("self",), no_key=True).select_related("person", "establishment").get(pk=transfer.pk)
     since = Resource.objects.filter(person=transfer.person, establishment=transfer.establishment, erased=False, stored_at__gt=transfer.made_at)
     if since.exists():
         raise TransferRefused("Des données sont arrivées depuis ce versement : versez-les d’abord, rien n’est effacé sans être archivé.")

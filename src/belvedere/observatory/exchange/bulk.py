@@ -25,10 +25,6 @@ class BulkRefused(Exception):
     """The export cannot be asked for; says why, in French."""
 
 
-class BulkStale(Exception):
-    """The files are no longer what their reader may read; says so, in French."""
-
-
 @transaction.atomic
 def ask(
     *, party: Party, level: int, person: str, purpose: Purpose, grain: Grain, types: Sequence[str], since: dt.datetime | None, request: str
@@ -48,19 +44,17 @@ def ask(
 
 
 def run(bulk: Bulk) -> Bulk:
-    """Make the files of an export, a type at a time; taken up again at the type where it was stopped, begun again if somebody was erased meanwhile."""
+    """Make the files of an export, a type at a time; taken up again at the type where it was stopped."""
     bulk.refresh_from_db()
     while bulk.state == BulkState.WAITING and bulk.done_types < len(bulk.types):
-        kind, epoch = bulk.types[bulk.done_types], bulk.epoch
+        rank = bulk.done_types
+        kind = bulk.types[rank]
         why = _write(bulk, kind)
         with transaction.atomic():
             bulk = Bulk.objects.select_for_update(of=("self",), no_key=True).select_related("party").get(pk=bulk.pk)
             if bulk.state != BulkState.WAITING:  # let go meanwhile
                 bulk.files.all().delete()
-            elif bulk.epoch != epoch:
-                bulk.files.all().delete()
-                bulk.done_types, bulk.refused = 0, {}
-            else:
+            elif bulk.done_types == rank:  # otherwise another worker, which took this one for dead, did it
                 if why:
                     bulk.refused[kind] = why
                 bulk.done_types += 1
@@ -95,17 +89,15 @@ def _write(bulk: Bulk, kind: str) -> str:
         after = seen.more
 
 
-def lines(bulk: Bulk, kind: str, part: int = 1, *, level: int, person: str = "") -> bytes | None:
-    """The resources of a part, one a line, as whoever takes it may read them now; None when there is no such part. BulkStale when one of them may no
-    longer be read: a file is whole, or asked for again."""
+def lines(bulk: Bulk, kind: str, part: int = 1, *, level: int, person: str = "") -> tuple[bytes, int] | None:
+    """(the resources of a part, one a line, as they stand and as whoever takes it may read them now; how many were left out, erased or closed since); None
+    when there is no such part."""
     found = bulk.files.filter(type=kind, part=part).first() if bulk.state == BulkState.DONE else None
     if found is None:
         return None
-    with transaction.atomic():  # nothing is told of a file that is not given
-        seen = reading.again(bulk.party, level, Purpose(bulk.purpose), Grain(bulk.grain), kind, found.rows, imputed=person)
-        if len(seen.rows) < found.count:
-            raise BulkStale("Une donnée ou un droit a changé depuis cet export : demandez-en un autre.")
-    return b"".join(json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode() + b"\n" for row in seen.resources)
+    seen = reading.again(bulk.party, level, Purpose(bulk.purpose), Grain(bulk.grain), kind, found.rows, imputed=person)
+    raw = b"".join(json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode() + b"\n" for row in seen.resources)
+    return raw, max(0, found.count - len(seen.rows))
 
 
 @transaction.atomic

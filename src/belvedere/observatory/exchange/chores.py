@@ -5,9 +5,19 @@ from django.utils import timezone
 from belvedere.observatory.exchange import bulk, credentials, portability, telling
 
 
+def tell() -> int:
+    """Tell subscribers."""
+    return telling.deliver()
+
+
+def make() -> int:
+    """Make the exports that wait: apart from notifications, which none of them holds up."""
+    return portability.run_due() + bulk.run_due()
+
+
 def run() -> int:
-    """Tell subscribers, and make the exports that wait."""
-    return telling.deliver() + portability.run_due() + bulk.run_due()
+    """Both, one after the other."""
+    return tell() + make()
 
 
 def daily() -> None:

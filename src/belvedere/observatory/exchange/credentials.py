@@ -66,6 +66,9 @@ def hold(*, party: Party, raw: bytes, by: str) -> PartyCertificate:
     )
     if made.party_id != party.pk:
         raise CredentialRefused("invalid_client", "Ce certificat est déjà celui d’un autre acteur.")
+    named = credentials.finess_of(given)
+    if named and named != party.finess:
+        raise CredentialRefused("invalid_client", f"Ce certificat est celui de l’établissement {named}, non de cet acteur.")
     if made.revoked_at is not None:
         raise CredentialRefused("invalid_client", "Ce certificat a été révoqué : l’acteur en demande un autre.")
     if fresh:
@@ -105,11 +108,14 @@ def exchanged(form: dict[str, str], given: x509.Certificate | None) -> dict[str,
     party = party_of(given)
     if party is None:
         raise CredentialRefused("invalid_client", "Aucun acteur admis n’a ce certificat.")
-    professional = prosante.professional(subject)
-    if party.finess and party.finess not in professional.places:
-        note(by=party.code, action="echange.jeton.refuse", subject=party.code, reason="exercice")
-        raise CredentialRefused("invalid_grant", "Cette personne ne déclare pas d’exercice dans l’établissement du certificat.")
-    software = _software(form, given)
+    try:
+        professional = prosante.professional(subject)
+        if party.finess and party.finess not in professional.places:
+            raise CredentialRefused("invalid_grant", "Cette personne ne déclare pas d’exercice dans l’établissement du certificat.")
+        software = _software(form, given)
+    except CredentialRefused as error:
+        note(by=party.code, action="echange.jeton.refuse", subject=party.code, error=error.error, reason=str(error)[:160])
+        raise
     now = timezone.now()
     person = vault.token("professionnel", professional.number)[:PERSON_LENGTH]
     claims = {
@@ -144,7 +150,7 @@ def opened(token: str, given: x509.Certificate | None) -> Opened | None:
     try:
         key = _keys().get(int(jwt.get_unverified_header(token).get("kid", "")))
         claims = jwt.decode(token, key.public_key() if key else "", algorithms=["EdDSA"], audience=AUDIENCE, issuer=AUDIENCE)
-    except (jwt.PyJWTError, ValueError, TypeError):
+    except (jwt.PyJWTError, ValueError, TypeError, OSError):  # OSError: a key that was destroyed as it was read
         return None
     bound = credentials.bound_to(claims)
     if given is None or not bound or bound != credentials.thumbprint(given):

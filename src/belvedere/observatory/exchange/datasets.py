@@ -258,6 +258,23 @@ def content(dataset: Dataset, *, by: str) -> bytes:
     return raw
 
 
+def compared(*, code: str, period: str, raw: bytes, by: str) -> dict[str, dict[str, object]]:
+    """The last version of a dataset against the file that its consumer receives today (CSV, `;`, the contract's columns), item by item. DatasetRefused."""
+    contract = contracts.contracts().get(code)
+    found = Dataset.objects.filter(code=code, period=period).exclude(state=BROKEN).order_by("-version").first()
+    if contract is None or found is None:
+        raise DatasetRefused("Ce jeu n’a pas été produit pour ce mois : produisez-le d’abord (belvedere exchange dataset).")
+    try:
+        theirs = list(csv.DictReader(io.StringIO(raw.decode("utf-8-sig")), delimiter=";"))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DatasetRefused("Le fichier d’aujourd’hui n’est pas un CSV en UTF-8.") from error
+    if not theirs or (missing := [name for name in contract.key if name not in theirs[0]]):
+        raise DatasetRefused(f"Le fichier d’aujourd’hui n’a pas les colonnes de la clé : {', '.join(missing if theirs else contract.key)}.")
+    with zipfile.ZipFile(io.BytesIO(content(found, by=by))) as archive:
+        ours = list(csv.DictReader(io.StringIO(archive.read(f"{code}-{period}.csv").decode("utf-8-sig")), delimiter=";"))
+    return contracts.compare(contract, ours, theirs)
+
+
 def refused_share() -> list[dict[str, object]]:
     """Deposits and refusals by software: the league table of vendors."""
     counted: dict[str, list[int]] = {}

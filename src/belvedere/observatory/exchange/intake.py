@@ -120,8 +120,8 @@ def receive(
     said = {"identifier": identifier, "sha256": sha, "software": software[:80], "channel": channel}
     for _ in range(TRIES):
         try:
-            ready = writing.prepare(party, original or raw, deposited, naming.recognise(party, deposited))
-            with transaction.atomic():
+            with transaction.atomic():  # a deposit that is refused names nobody, and makes no two persons one
+                ready = writing.prepare(party, original or raw, deposited, naming.recognise(party, deposited))
                 made = writing.store(party, deposited, remarks, ready, imputed=imputed, **said)
             return Answer(200, made.answer, {"Recepisse": made.reference}, made)
         except writing.Foreign as error:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from belvedere.engine.exchange import comparing, rules
@@ -38,12 +38,19 @@ def start(*, party: Party, software: str, by: str) -> Move:
     name = _plain(software, 80)
     if not name:
         raise MoveRefused("Nommez le nouveau logiciel.")
+    Party.objects.select_for_update(of=("self",), no_key=True).get(pk=party.pk)  # two starts at once come one after the other
     if Move.objects.filter(party=party, state=MoveState.OPEN).exists():
         raise MoveRefused("Un changement de logiciel est déjà en cours : terminez-le, ou abandonnez-le.")
     export = portability.run(portability.ask(party=party, kind="massif", persons=[], by=by))
     if not export.report["persons"]:
         raise MoveRefused("Vous n’avez encore rien déposé : il n’y a pas de dossier à retrouver.")
-    move = Move.objects.create(reference=reference("C", 4, 4), party=party, export=export, old=party.software, new=name, opened_at=timezone.now())
+    try:
+        with transaction.atomic():
+            move = Move.objects.create(
+                reference=reference("C", 4, 4), party=party, export=export, old=party.software, new=name, opened_at=timezone.now()
+            )
+    except IntegrityError as error:
+        raise MoveRefused("Un changement de logiciel est déjà en cours : terminez-le, ou abandonnez-le.") from error
     held, _ = _exported(export)
     people = dict(Resource.objects.filter(establishment=party, type="Patient", current=True, erased=False).values_list("uid", "person"))
     files: dict[int, list[str]] = {}

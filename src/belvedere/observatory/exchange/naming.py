@@ -14,7 +14,7 @@ from belvedere.engine.exchange import bundle, checks
 from belvedere.engine.exchange.bundle import Deposited, Entry
 from belvedere.engine.exchange.rules import Remark
 from belvedere.observatory.exchange import vault
-from belvedere.observatory.exchange.models import Alias, FileState, MoveFile, MoveState, Party, Person, PersonLink, Resource, Stated
+from belvedere.observatory.exchange.models import Alias, Event, FileState, MoveFile, MoveState, Party, Person, PersonLink, Resource, Stated, Transfer
 from belvedere.observatory.journal.actions import record
 
 
@@ -106,7 +106,7 @@ def recognise(party: Party, deposited: Deposited) -> dict[int, Person]:
 def _merge(other: Person, person: Person, party: Party) -> None:
     """Make two persons one: data, statements and links follow; the first one's token leads to the second from now on."""
     _merge_files(other, person)
-    for model in (Resource, Stated, PersonLink):
+    for model in (Resource, Stated, PersonLink, Event, Transfer):
         model.objects.filter(person=other).update(person=person)  # type: ignore[attr-defined]
     Alias.objects.filter(person=other).update(person=person)
     Alias.objects.update_or_create(token=other.token, defaults={"person": person, "own_name": other.token})
@@ -128,10 +128,24 @@ def _merge_files(other: Person, person: Person) -> None:
         twin.save()
 
 
+def numbers(person: Person) -> list[int]:
+    """The numbers under which the journal speaks of a person: its own, and those of the persons that it was recognised in."""
+    return [
+        person.pk,
+        *Person.objects.filter(token__in=Alias.objects.filter(person=person).values("token")).exclude(pk=person.pk).values_list("pk", flat=True),
+    ]
+
+
+def behind(number: int) -> int:
+    """The person that a number of the journal leads to today."""
+    token = Person.objects.filter(pk=number).values("token")
+    return Alias.objects.filter(token__in=token).exclude(person=number).values_list("person", flat=True).first() or number
+
+
 def own_names(people: Iterable[Person]) -> dict[int, str]:
     """The token under which each person's resources are told apart: the first it had, so that a merge renames nothing."""
     rows = {person.pk: person.token for person in people}
-    return rows | dict(Alias.objects.filter(person__in=rows).exclude(own_name="").values_list("person_id", "own_name"))
+    return rows | dict(Alias.objects.filter(person__in=rows).exclude(own_name="").order_by("-pk").values_list("person_id", "own_name"))
 
 
 def own_key(kind: str, resource: Mapping[str, Any], party: Party, person: str = "") -> str:

@@ -1,5 +1,6 @@
 """Portability: everything an establishment deposited, in a package that another software takes back, with the proof that nothing is missing."""
 
+import contextlib
 import datetime as dt
 import hashlib
 import io
@@ -10,18 +11,19 @@ from collections import Counter
 from django.db import transaction
 from django.utils import timezone
 
-from belvedere.engine.exchange import comparing, seda, strict
+from belvedere.engine.exchange import bundle, comparing, seda, strict
 from belvedere.engine.exchange.profiles import BARE, PROFILE_ROOT
 from belvedere.engine.exchange.strict import MOST_BYTES
 from belvedere.engine.exchange.vocabulary import Statement
 from belvedere.observatory.exchange import events, leasing, vault
 from belvedere.observatory.exchange.intake import content_of
 from belvedere.observatory.exchange.models import Export, ExportKind, ExportState, Party, Resource, Stated
-from belvedere.observatory.journal.actions import Fact, append, record
+from belvedere.observatory.journal.actions import Fact, append, note, record
 from belvedere.observatory.tokens import reference
 
 DUE = {ExportKind.UNITARY: dt.timedelta(0), ExportKind.TARGETED: dt.timedelta(days=30), ExportKind.MASSIVE: dt.timedelta(days=30)}
 KEPT = dt.timedelta(days=90)
+MOST_KEPT, MOST_A_DAY = 12, 200  # exports of several persons kept, and of one person asked in a day
 BATCH = 1_500  # entries of a re-import transaction
 _GUIDE = """# Export de portabilité
 
@@ -52,6 +54,12 @@ def ask(*, party: Party, kind: str, persons: list[str], by: str) -> Export:
     if len(known) != len(set(persons)):
         raise ExportRefused("Une personne désignée n’est pas de vos dépôts.")
     now = timezone.now()
+    Party.objects.select_for_update(of=("self",), no_key=True).get(pk=party.pk)  # two calls at once count one after the other
+    held = Export.objects.filter(party=party).exclude(state=ExportState.EXPIRED)
+    if kind != ExportKind.UNITARY and held.exclude(kind=ExportKind.UNITARY).count() >= MOST_KEPT:
+        raise ExportRefused(f"{MOST_KEPT} exports sont gardés ou attendent déjà : reprenez-les ; chacun part 90 jours après avoir été fait.")
+    if kind == ExportKind.UNITARY and held.filter(kind=ExportKind.UNITARY, asked_at__gt=now - dt.timedelta(days=1)).count() >= MOST_A_DAY:
+        raise ExportRefused(f"{MOST_A_DAY} exports d’une personne depuis hier : demandez un export ciblé, ou attendez demain.")
     made = Export.objects.create(
         reference=reference("X", 4, 4),
         party=party,
@@ -99,12 +107,45 @@ def _consent(one: Stated, patient: str) -> dict:
     }  # fmt: skip
 
 
+def _parts(rows: list[dict], most: int, room: int) -> list[list[dict]]:
+    """A person's resources in parts that a deposit can hold: each has the patient, and the stays that the others of it lead to, so that it stands alone."""
+    if len(rows) <= most and len(strict.canonical(rows)) <= room:
+        return [rows]
+    by_address = {comparing.address(row): row for row in rows}
+    parts: list[dict[str, dict]] = [{}]
+    weight = 0
+    for row in rows:
+        needed = _needed(row, by_address)
+        fresh = [address for address in needed if address not in parts[-1]]
+        size = sum(len(strict.canonical(by_address[address])) for address in fresh)
+        if parts[-1] and (len(parts[-1]) + len(fresh) > most or weight + size > room):
+            parts.append({})
+            fresh, weight = needed, 0
+            size = sum(len(strict.canonical(by_address[address])) for address in fresh)
+        parts[-1] |= {address: by_address[address] for address in fresh}
+        weight += size
+    return [list(part.values()) for part in parts]
+
+
+def _needed(row: dict, by_address: dict[str, dict]) -> list[str]:
+    """The addresses of a resource and of all that it leads to among these, what is led to first."""
+    found: dict[str, None] = {}
+    waiting = [comparing.address(row)]
+    while waiting:
+        address = waiting.pop()
+        if address in found or address not in by_address:
+            continue
+        found[address] = None
+        waiting += [place for _, place, _ in bundle.references(by_address[address])]
+    return list(found)[::-1]
+
+
 def _transactions(contents: list[dict], name: str) -> list[dict]:
     """The resources as transactions that stand alone: those of a person stay together, with what is shared by all, within the bounds of a deposit."""
     groups, shared = comparing.files(contents)
     lots: list[list[dict]] = [[]]
     weight, room = 0, MOST_BYTES // 2 - len(strict.canonical(shared))
-    for _, rows in sorted(groups.items()):
+    for rows in (part for _, whole in sorted(groups.items()) for part in _parts(whole, BATCH - len(shared), room)):
         size = len(strict.canonical(rows))
         if lots[-1] and (len(lots[-1]) + len(rows) + len(shared) > BATCH or weight + size > room):
             lots.append([])
@@ -120,8 +161,18 @@ def _transactions(contents: list[dict], name: str) -> list[dict]:
     ]  # fmt: skip
 
 
+class Overtaken(Exception):
+    """Somebody was erased while the package was made."""
+
+
 def run(export: Export) -> Export:
-    """Make the package of an export; what cannot be taken is listed with its reason."""
+    """Make the package of an export, again if somebody is erased meanwhile; what cannot be taken is listed with its reason."""
+    while True:
+        with contextlib.suppress(Overtaken):
+            return _made(export)
+
+
+def _made(export: Export) -> Export:
     rows = _rows(export)
     contents = [*map(content_of, rows), *_statements(export, rows)]
     out, digests = io.BytesIO(), {}
@@ -145,6 +196,10 @@ def run(export: Export) -> Export:
         archive.writestr("INDEX.HTM", _index(report))
     raw, now = out.getvalue(), timezone.now()
     with transaction.atomic():
+        Party.objects.select_for_update(of=("self",), no_key=True).get(pk=export.party_id)  # an erasure waits, or was before: then it is seen
+        numbers = [row.pk for row in rows]
+        if any(Resource.objects.filter(pk__in=numbers[at : at + 500], erased=True).exists() for at in range(0, len(numbers), 500)):
+            raise Overtaken
         export.package, export.sha256, export.report = vault.seal(raw, f"export:{export.reference}"), hashlib.sha256(raw).hexdigest(), report
         export.state, export.kept_until = ExportState.DONE, now + KEPT
         export.save()
@@ -172,6 +227,13 @@ def run(export: Export) -> Export:
 def _index(report: dict) -> str:
     rows = "".join(f"<tr><td>{kind}</td><td>{count}</td></tr>" for kind, count in sorted(report["counts"].items()))
     return f'<!doctype html><html lang="fr"><meta charset="utf-8"><title>Export {report["reference"]}</title><h1>Export {report["reference"]}</h1><p>Établissement {report["establishment"]}, {report["persons"]} personnes.</p><table>{rows}</table><p>Lisez documentation-export.md.</p></html>'
+
+
+def taken(export: Export, *, by: str) -> bytes:
+    """The package as its establishment takes it away: told to the journal. ExportRefused."""
+    raw = package(export)
+    note(by=by, action="echange.export.pris", subject=f"export:{export.reference}", persons=export.report.get("persons", 0), sha256=export.sha256)
+    return raw
 
 
 def package(export: Export) -> bytes:

@@ -13,7 +13,7 @@ from belvedere.engine.exchange.access import Decision, Judge
 from belvedere.engine.exchange.access import Party as Asking
 from belvedere.engine.exchange.profiles import categories, filtered, profiles, pseudonymised
 from belvedere.engine.exchange.vocabulary import Category, Grain, Purpose
-from belvedere.observatory.exchange import policy, vault
+from belvedere.observatory.exchange import naming, policy, vault
 from belvedere.observatory.exchange.intake import content_of
 from belvedere.observatory.exchange.models import Party, Resource, Stated
 from belvedere.observatory.journal.actions import Fact, append
@@ -33,6 +33,7 @@ class Seen:
     open: bool = True  # whether any row of the matrix speaks of what was asked for
     more: str = ""
     rows: list[int] = field(default_factory=list)  # the versions shown, in the order of `resources`
+    told: dict[str, set[str]] = field(default_factory=dict)  # rules that permitted what was shown of each subject
 
 
 def statements() -> Prefetch:
@@ -107,11 +108,17 @@ def _show(reader: Reader, row: Resource, seen: Seen) -> bool:
     if told is None:
         return False
     seen.rows.append(row.pk)
-    seen.rules |= {decision.rule for decision in made.values() if decision.rule}
+    rules = {decision.rule for decision in made.values() if decision.permitted and decision.rule}
+    seen.rules |= rules
+    seen.told.setdefault(_subject(row), set()).update(rules)
     if reader.grain == Grain.PSEUDONYM:
         told = pseudonymised(told, lambda kind, uid: vault.address(reader.party.code, kind, uid))
     seen.resources.append(told)
     return True
+
+
+def _subject(row: Resource) -> str:
+    return f"usager:{row.person_id}" if row.person_id else f"etablissement:{row.establishment_id}"
 
 
 def _trace(reader: Reader, subject: str, rows: Iterable[Resource], seen: Seen) -> None:
@@ -121,9 +128,9 @@ def _trace(reader: Reader, subject: str, rows: Iterable[Resource], seen: Seen) -
         common["person"] = reader.imputed
     people: dict[str, set[str]] = {}
     for row in rows:
-        people.setdefault(f"usager:{row.person_id}" if row.person_id else f"etablissement:{row.establishment_id}", set()).add(row.profile)
+        people.setdefault(_subject(row), set()).add(row.profile)
     told = [
-        Fact(reader.party.code, "echange.lecture", name, {**common, "profiles": sorted(kinds), "rules": sorted(seen.rules)})
+        Fact(reader.party.code, "echange.lecture", name, {**common, "profiles": sorted(kinds), "rules": sorted(seen.told[name])})
         for name, kinds in sorted(people.items())
     ]  # fmt: skip
     with transaction.atomic():
@@ -139,7 +146,9 @@ def explained(entry: Entry) -> set[str]:
     # Who read was admitted then, whatever it is today.
     judge, at = policy.judge_of(detail["matrix"]), entry.at
     reader = Reader(party, replace(asking, active=True), Purpose(detail["purpose"]), Grain(detail["grain"]), judge, at)
-    rows = _rows().filter(person=int(entry.subject.removeprefix("usager:")), profile__in=detail["profiles"], deposit__received_at__lte=at)
+    rows = _rows().filter(
+        person=naming.behind(int(entry.subject.removeprefix("usager:"))), profile__in=detail["profiles"], deposit__received_at__lte=at
+    )
     return {decision.rule for row in rows for decision in decisions(reader, row, content_of(row)).values() if decision.permitted and decision.rule}
 
 
@@ -199,6 +208,7 @@ def search(
 
 
 def again(party: Party, level: int, purpose: Purpose | None, grain: Grain, kind: str, rows: Sequence[int], *, imputed: str = "") -> Seen:
-    """These versions as the actor may read them now, in order; those replaced, erased or closed since are left out."""
+    """The resources of these versions as they stand and as the actor may read them now, in order; what was erased or closed since is left out."""
     reader = Reader.of(party, level, purpose, grain, imputed)
-    return _read(reader, kind, "", _rows().filter(type=kind, current=True, pk__in=rows).order_by("pk"))
+    named = Resource.objects.filter(pk__in=rows).values("uid")
+    return _read(reader, kind, "", _rows().filter(type=kind, current=True, uid__in=named).order_by("pk"))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from cryptography.exceptions import InvalidTag
 from django.db import models, transaction
 
 from belvedere.observatory.exchange import credentials, vault
@@ -54,8 +55,10 @@ def begin(*, by: str) -> int:
     return number
 
 
-def seal_anew() -> Iterator[tuple[str, int]]:
-    """Seal under the newest key what lies under older ones; (table, contents sealed anew so far) after each lot. Stopped, it goes on where it was."""
+def seal_anew(lost: list[str] | None = None) -> Iterator[tuple[str, int]]:
+    """Seal under the newest key what lies under older ones; (table, contents sealed anew so far) after each lot. Stopped, it goes on where it was. What no
+    key opens is added to `lost`, and left."""
+    lost = [] if lost is None else lost
     for sealed in SEALED:
         done, last = 0, 0
         name = str(sealed.model._meta.verbose_name_plural)
@@ -67,7 +70,11 @@ def seal_anew() -> Iterator[tuple[str, int]]:
                     if not stored:
                         continue
                     raw = base64.b64decode(stored) if sealed.text else bytes(stored)
-                    fresh = vault.sealed_anew(raw, sealed.about(row))
+                    try:
+                        fresh = vault.sealed_anew(raw, sealed.about(row))
+                    except InvalidTag:  # damaged: the others go on, and the old key stays
+                        lost.append(f"{row._meta.label}:{row.pk}")
+                        continue
                     if fresh is not None:
                         setattr(row, sealed.column, base64.b64encode(fresh).decode() if sealed.text else fresh)
                         row.save(update_fields=[sealed.column])
@@ -85,7 +92,14 @@ def finish(*, now: float, by: str) -> int:
         raise RotationRefused("Aucune clé n’a été remplacée : lancez d’abord le renouvellement sans --finish.")
     if (age := now - later[-1].stat().st_mtime) < OLD_ENOUGH:
         raise RotationRefused(f"La nouvelle clé a {age / 60:.0f} minutes : attendez une heure, qu’aucun processus n’écrive plus sous l’ancienne.")
-    left = {name: count for name, count in seal_anew() if count}
+    if len(later) == 1 and (keys_dir() / vault.FIRST).stat().st_mtime > later[-1].stat().st_mtime:
+        raise RotationRefused("Le dernier renouvellement est déjà terminé : il n’y a pas d’ancienne clé à détruire.")
+    lost: list[str] = []
+    left = {name: count for name, count in seal_anew(lost) if count}
+    if lost:
+        raise RotationRefused(
+            f"{len(lost)} contenus ne s’ouvrent plus sous aucune clé ({', '.join(lost[:5])}) : restaurez-les ou effacez-les avant de détruire les anciennes."
+        )
     if left:
         note(by=by, action="echange.cle.reprise", subject="cles", **{"rows": sum(left.values())})
     gone = 0

@@ -59,6 +59,7 @@ def subscribe(*, party: Party, topic: str, purpose: str, endpoint: str, filters:
 @transaction.atomic
 def rotate(subscription: Subscription) -> str:
     """A new secret; the one before signs beside it until the next rotation."""
+    subscription = Subscription.objects.select_for_update(of=("self",)).select_related("party").get(pk=subscription.pk)
     secret = _new_secret()
     subscription.secrets = _sealed(subscription.uid, [secret, *secrets_of(subscription)][:2])
     subscription.save(update_fields=["secrets"])

@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from belvedere.engine.exchange.profiles import profiles
 from belvedere.engine.exchange.topics import topics
 from belvedere.engine.exchange.vocabulary import ACTORS, PURPOSES
-from belvedere.observatory.exchange import vault
+from belvedere.observatory.exchange import naming, vault
 from belvedere.observatory.exchange.models import Party, Person
 from belvedere.observatory.journal.models import Entry
 
@@ -22,17 +22,15 @@ RECEIVED = ("echange.lecture", "echange.notification", "echange.jeu", "echange.e
 
 
 def between(low: dt.datetime, high: dt.datetime, *, party: str = "") -> QuerySet[Entry]:
-    """Entries about exchanges between two instants; those of one party when it is named. At most 1 000, the newest first."""
+    """Entries about exchanges between two instants, the newest first; those of one party when it is named."""
     found = Entry.objects.filter(action__startswith="echange.", at__gte=low, at__lte=high)
-    return (found.filter(actor=party) if party else found).order_by("-id")[:MOST]
+    return (found.filter(actor=party) if party else found).order_by("-id")
 
 
 def audit_event(entry: Entry, reader: str) -> dict:
     """An entry as an AuditEvent for a reader: persons bear names that are this reader's alone."""
     kind, subtype, label = KINDS.get(entry.action, ("rest", "execute", entry.action))
-    subject = entry.subject
-    if subject.startswith("usager:"):
-        subject = f"usager:{vault.pseudonym(reader, subject)}"
+    subject = _hidden(entry.subject, reader)
     refused = entry.action.endswith("refuse") or entry.action.endswith("refusee")
     purpose = entry.detail.get("purpose")
     return {
@@ -41,17 +39,21 @@ def audit_event(entry: Entry, reader: str) -> dict:
         "period": {"start": entry.at.isoformat(), "end": entry.at.isoformat()}, "outcome": "4" if refused else "0",
         **({"purposeOfEvent": [{"text": PURPOSES.get(purpose, str(purpose))}]} if purpose else {}),
         "agent": [{"who": {"identifier": {"value": entry.actor}}, "requestor": True}, {"who": {"display": "Belvédère"}, "requestor": False}],
-        "source": {"observer": {"display": "Belvédère"}}, "entity": [{"what": {"identifier": {"value": subject}}, "detail": _details(entry.detail)}],
+        "source": {"observer": {"display": "Belvédère"}}, "entity": [{"what": {"identifier": {"value": subject}}, "detail": _details(entry.detail, reader)}],
     }  # fmt: skip
 
 
-def _details(detail: Mapping) -> list[dict[str, str]]:
-    return [{"type": name, "valueString": str(value)[:300]} for name, value in sorted(detail.items())]
+def _hidden(text: str, reader: str) -> str:
+    return f"usager:{vault.pseudonym(reader, text)}" if text.startswith("usager:") else text
+
+
+def _details(detail: Mapping, reader: str) -> list[dict[str, str]]:
+    return [{"type": name, "valueString": _hidden(str(value), reader)[:300]} for name, value in sorted(detail.items())]
 
 
 def received(person: Person) -> list[dict[str, object]]:
     """What was told about a person, the newest first: when, to whom, why, which data, by which rules."""
-    rows = Entry.objects.filter(subject=f"usager:{person.pk}", action__in=RECEIVED).order_by("-id")[:MOST]
+    rows = Entry.objects.filter(subject__in=[f"usager:{number}" for number in naming.numbers(person)], action__in=RECEIVED).order_by("-id")[:MOST]
     names = _names(row.actor for row in rows)
     titles = {profile.name: profile.title for profile in profiles().values()}
     return [

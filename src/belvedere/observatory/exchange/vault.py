@@ -11,6 +11,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESSIV
 
+from belvedere.engine.privacy import pseudonyms
 from belvedere.observatory.environment import read
 from belvedere.observatory.keyfiles import keys_dir, strict, write_secret
 
@@ -22,6 +23,10 @@ FIRST, LATER = "exchange.key", "exchange-seal-{number}.key"  # the first also ma
 def _keys(folder: Path, stamp: tuple) -> tuple[tuple[AESGCM, ...], bytes]:
     path = folder / FIRST
     if not path.exists():
+        if any(folder.glob(LATER.format(number="*"))):
+            raise pseudonyms.KeyFileError(
+                f"{FIRST} manque alors que des clés plus récentes sont là : remettez-le d’une sauvegarde, aucun jeton ne se referait sans lui."
+            )
         with contextlib.suppress(FileExistsError):  # another process made it first
             write_secret(path, os.urandom(2 * KEY))
     raw = strict(path)

@@ -3,7 +3,9 @@ dies with the change it tells."""
 
 import os
 from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import NamedTuple
 
 from django.db import transaction
@@ -30,6 +32,9 @@ class Place(NamedTuple):
     digest: str
 
 
+# Who is behind the machine whose call is being served: said in every entry of that call.
+behind: ContextVar[Mapping[str, object]] = ContextVar("behind", default=MappingProxyType({}))
+
 # Written as plain rows: the model layer would take three times as long as the hashes and the database together.
 INSERT = (
     "INSERT INTO journal_entry (id, at, actor, action, subject, detail, salt, content, previous, digest) "
@@ -48,13 +53,14 @@ def append(facts: Sequence[Fact]) -> list[Place]:
     at, salts = chain.moment(now), os.urandom(chain.SALT_BYTES * len(facts)).hex()
     stored = connection.ops.adapt_datetimefield_value(now)
     previous, number = head.digest, head.size
-    rows, places = [], []
+    rows, places, imputed = [], [], behind.get()
     for rank, fact in enumerate(facts):
         number += 1
+        full = {**imputed, **fact.detail}
         salt = salts[32 * rank : 32 * rank + 32]
-        content = chain.content_hash(salt, at, fact.by, fact.action, fact.subject, fact.detail)
+        content = chain.content_hash(salt, at, fact.by, fact.action, fact.subject, full)
         digest = chain.chained(previous, number, content)
-        detail = chain.canonical(fact.detail).decode()
+        detail = chain.canonical(full).decode()
         rows.append((number, stored, fact.by, fact.action, fact.subject, detail, salt, content, previous, digest))
         places.append(Place(number, digest))
         previous = digest

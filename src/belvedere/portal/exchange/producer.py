@@ -99,7 +99,7 @@ def package(request: HttpRequest, reference: str) -> HttpResponse:
     if found is None:
         raise Http404
     try:
-        made = HttpResponse(portability.package(found), content_type="application/zip")
+        made = HttpResponse(portability.taken(found, by=request.user.actor), content_type="application/zip")
     except portability.ExportRefused as error:
         messages.error(request, str(error))
         return redirect("exchange:exports")

@@ -27,7 +27,6 @@ class Bulk(models.Model):
     request = models.CharField("demande", max_length=500)
     state = models.CharField("état", max_length=10, choices=BulkState.choices, default=BulkState.WAITING)
     done_types = models.PositiveSmallIntegerField("types faits", default=0)
-    epoch = models.PositiveIntegerField("reprises", default=0)  # an erasure makes it begin again
     refused = models.JSONField("types refusés, et pourquoi", default=dict)
     asked_at = models.DateTimeField("demandé le")
     done_at = models.DateTimeField("prêt le", null=True)

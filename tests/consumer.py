@@ -30,7 +30,7 @@ class Consumer:
                 outer.check(body, headers)
                 content = json.loads(body)
                 step = outer.script.pop(0) if outer.script else 200
-                outer.calls.append({"headers": headers, "body": content, "step": step})
+                outer.calls.append({"headers": headers, "body": content, "raw": body, "step": step})
                 if step == "cut":
                     outer.seen += numbers(content)  # taken, but the answer never arrives
                     self.connection.close()

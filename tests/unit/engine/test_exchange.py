@@ -48,8 +48,8 @@ def test_a_sound_deposit_has_no_remark():
     assert told(a_deposit()) == set()
 
 
-@here
-def test_the_guides_examples_pass():
+def around_examples() -> tuple[list[dict], list[dict]]:
+    """(the guide's examples, what they lead to)."""
     folder = EXAMPLES / "fhir" / "tddui"
     resources = [
         json.loads((folder / name).read_text())
@@ -61,14 +61,24 @@ def test_the_guides_examples_pass():
         {"resourceType": "Organization", "id": "tddui-organization-example", "identifier": [{"system": "https://finess.esante.gouv.fr", "value": SSIAD}]},
         {"resourceType": "Practitioner", "id": "tddui-practitioner-example"},
     ]  # fmt: skip
-    seen = set()
+    return resources, around
+
+
+def holding(example: dict, others: list[dict]) -> dict:
+    """A transaction whose first resource is an example."""
+    content = sample.transaction(SSIAD, "Service", "d", [example, *others])
+    content["entry"] = [entry for entry in content["entry"] if entry["resource"]["id"] not in ("etablissement", "professionnel")]
+    return content
+
+
+@here
+def test_the_guides_examples_pass():
+    folder = EXAMPLES / "fhir" / "tddui"
+    resources, around = around_examples()
     for resource in resources:
         event = [resources[0]] if resource is not resources[0] else []
-        content = sample.transaction(SSIAD, "Service", "d", [*around, *event, resource])
-        content["entry"] = [entry for entry in content["entry"] if entry["resource"]["id"] not in ("etablissement", "professionnel")]
-        assert told(content) == set(), resource["id"]
-        seen.add(resource["id"])
-    assert len(seen) == 3
+        assert told(holding(resource, [*around, *event])) == set(), resource["id"]
+    assert len({resource["id"] for resource in resources}) == 3
     consent = json.loads((EXAMPLES / "fhir" / "sdo" / "ESMSConsent.json").read_text())
     assert structure.problems(consent) == [] and checks.consent_rule(consent) == "OPTIN"
     slices = json.loads((folder / "tddui_bundle_slices.json").read_text())["slices"]
@@ -150,6 +160,34 @@ MUTATIONS = [
     (change("Consent.provision", {"class": [{"code": "SANTE"}, {"code": "ADM"}]}), "tddui-consent-04"), (change("Consent.provision", {"purpose": [{"code": "AUTRE"}]}), "tddui-consent-04"),
     (change("Consent.provision", {"securityLabel": [{"code": "R"}]}), "tddui-consent-04"), (slot, "tddui-reference-04"), (change("Practitioner.identifier.0.value", "10003456787"), "tddui-practitioner-01"),
 ]  # fmt: skip
+
+
+OF_EXAMPLES = [
+    ("Encounter.status", "fini", "tddui-encounter-06"), ("Encounter.subject", None, "tddui-encounter-04"), ("Encounter.subject.reference", "Patient/personne", "tddui-reference-01"),
+    ("Encounter.period", None, "tddui-encounter-01"), ("Encounter.period.end", "2001-01-01", "tddui-encounter-02"), ("Encounter.inconnu", "x", "tddui-resource-01"), ("Encounter.meta", {"profile": ["https://x/autre"]}, "tddui-resource-02"),
+    ("QuestionnaireResponse.questionnaire", None, "tddui-questionnaire-01"), ("QuestionnaireResponse.authored", None, "tddui-questionnaire-04"), ("QuestionnaireResponse.authored", "2031-01-01", "tddui-questionnaire-06"),
+    ("QuestionnaireResponse.subject", None, "tddui-questionnaire-07"), ("QuestionnaireResponse.inconnu", "x", "tddui-resource-01"),
+]  # fmt: skip
+
+
+@here
+@pytest.mark.parametrize(("path", "value", "rule"), OF_EXAMPLES, ids=[f"{rule}-{rank}" for rank, (_, _, rule) in enumerate(OF_EXAMPLES)])
+def test_each_mutation_of_an_example_is_told_by_its_rule(path, value, rule):
+    resources, around = around_examples()
+    for example in resources:
+        if example["resourceType"] == path.partition(".")[0]:
+            event = [resources[0]] if example is not resources[0] else []
+            content = copy.deepcopy(holding(example, [*around, *event]))
+            change(path, value)(content)
+            assert rule in told(content), (example["id"], told(content))
+
+
+@here
+def test_an_item_answered_twice_in_an_example_is_told():
+    resources, around = around_examples()
+    content = copy.deepcopy(holding(resources[1], [*around, resources[0]]))
+    twice(content)
+    assert told(content) == {"tddui-questionnaire-05"}
 
 
 @pytest.mark.parametrize("mutation, rule", MUTATIONS, ids=[f"{rank}-{rule}" for rank, (_, rule) in enumerate(MUTATIONS)])

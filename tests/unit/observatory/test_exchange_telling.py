@@ -1,10 +1,12 @@
 """Subscriptions: handshake, numbers without hole, faults of the consumer, rights asked again, catch-up."""
 
+import base64
 import datetime as dt
 
 import pytest
 from django.db import OperationalError
 from django.utils import timezone
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from belvedere.engine.exchange.vocabulary import Grain, Purpose
 from belvedere.observatory.exchange import events, intake, portability, reading, subscribing, telling
@@ -200,6 +202,30 @@ def test_batches_keep_within_fifty_events_and_twenty_kilobytes(consumer, service
         telling.deliver()
     assert consumer.seen == list(range(1, 121))
     assert max(len(numbers(call["body"])) for call in consumer.calls) <= 50
+
+
+def test_a_notification_played_again_is_refused_by_any_standard_library(consumer, service, monkeypatch):
+    """Once it is old, or altered, or under another's secret, its signature no longer holds; sent again by us, it bears the same identifier."""
+    subscribed(consumer)
+    intake.receive(service, deposit(range(1)))
+    consumer.script = ["cut"]
+    for _ in range(2):
+        telling.deliver()
+        Subscription.objects.update(next_at=timezone.now())
+    first, *rest = [call for call in consumer.calls if numbers(call["body"])]
+    assert rest and {call["headers"]["webhook-id"] for call in rest} == {first["headers"]["webhook-id"]}, (
+        "what was cut comes again under its identifier"
+    )
+    held = Webhook(consumer.secret)
+    assert held.verify(first["raw"], first["headers"])
+    for raw, headers, secret in (
+        (first["raw"].replace(b"event-notification", b"event-notificatiom"), first["headers"], consumer.secret),
+        (first["raw"], first["headers"] | {"webhook-id": "msg_autre"}, consumer.secret),
+        (first["raw"], first["headers"], "whsec_" + base64.b64encode(b"x" * 24).decode()),
+        (first["raw"], first["headers"] | {"webhook-timestamp": str(int(first["headers"]["webhook-timestamp"]) - 600)}, consumer.secret),
+    ):
+        with pytest.raises(WebhookVerificationError):
+            Webhook(secret).verify(raw, headers)
 
 
 def test_secrets_rotate_with_both_signatures(consumer, service):

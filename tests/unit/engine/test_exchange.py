@@ -164,7 +164,7 @@ MUTATIONS = [
 
 OF_EXAMPLES = [
     ("Encounter.status", "fini", "tddui-encounter-06"), ("Encounter.subject", None, "tddui-encounter-04"), ("Encounter.subject.reference", "Patient/personne", "tddui-reference-01"),
-    ("Encounter.period", None, "tddui-encounter-01"), ("Encounter.period.end", "2001-01-01", "tddui-encounter-02"), ("Encounter.inconnu", "x", "tddui-resource-01"), ("Encounter.meta", {"profile": ["https://x/autre"]}, "tddui-resource-02"),
+    ("Encounter.period", None, "tddui-encounter-01"), ("Encounter.period.end", "2001-01-01", "tddui-encounter-02"), ("Encounter.inconnu", "x", "tddui-resource-01"), ("Encounter.meta", {"profile": ["https://x/tddui-patient-ins"]}, "tddui-resource-02"),
     ("QuestionnaireResponse.questionnaire", None, "tddui-questionnaire-01"), ("QuestionnaireResponse.authored", None, "tddui-questionnaire-04"), ("QuestionnaireResponse.authored", "2031-01-01", "tddui-questionnaire-06"),
     ("QuestionnaireResponse.subject", None, "tddui-questionnaire-07"), ("QuestionnaireResponse.inconnu", "x", "tddui-resource-01"),
 ]  # fmt: skip

@@ -4,4 +4,5 @@ import sys
 
 from belvedere.cli import main
 
-sys.exit(main())
+if __name__ == "__main__":  # a page process starts by importing this module again
+    sys.exit(main())

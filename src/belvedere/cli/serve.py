@@ -2,18 +2,21 @@
 
 import argparse
 import contextlib
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from belvedere.cli.french import EXIT_OK
+from belvedere.observatory.parentage import PARENT, orphaned
 
 PAGES = max(2, min(os.cpu_count() or 2, 4))  # a page is Python: one process would keep the readers of the others waiting
+
+GRACE = 20  # seconds left to a process to end what it is doing
 
 
 def register(commands: argparse._SubParsersAction) -> None:
@@ -40,15 +43,6 @@ def register(commands: argparse._SubParsersAction) -> None:
     keys.add_argument("--data", default=None, help="dossier des données")
     keys.add_argument("--test-ca", type=Path, default=None, metavar="DOSSIER", help="crée une autorité de certification de test et ses certificats")
     keys.set_defaults(run=_keys)
-
-
-PARENT = "BELVEDERE_PARENT"  # set by the supervisor: a helper ends when the process of this number is no longer its parent
-
-
-def orphaned() -> Callable[[], bool]:
-    """Whether the supervisor that started this process is gone; never, for one started by hand."""
-    told = os.environ.get(PARENT)
-    return lambda: bool(told) and os.getppid() != int(told or 0)
 
 
 def prepare() -> None:
@@ -82,7 +76,7 @@ def stop_worker(process: subprocess.Popen | None) -> None:
         return
     process.terminate()
     try:
-        process.wait(timeout=20)
+        process.wait(timeout=GRACE)
     except subprocess.TimeoutExpired:
         process.kill()
 
@@ -94,6 +88,10 @@ def serve(host: str, port: int, *, with_worker: bool, workers: int = 1, pages: i
 
     from belvedere.observatory.environment import data_dir
 
+    # A copy of this process would take with it the locks its other threads hold at that instant: SQLite's would stay taken for ever in the copy, and
+    # a copy does not hear it is asked to end before it listens. A page process starts from nothing.
+    multiprocessing.set_start_method("spawn", force=True)
+    os.environ[PARENT] = str(os.getpid())
     os.environ["BELVEDERE_HOSTS"] = os.environ.get("BELVEDERE_HOSTS", "localhost,127.0.0.1")
     data = ["--data", str(data_dir())]
     commands = [["worker", *data]] * (workers if with_worker else 0)
@@ -104,7 +102,7 @@ def serve(host: str, port: int, *, with_worker: bool, workers: int = 1, pages: i
         while True:
             server = Granian(
                 "belvedere.observatory.wsgi:application", address=host, port=port, interface=Interfaces.WSGI, workers=pages,
-                blocking_threads=2, log_level="warning", log_access=False, respawn_failed_workers=True,
+                blocking_threads=2, log_level="warning", log_access=False, respawn_failed_workers=True, workers_kill_timeout=GRACE,
             )  # fmt: skip
             with contextlib.suppress(SystemExit):  # it gives up when a process dies twice within seconds; the house does not
                 server.serve()
@@ -130,8 +128,7 @@ class Helpers:
 
     @staticmethod
     def _start(command: list[str]) -> subprocess.Popen:
-        environment = os.environ | {PARENT: str(os.getpid())}
-        return subprocess.Popen([sys.executable, "-m", "belvedere", *command], env=environment)
+        return subprocess.Popen([sys.executable, "-m", "belvedere", *command])
 
     def _watch(self) -> None:
         from django.db import DatabaseError, connection

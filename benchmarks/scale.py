@@ -236,7 +236,7 @@ def main() -> None:
         found = measure_cube(Path(folder), what) if kind == "cube" else measure_peer(Path(folder), what)
         print(json.dumps(found | {"peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}))
         return
-    results, peers = [], {}
+    results: list[dict[str, Any]] = []
     pages = options.volumes if options.pages is None else options.pages.replace("none", "")
     wanted, sparks, read = ({float(v) for v in text.split(",") if v} for text in (options.peers, options.spark, pages))
     for volume in (float(v) for v in options.volumes.split(",")):
@@ -244,13 +244,14 @@ def main() -> None:
             folder = Path(name) / "facts"
             start = time.perf_counter()
             lines, size, _ = write(folder, max(1, round(volume * 1_000_000 / BASE)))
-            common = {"lines": lines, "bytes_per_line": round(size / lines, 2), "write_s": round(time.perf_counter() - start, 1), "member_p95_ms": None, "market_p95_ms": None}  # fmt: skip
+            common = {"lines": lines, "bytes_per_line": round(size / lines, 2), "write_s": round(time.perf_counter() - start, 1), "member_p95_ms": None, "market_p95_ms": None, "peers": {}}  # fmt: skip
             print(f"{lines:,} lines written in {common['write_s']} s", file=sys.stderr, flush=True)
-            results.append(common | {"engine": "duckdb"} | apart("--measure", "cube", str(folder), "duckdb", str(lines)))
-            print(json.dumps(results[-1]), file=sys.stderr, flush=True)
+            mine = common | {"engine": "duckdb"} | apart("--measure", "cube", str(folder), "duckdb", str(lines))
+            results.append(mine)
+            print(json.dumps(mine), file=sys.stderr, flush=True)
             if volume in read:
-                results[-1] |= read_pages(round(volume * 1_000_000))
-                print(json.dumps(results[-1]), file=sys.stderr, flush=True)
+                mine |= read_pages(round(volume * 1_000_000))
+                print(json.dumps(mine), file=sys.stderr, flush=True)
             if volume in sparks:
                 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
                 from tools.spark_cluster import cluster
@@ -266,20 +267,19 @@ def main() -> None:
                     )
                 print(json.dumps(results[-1]), file=sys.stderr, flush=True)
             if volume in wanted:
-                peers[f"{volume:g}"] = {
-                    peer: apart("--measure", "peer", str(folder), peer, str(lines)) for peer in ("duckdb", "polars", "pandas", "postgresql")
-                }
-                ours = peers[f"{volume:g}"]["duckdb"]
-                for told in peers[f"{volume:g}"].values():
+                peers = {peer: apart("--measure", "peer", str(folder), peer, str(lines)) for peer in ("duckdb", "polars", "pandas", "postgresql")}
+                ours = peers["duckdb"]
+                for told in peers.values():
                     if "seconds" in told:
                         told |= {"time_ratio": round(told["seconds"] / ours["seconds"], 2), "memory_ratio": round((told.get("server_rss_mb") or told["peak_rss_mb"]) / ours["peak_rss_mb"], 2)}  # fmt: skip
+                mine["peers"] = peers
                 print(json.dumps(peers), file=sys.stderr, flush=True)
     machine = {
         "machine": platform.machine(),
         "cores": os.cpu_count(),
         "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
     }
-    print(json.dumps({"volumes": results, "peers": peers, "question": QUESTION, "growth": growth(results)} | machine, ensure_ascii=False))
+    print(json.dumps({"volumes": results, "question": QUESTION, "growth": growth(results)} | machine, ensure_ascii=False))
 
 
 def growth(results: list[dict]) -> list[dict]:

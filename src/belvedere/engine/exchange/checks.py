@@ -29,6 +29,7 @@ class Known:
     coded: Callable[[str, str, dt.date], bool | None] = lambda system, code, day: None  # None: the system is not held
     serafin: Callable[[str], bool | None] = lambda code: None  # None: unknown code; True: a leaf
     professional: Callable[[str, dt.date], bool | None] = lambda number, day: None  # None: no directory is held
+    offered: Callable[[dt.date], bool | None] = lambda day: None  # None: the register of resources told nothing of the depositor
     open_between: Callable[[str], tuple[dt.date | None, dt.date | None] | None] = lambda finess: None
     open_stay: Callable[[str, Mapping], bool] = lambda key, stay: False  # another one than this stay
     recompute_gir: bool = False
@@ -128,6 +129,8 @@ def encounter(entry: Entry, deposited: Deposited, known: Known) -> Check:
         first_day, last_day = opened
         if (first_day and start.date() < first_day) or (last_day and start.date() >= last_day):
             yield Remark("tddui-organization-03", entry.where + ".period.start")
+    if start and entry.profile.name == "tddui-encounter-sejour" and known.offered(start.date()) is False:
+        yield Remark("tddui-encounter-08", entry.where + ".period.start")
     if (
         person
         and entry.profile.name == "tddui-encounter-sejour"

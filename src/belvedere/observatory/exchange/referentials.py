@@ -17,7 +17,7 @@ from belvedere.engine.exchange.identifiers import finess_valid
 from belvedere.engine.exchange.matrix import ALWAYS, NEVER
 from belvedere.engine.nomenclature.territories import region_of
 from belvedere.observatory.environment import read
-from belvedere.observatory.exchange import directory
+from belvedere.observatory.exchange import directory, offers
 from belvedere.observatory.exchange.models import Concept, Party, Resource
 from belvedere.observatory.exchange.naming import found, own_key, own_names, person_token
 from belvedere.observatory.journal.actions import record
@@ -67,7 +67,17 @@ ESTABLISHMENTS = ("finess_et", "nom_et", "categorie_ege", "date_ouverture", "dat
 
 @transaction.atomic
 def load(path: Path, *, by: str) -> Imported:
-    """Import an official file, told by its columns: value sets, SERAFIN-PH tree, FINESS extraction, directory of professionals. The same file again changes nothing. ImportRefused."""
+    """Import an official file, told by its columns: value sets, SERAFIN-PH tree, FINESS extraction, directory of professionals; in JSON, an extraction of
+    the register of resources. The same file again changes nothing. ImportRefused."""
+    if path.suffix.lower() in (".json", ".ndjson"):
+        try:
+            count = offers.load(path)
+        except ValueError as error:
+            raise ImportRefused(
+                f"{path.name} : {error}. Attendu : une extraction du ROR (Bundle de HealthcareService, ou une ressource par ligne)."
+            ) from error
+        record(by=by, action="echange.nomenclature", subject=f"fichier:{path.name}"[:120], rows=count)
+        return Imported(path.name, count)
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             piped = "|" in stream.readline()
@@ -167,6 +177,6 @@ def known_to(party: Party, deposited: Deposited) -> Known:
         return person is not None and bool(held.get(person.pk, set()) - {own_key("Encounter", stay, party, names[person.pk])})
 
     return Known(
-        party.finess, timezone.localdate(), coded=_coded, serafin=serafin, professional=directory.known,
+        party.finess, timezone.localdate(), coded=_coded, serafin=serafin, professional=directory.known, offered=offers.opened(party.finess),
         open_between=lambda finess: (party.opened_on, party.closed_on), open_stay=open_stay, recompute_gir=read("BELVEDERE_AGGIR") == "1",
     )  # fmt: skip

@@ -62,16 +62,24 @@ class Verdict(models.TextChoices):
     NO = "no", "Refusée"
 
 
-class Approval(models.Model):
-    """A federation's word on a release: it may change until the release leaves the review; the journal keeps each one."""
+class Word(models.Model):
+    """A federation's word on figures under review: it may change until they leave it; the journal keeps each one."""
 
-    release = models.ForeignKey(Release, models.CASCADE, related_name="approvals")
     federation = models.ForeignKey(Federation, models.PROTECT, verbose_name="fédération")
     verdict = models.CharField("avis", max_length=4, choices=Verdict.choices, default=Verdict.YES)
     reason = models.CharField("motif", max_length=1000, blank=True)
     standing = models.BooleanField("par accord permanent", default=False)
     by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, verbose_name="par")
     at = models.DateTimeField("date")
+
+    class Meta:
+        abstract = True
+
+
+class Approval(Word):
+    """A federation's word on a release."""
+
+    release = models.ForeignKey(Release, models.CASCADE, related_name="approvals")
 
     class Meta:
         verbose_name = "avis"

@@ -5,6 +5,7 @@ from belvedere.observatory.exchange.models.deposits import Alias, Deposit, Depos
 from belvedere.observatory.exchange.models.moves import FileState, Move, MoveFile, MoveState
 from belvedere.observatory.exchange.models.packages import (
     TOLD,
+    CountsWord,
     Dataset,
     DatasetState,
     Export,
@@ -14,11 +15,11 @@ from belvedere.observatory.exchange.models.packages import (
     Transfer,
     TransferState,
 )
-from belvedere.observatory.exchange.models.parties import Concept, Party, PartyCertificate, PartyKey, PersonLink
+from belvedere.observatory.exchange.models.parties import Concept, Offer, Party, PartyCertificate, PartyKey, PersonLink
 from belvedere.observatory.exchange.models.policy import MatrixVersion, Proposal, Stated
 from belvedere.observatory.exchange.models.subscriptions import Delivery, Event, Subscription, SubscriptionState
 
 __all__ = [
-    "TOLD", "Alias", "Bulk", "BulkFile", "BulkState", "Concept", "Dataset", "DatasetState", "Delivery", "Deposit", "DepositState", "Event", "Export", "ExportKind", "ExportState", "FileState", "MatrixVersion", "Move", "MoveFile", "MoveState", "Party", "PartyCertificate", "PartyKey", "Person",
+    "TOLD", "Alias", "Bulk", "BulkFile", "BulkState", "Concept", "CountsWord", "Dataset", "DatasetState", "Delivery", "Deposit", "DepositState", "Event", "Export", "ExportKind", "ExportState", "FileState", "MatrixVersion", "Move", "MoveFile", "MoveState", "Offer", "Party", "PartyCertificate", "PartyKey", "Person",
     "PersonLink", "Proposal", "Resource", "RetentionRule", "Stated", "Subscription", "SubscriptionState", "Transfer", "TransferState",
 ]  # fmt: skip

@@ -4,6 +4,7 @@ from django.db import models
 
 from belvedere.observatory.exchange.models.deposits import Person
 from belvedere.observatory.exchange.models.parties import Party
+from belvedere.observatory.publication.models import Verdict, Word
 
 
 class DatasetState(models.TextChoices):
@@ -30,6 +31,7 @@ class Dataset(models.Model):
     state = models.CharField("verdict", max_length=10, choices=DatasetState.choices)
     rows = models.PositiveIntegerField("lignes", default=0)
     content = models.BinaryField("fichier scellé", default=bytes)
+    counted = models.BinaryField("personnes comptées, scellées", default=bytes)  # of counts for institutions: read by the next count alone
     sha256 = models.CharField("empreinte", max_length=64, blank=True)
     report = models.JSONField("rapport", default=dict)
     made_at = models.DateTimeField("produit le")
@@ -38,6 +40,20 @@ class Dataset(models.Model):
         verbose_name = "jeu de données"
         ordering = ("-made_at",)
         constraints = (models.UniqueConstraint(fields=["code", "period", "consumer", "version"], name="one_version_of_a_dataset"),)
+
+
+class CountsWord(Word):
+    """A federation's word on the counts of an institution: the gate of the observatory's own figures."""
+
+    dataset = models.ForeignKey(Dataset, models.CASCADE, related_name="words")
+
+    class Meta:
+        verbose_name = "avis sur des comptes"
+        verbose_name_plural = "avis sur des comptes"
+        constraints = (
+            models.UniqueConstraint(fields=["dataset", "federation"], name="one_word_each_on_counts"),
+            models.CheckConstraint(name="a_refused_count_has_a_reason", condition=~models.Q(verdict=Verdict.NO, reason="")),
+        )
 
 
 class RetentionRule(models.Model):

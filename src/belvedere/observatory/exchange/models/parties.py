@@ -35,6 +35,27 @@ class Party(models.Model):
         return f"acteur-{self.pk}"
 
 
+class Offer(models.Model):
+    """What an establishment offers, as the national register of resources told it, from a day to another."""
+
+    number = models.CharField("identifiant de l’offre", max_length=64)
+    finess = models.CharField("FINESS", max_length=9, db_index=True)
+    name = models.CharField("nom", max_length=200)
+    mode = models.CharField("mode de prise en charge", max_length=20, blank=True)
+    field = models.CharField("champ d’activité", max_length=20, blank=True)
+    activity = models.CharField("activité opérationnelle", max_length=20, blank=True)
+    capacity = models.PositiveIntegerField("places installées", null=True)
+    since = models.DateField("depuis")
+    until = models.DateField("jusqu’au", default=NEVER)
+    updated = models.DateTimeField("mise à jour au répertoire")
+    source = models.CharField("fichier", max_length=120)
+
+    class Meta:
+        verbose_name = "offre du ROR"
+        verbose_name_plural = "offres du ROR"
+        constraints = (models.UniqueConstraint(fields=["number", "since"], name="one_offer_at_a_time"),)
+
+
 class PartyKey(models.Model):
     """A token of a party's machine; only its hash is kept."""
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 from belvedere.engine.exchange import bundle, checks, rules, strict, structure
 from belvedere.engine.exchange.bundle import Deposited
 from belvedere.engine.exchange.rules import Remark
-from belvedere.observatory.exchange import events, naming, referentials, vault, writing
+from belvedere.observatory.exchange import events, naming, referentials, turns, vault, writing
 from belvedere.observatory.exchange.models import Deposit, DepositState, Party, Resource
 from belvedere.observatory.journal import sealing
 from belvedere.observatory.journal.actions import record
@@ -110,6 +110,11 @@ def receive(
             "L’horodatage du journal manque depuis plus de quatre heures : aucun dépôt n’est pris tant qu’il ne peut être daté. Renvoyez plus tard.",
         )
         return Answer(503, body, {"Retry-After": "600"})
+    with turns.of_process():
+        return _received(party, raw, key=key, software=software, channel=channel, original=original, imputed=imputed)
+
+
+def _received(party: Party, raw: bytes, *, key: str, software: str, channel: str, original: bytes, imputed: str) -> Answer:
     sha = strict.digest(raw)
     content, deposited, remarks = examine(party, raw)
     identifier = _identifier(content, key, sha)
@@ -120,7 +125,7 @@ def receive(
     said = {"identifier": identifier, "sha256": sha, "software": software[:80], "channel": channel}
     for _ in range(TRIES):
         try:
-            with transaction.atomic():  # a deposit that is refused names nobody, and makes no two persons one
+            with turns.of_machine(), transaction.atomic():  # a deposit that is refused names nobody, and makes no two persons one
                 ready = writing.prepare(party, original or raw, deposited, naming.recognise(party, deposited))
                 made = writing.store(party, deposited, remarks, ready, imputed=imputed, **said)
             return Answer(200, made.answer, {"Recepisse": made.reference}, made)

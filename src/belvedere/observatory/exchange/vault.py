@@ -53,7 +53,26 @@ def _held() -> tuple[tuple[AESGCM, ...], bytes]:
 
 def _stamp(folder: Path) -> tuple:
     names = sorted(name for name in os.listdir(folder) if name.startswith("exchange"))
-    return (*names, os.stat(folder / FIRST).st_ino if FIRST in names else 0)
+    return (*names, *(_of(folder / FIRST) if FIRST in names else ()))
+
+
+def _of(path: Path) -> tuple[int, int, int]:
+    told = os.stat(path)
+    return told.st_ino, told.st_mtime_ns, told.st_ctime_ns
+
+
+@lru_cache(maxsize=4)
+def _first(folder: Path, stamp: tuple[int, int, int]) -> bytes:
+    return _keys(folder, _stamp(folder))[1]
+
+
+def _tokens() -> bytes:
+    """The key that makes tokens: rotations leave it alone, so that only its own file is looked at."""
+    name = read("BELVEDERE_DATA")
+    if name in _folders:
+        with contextlib.suppress(FileNotFoundError):
+            return _first(_folders[name], _of(_folders[name] / FIRST))
+    return _held()[1]
 
 
 def seal(content: bytes, about: str = "") -> bytes:
@@ -84,7 +103,7 @@ def sealed_anew(stored: bytes, about: str = "") -> bytes | None:
 
 def token(kind: str, text: str) -> str:
     """A token of a text, of its kind: the same for the same text, nothing to whoever has no key (HMAC-SHA-256, hex)."""
-    return hmac.digest(_held()[1], f"{kind}\0{text}".encode(), "sha256").hex()
+    return hmac.digest(_tokens(), f"{kind}\0{text}".encode(), "sha256").hex()
 
 
 def pseudonym(consumer: str, text: str) -> str:
@@ -99,25 +118,25 @@ def _siv(key: bytes) -> AESSIV:
 
 def address(consumer: str, kind: str, uid: str) -> str:
     """A resource's identifier as one consumer of pseudonyms reads it (64 hexadecimal characters): the hub alone finds the resource again."""
-    return _siv(_held()[1]).encrypt(uuid.UUID(uid).bytes, [consumer.encode(), kind.encode()]).hex()
+    return _siv(_tokens()).encrypt(uuid.UUID(uid).bytes, [consumer.encode(), kind.encode()]).hex()
 
 
 def uid_of(consumer: str, kind: str, text: str) -> str | None:
     """The identifier behind an address that this consumer was given; None for any other text."""
     try:
-        return str(uuid.UUID(bytes=_siv(_held()[1]).decrypt(bytes.fromhex(text), [consumer.encode(), kind.encode()])))
+        return str(uuid.UUID(bytes=_siv(_tokens()).decrypt(bytes.fromhex(text), [consumer.encode(), kind.encode()])))
     except (ValueError, InvalidTag):
         return None
 
 
 def cursor(consumer: str, grain: str, row: int) -> str:
     """Where a reader's next page begins, as an address of its own: row numbers, common to all, are told to nobody."""
-    return _siv(_held()[1]).encrypt(row.to_bytes(8, "big"), [consumer.encode(), grain.encode(), b"page"]).hex()
+    return _siv(_tokens()).encrypt(row.to_bytes(8, "big"), [consumer.encode(), grain.encode(), b"page"]).hex()
 
 
 def row_of(consumer: str, grain: str, text: str) -> int:
     """The row behind a cursor; 0, the beginning, for any other text."""
     try:
-        return int.from_bytes(_siv(_held()[1]).decrypt(bytes.fromhex(text), [consumer.encode(), grain.encode(), b"page"]), "big")
+        return int.from_bytes(_siv(_tokens()).decrypt(bytes.fromhex(text), [consumer.encode(), grain.encode(), b"page"]), "big")
     except (ValueError, InvalidTag):
         return 0

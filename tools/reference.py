@@ -355,7 +355,7 @@ def http_api() -> str:
 
     paths = json.loads(json.dumps(api.get_openapi_schema(path_prefix="/api/v1/")))["paths"]
     rows = [
-        [f"`{method.upper()} {path}`", call.get("summary", ""), "oui" if call.get("security") else "non", ", ".join(call["responses"])]
+        [f"`{method.upper()} {path}`", call.get("summary", ""), "oui" if call.get("security") else "non", ", ".join(sorted(call["responses"]))]
         for path, calls in paths.items()
         for method, call in calls.items()
     ]

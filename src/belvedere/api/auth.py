@@ -74,6 +74,7 @@ API_RULES: dict[tuple[str, str], Caller] = {
     ),
     **dict.fromkeys(
         (
+            ("GET", "/exchange/offers"),
             ("GET", "/exchange/deposits"),
             ("POST", "/exchange/deposits"),
             ("GET", "/exchange/deposits/{reference}"),

@@ -6,14 +6,15 @@ from typing import Any
 
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
-from ninja import NinjaAPI, Status
+from ninja import Status
 
 from belvedere import __version__
 from belvedere.api.auth import MarketSession, Sender, announced, caller, idempotency_key, issue_token, may_read_market
+from belvedere.api.described import DescribedAPI
 from belvedere.api.exchange.moves import router as exchange_moves
 from belvedere.api.exchange.routes import router as exchange
 from belvedere.api.exchange.tokens import router as exchange_tokens
-from belvedere.api.schemas import Problem, Receipt, Refusal, WebhookIn, WebhookOut, problem, receipt_of
+from belvedere.api.schemas import OAuthProblem, Problem, Receipt, Refusal, WebhookIn, WebhookOut, problem, receipt_of
 from belvedere.api.services import router as services
 from belvedere.api.uploads import router as uploads
 from belvedere.engine.evidence import chain
@@ -30,7 +31,7 @@ from belvedere.observatory.journal import sealing
 from belvedere.observatory.journal.models import TreeHead
 from belvedere.observatory.publication import frozen
 
-api = NinjaAPI(title="Belvédère", version=__version__, description="Flux B2 chiffrés en entrée, accusés et chiffres publiés en sortie.")
+api = DescribedAPI(title="Belvédère", version=__version__, description="Flux B2 chiffrés en entrée, accusés et chiffres publiés en sortie.")
 api.add_router("/uploads", uploads)
 api.add_router("/exchange", exchange)
 api.add_router("/exchange", exchange_tokens)
@@ -65,7 +66,13 @@ def receipt_keys(request: HttpRequest) -> dict[str, Any]:
     return receipts.jwks()
 
 
-@api.post("/oauth/token", tags=["clés"], summary="Jeton d’accès OAuth2 (client_credentials)", auth=None)
+@api.post(
+    "/oauth/token",
+    tags=["clés"],
+    summary="Jeton d’accès OAuth2 (client_credentials)",
+    auth=None,
+    response={200: Any, 400: OAuthProblem, 401: OAuthProblem},
+)
 def token(request: HttpRequest) -> HttpResponse:
     """Corps de formulaire : grant_type=client_credentials ; client et secret en Basic ou dans le formulaire."""
     return issue_token(request)

@@ -61,6 +61,13 @@ class Problem(Schema):
     remedy: str = ""
 
 
+class OAuthProblem(Schema):
+    """A refusal of a token, as RFC 6749 §5.2 writes it."""
+
+    error: str
+    error_description: str = ""
+
+
 class WebhookIn(Schema):
     """Where to be told."""
 
@@ -95,6 +102,10 @@ PROBLEMS = {
     "P411": ("La longueur du corps n’est pas annoncée.", "Envoyez l’en-tête Content-Length, ou utilisez le dépôt par reprise."),
     "P413": ("Le fichier est trop gros pour un seul appel.", "Utilisez le dépôt par reprise (/uploads), ou découpez l’envoi."),
     "P422": ("La clé d’idempotence a déjà servi pour un autre contenu.", "Tirez une clé nouvelle pour chaque fichier."),
+    "D400": ("La demande ne se lit pas.", "Envoyez un corps JSON entier, encodé en UTF-8, à une adresse de la description de l’API (/api/v1/docs)."),
+    "D405": ("Cette adresse ne se prend pas ainsi.", "Utilisez une des méthodes de l’en-tête Allow."),
+    "D404": ("Cette adresse n’existe pas, ou ce qu’elle nomme n’est pas à vous.", "Vérifiez-la dans la description de l’API (/api/v1/docs)."),
+    "D422": ("La demande n’a pas la forme attendue.", "Corrigez-la d’après la description de l’API (/api/v1/docs), puis renvoyez-la."),
     "P423": ("Ce dépôt est déjà en cours d’écriture.", "Attendez la fin de l’autre envoi, puis reprenez."),
     "P503": ("Les services de la facturation ne sont pas branchés ici.", "Demandez à l’exploitant de régler leur adresse (BELVEDERE_SERVICES_URL)."),
     "P429": ("L’observatoire est momentanément saturé ; rien n’a été gardé.", "Revenez après le délai de l’en-tête Retry-After."),

@@ -14,8 +14,8 @@ def content_security_policy(get_response: Callable[[HttpRequest], HttpResponse])
     """Add the content policy; signed-in pages are not kept by caches."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        # No address of ours holds a null character, and PostgreSQL takes none.
-        empty = "\0" in request.path_info or "%00" in request.META.get("QUERY_STRING", "")
+        # No address of ours holds a null character, and PostgreSQL takes none. Programs are answered in theirs (`belvedere.api.described`).
+        empty = not request.path_info.startswith(("/api/", "/fhir")) and ("\0" in request.path_info or "%00" in request.META.get("QUERY_STRING", ""))
         response = HttpResponseBadRequest("Adresse illisible.", content_type="text/plain; charset=utf-8") if empty else get_response(request)
         response.headers.setdefault("Content-Security-Policy", POLICY)
         response.headers.setdefault("Permissions-Policy", "camera=(), microphone=(), geolocation=()")

@@ -1,7 +1,7 @@
 """Addresses of the portal and of the API."""
 
 from django.conf import settings
-from django.urls import include, path
+from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
 from belvedere.api.exchange import fhir
@@ -47,6 +47,6 @@ urlpatterns = [
     path("exploitation/", include("belvedere.portal.operator.urls")),
     path("api/v1/", api.urls),
     path("fhir", fhir.serve, name="api-fhir-base"),
-    path("fhir/<path:rest>", fhir.serve, name="api-fhir"),
+    re_path(r"^fhir/(?P<rest>(?s:.*))\Z", fhir.serve, name="api-fhir"),  # whatever follows, line ends included, is answered in FHIR
 ]
 __all__ = ["handler403", "handler404", "handler500", "urlpatterns"]

@@ -39,11 +39,17 @@ def _grain(call: Call) -> Grain:
     return call.by.grain
 
 
-def one(call: Call) -> HttpResponse:
-    """A resource, with the elements that the caller may read. Unknown and forbidden give the same answer."""
-    kind, version = call.parts["type"], call.parts.get("version")
+def _kind(call: Call) -> str:
+    """The type in the address; 404 when none of that name is held."""
+    kind = call.parts["type"]
     if kind not in types():
         raise Problem(404, "not-supported", "Ce type de ressource n’est pas tenu ici.")
+    return kind
+
+
+def one(call: Call) -> HttpResponse:
+    """A resource, with the elements that the caller may read. Unknown and forbidden give the same answer."""
+    kind, version = _kind(call), call.parts.get("version")
     seen = reading.one(
         call.by.party, call.by.level, call.by.purpose, _grain(call), kind, call.parts["id"], int(version) if version else None, imputed=call.by.person
     )
@@ -55,7 +61,7 @@ def one(call: Call) -> HttpResponse:
 
 def history(call: Call) -> HttpResponse:
     """Every version of a resource that the caller may read."""
-    seen = reading.history(call.by.party, call.by.level, call.by.purpose, _grain(call), call.parts["type"], call.parts["id"], imputed=call.by.person)
+    seen = reading.history(call.by.party, call.by.level, call.by.purpose, _grain(call), _kind(call), call.parts["id"], imputed=call.by.person)
     if not seen.resources:
         raise Problem(403, "forbidden", seen.reason)
     entries = [{"resource": row} for row in seen.resources]
@@ -64,9 +70,7 @@ def history(call: Call) -> HttpResponse:
 
 def search(call: Call) -> HttpResponse:
     """Resources of one type: `patient`, `_lastUpdated=ge…`, `_count`, and `_apres` for the next page."""
-    given = call.request.GET
-    if call.parts["type"] not in types():
-        raise Problem(404, "not-supported", "Ce type de ressource n’est pas tenu ici.")
+    given, kind = call.request.GET, _kind(call)
     unknown = set(given) - {"patient", "subject", "_lastUpdated", "_count", "_apres"}
     if unknown:
         raise Problem(400, "not-supported", f"Paramètre inconnu : {sorted(unknown)[0][:40]}.")
@@ -79,7 +83,7 @@ def search(call: Call) -> HttpResponse:
     if not count.isdecimal() or len(count) > 6:
         raise Problem(400, "value", "_count est un nombre.")
     seen = reading.search(
-        call.by.party, call.by.level, call.by.purpose, _grain(call), call.parts["type"], patient=(given.get("patient") or given.get("subject") or "").removeprefix("Patient/"),
+        call.by.party, call.by.level, call.by.purpose, _grain(call), kind, patient=(given.get("patient") or given.get("subject") or "").removeprefix("Patient/"),
         since=since, after=given.get("_apres", ""), count=min(max(int(count), 1), MOST_COUNT), imputed=call.by.person,
     )  # fmt: skip
     if not seen.open:
@@ -88,7 +92,7 @@ def search(call: Call) -> HttpResponse:
     if seen.more:
         query = given.copy()
         query["_apres"] = seen.more
-        links.append({"relation": "next", "url": f"{messages.base()}/{call.parts['type']}?{query.urlencode()}"})
+        links.append({"relation": "next", "url": f"{messages.base()}/{kind}?{query.urlencode()}"})
     entries = [
         {"fullUrl": f"{messages.base()}/{row['resourceType']}/{row['id']}", "resource": row, "search": {"mode": "match"}} for row in seen.resources
     ]

@@ -1,10 +1,11 @@
 """The exchange hub beside FHIR: deposits and receipts, datasets, exports, transfers, simulation, deliveries."""
 
-from typing import Any
+import datetime as dt
+from typing import Annotated, Any
 
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
-from ninja import Field, Router, Schema, Status
+from ninja import Field, Query, Router, Schema, Status
 
 from belvedere.api.exchange.auth import PartyToken, StructureToken
 from belvedere.api.schemas import Problem
@@ -14,7 +15,7 @@ from belvedere.engine.exchange.access import Thing
 from belvedere.engine.exchange.items import items, redundancy
 from belvedere.engine.exchange.topics import topics
 from belvedere.engine.exchange.vocabulary import Actor, Category, Grain, Purpose
-from belvedere.observatory.exchange import archives, datasets, doors, intake, policy, portability, subscribing
+from belvedere.observatory.exchange import archives, datasets, doors, intake, offers, policy, portability, subscribing
 from belvedere.observatory.exchange.models import TOLD, Dataset, Deposit, Export, Party, Subscription, Transfer
 from belvedere.observatory.journal import sealing
 from belvedere.observatory.journal.actions import note
@@ -56,6 +57,16 @@ def item_list(request: HttpRequest) -> dict[str, Any]:
             "saved": round(report.saved, 4),
         },
     }
+
+
+@router.get("/offers", auth=PartyToken(), summary="Offres d’un établissement au ROR, à une date")
+def offer_list(request: HttpRequest, finess: str = Query(pattern=r"^[0-9AB]{9}$"), date: dt.date | None = None) -> list[dict[str, Any]]:
+    """Ce que les extractions importées du répertoire national en disent ; vide pour un établissement dont aucune ne parle."""
+    return [
+        {"number": row.number, "name": row.name, "mode": row.mode, "field": row.field, "activity": row.activity, "capacity": row.capacity, "since": row.since.isoformat(),
+         "until": None if row.until == matrix.NEVER else row.until.isoformat(), "source": row.source}
+        for row in offers.at(finess, date or timezone.localdate())[:PAGE]
+    ]  # fmt: skip
 
 
 @router.get("/matrix", auth=None, summary="Matrice d’habilitation en vigueur")
@@ -162,10 +173,13 @@ def receipt(request: HttpRequest, reference: str) -> Status:
     return Status(200, {**_deposit(row), "proof": sealing.proof(row.place)})
 
 
+UNTOLD = ("cells", "people", "gate", "by")  # of a report: what has its own door, and what only the gate looks at
+
+
 def _dataset(row: Dataset) -> dict[str, Any]:
     return {
         "code": row.code, "period": row.period, "version": row.version, "contract": row.contract, "verdict": row.state, "rows": row.rows, "sha256": row.sha256,
-        "made_at": row.made_at.isoformat(), "report": {name: value for name, value in row.report.items() if name not in ("cells", "people")},
+        "made_at": row.made_at.isoformat(), "report": {name: value for name, value in row.report.items() if name not in UNTOLD},
     }  # fmt: skip
 
 
@@ -205,7 +219,7 @@ class ExportIn(Schema):
     """What to export: unitaire, cible or massif, and the addresses of patients."""
 
     kind: str = Field(max_length=10)
-    persons: list[str] = Field(default_factory=list, max_length=1_000)
+    persons: list[Annotated[str, Field(pattern=r"^[A-Za-z0-9.\-]{1,64}$")]] = Field(default_factory=list, max_length=1_000)
 
 
 def _export(row: Export) -> dict[str, Any]:

@@ -1,10 +1,12 @@
 """The token endpoint of the exchange hub: a professional's Pro Santé Connect token against one of ours, bound to the structure's certificate (RFC 8693, RFC 8705)."""
 
 import json
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Router
 
+from belvedere.api.schemas import OAuthProblem
 from belvedere.engine.exchange.credentials import CredentialRefused
 from belvedere.observatory.exchange import credentials
 
@@ -21,7 +23,12 @@ def _answer(status: int, content: dict[str, object]) -> HttpResponse:
     return made
 
 
-@router.post("/token", auth=None, summary="Échanger un jeton Pro Santé Connect (RFC 8693)")
+@router.post(
+    "/token",
+    auth=None,
+    response={200: Any, 400: OAuthProblem, 401: OAuthProblem, 503: OAuthProblem},
+    summary="Échanger un jeton Pro Santé Connect (RFC 8693)",
+)
 def exchange(request: HttpRequest) -> HttpResponse:
     """Corps de formulaire : grant_type, subject_token, subject_token_type, et actor_token si le logiciel se nomme. Le certificat de la structure
     (mTLS) est obligatoire ; le jeton rendu dure une heure et ne vaut qu’avec lui."""

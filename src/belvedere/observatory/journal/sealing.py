@@ -130,8 +130,10 @@ def export() -> Iterator[str]:
 
 def consistency(first: int, second: int) -> dict[str, object] | None:
     """The proof that the journal of one signed head goes on into that of another, named by their sizes; None when either was never signed."""
+    if not 0 < first <= second < 2**63:
+        return None
     heads = {head.size: signed(head) for head in TreeHead.objects.filter(size__in=(first, second))}
-    if not 0 < first <= second or first not in heads or second not in heads:
+    if first not in heads or second not in heads:
         return None
     return archive.consistency(heads[first], heads[second], merkle.consistency(first, second, _leaves, _kept), public_key())
 

@@ -24,7 +24,7 @@ def register(commands: argparse._SubParsersAction) -> None:
     party.add_argument("--level", type=int, default=2, choices=(1, 2), help="1 : jeton seul ; 2 : certificat de structure vérifié (données de santé)")
     party.set_defaults(run=_party)
     load = tools.add_parser(
-        "nomenclatures", help="importe des fichiers officiels : jeux de valeurs, SERAFIN-PH, FINESS, annuaire des professionnels (RPPS)"
+        "nomenclatures", help="importe des fichiers officiels : jeux de valeurs, SERAFIN-PH, FINESS, annuaire des professionnels (RPPS), offres (ROR)"
     )
     load.add_argument("files", nargs="+", type=Path, metavar="FICHIER")
     load.set_defaults(run=_load)
@@ -40,7 +40,7 @@ def register(commands: argparse._SubParsersAction) -> None:
     )
     compare.set_defaults(run=_compare)
     counts = tools.add_parser(
-        "counts", help="fige les agrégats du mois d’une institution, passés par le moteur du secret ; une autre personne les approuve"
+        "counts", help="fige les agrégats du mois d’une institution, passés par le moteur du secret ; les trois fédérations en décident"
     )
     counts.add_argument("name", metavar="NOM", help="nom de l’institution")
     counts.set_defaults(run=_counts)
@@ -137,14 +137,15 @@ def _compare(options: argparse.Namespace) -> int:
 
 def _counts(options: argparse.Namespace) -> int:
     _start(options)
-    from belvedere.observatory.exchange import aggregates, parties
+    from belvedere.observatory.exchange import aggregates, gating, parties
 
     try:
         made = aggregates.propose(consumer=parties.named(options.name), by=BY)
     except (aggregates.AggregateRefused, parties.PartyRefused) as error:
         return _refused(error)
-    masked = sum(cell.persons is None for cell in aggregates.cells(made))
-    print(f"{made.rows} cellules figées, {masked} masquées (version {made.version}). Une autre personne les approuve : Exploitation, Matrice.")
+    print(f"{made.rows} cellules figées, protégées (version {made.version}). Les trois fédérations en décident : Publications.")
+    for why in gating.reasons(made):
+        print(f"  {why}")
     return EXIT_OK
 
 

@@ -96,6 +96,7 @@ RULES: dict[str, Rule] = {
     "federation:publication-csv": Action.SEE_REVIEW,
     "federation:specification": Action.SEE_REVIEW,
     "federation:decide": Action.DECIDE_RELEASE,
+    "federation:decide-counts": Action.DECIDE_RELEASE,
     "federation:standing": Action.DECIDE_RELEASE,
     "federation:coverage": Action.SEE_COVERAGE,
     "operator:overview": Action.SEE_OPERATION,
@@ -110,6 +111,7 @@ RULES: dict[str, Rule] = {
     "operator:invoice": Action.MANAGE_FEES,
     "operator:gate": Action.MANAGE_GATE,
     "operator:end": Action.MANAGE_GATE,
+    "operator:end-counts": Action.MANAGE_GATE,
     **dict.fromkeys(("exchange:overview", "exchange:items", "exchange:matrix", "exchange:person"), Open.PUBLIC),
     **dict.fromkeys(
         ("exchange:deposits", "exchange:send", "exchange:deposit", "exchange:exports", "exchange:package", "exchange:transfers"), Action.DEPOSIT

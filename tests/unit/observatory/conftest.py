@@ -6,8 +6,11 @@ import pytest
 from django.core import mail
 from django.core.cache import cache
 
+from belvedere.observatory.exchange import credentials
+from belvedere.observatory.keyfiles import keys_dir
 from belvedere.observatory.members.models import Bearing, Federation, Fee
 from tests.flows import sector
+from tests.front import Authority
 from tests.members import enrolled
 
 
@@ -29,3 +32,12 @@ def outbox(db, data_folder, federations):
     for federation in federations:
         Bearing.objects.create(federation=federation, valid_from=dt.date(2020, 10, 1))
     return mail.outbox
+
+
+@pytest.fixture
+def authority(tmp_path, monkeypatch):
+    monkeypatch.setenv("BELVEDERE_CLIENT_CERT_HEADER", "ClientCert")
+    made = Authority(tmp_path)
+    (keys_dir() / credentials.AUTHORITIES).write_bytes(made.path.read_bytes())
+    yield made
+    (keys_dir() / credentials.AUTHORITIES).unlink()

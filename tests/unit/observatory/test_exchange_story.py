@@ -11,17 +11,17 @@ from django.utils import timezone
 from belvedere.engine.evidence import archive
 from belvedere.engine.exchange import seda
 from belvedere.observatory import stamping
-from belvedere.observatory.exchange import aggregates, archives, portability, telling
+from belvedere.observatory.exchange import aggregates, archives, gating, intake, portability, telling
 from belvedere.observatory.exchange.models import Event, Export, Resource, RetentionRule, Transfer
 from belvedere.observatory.journal import sealing
 from belvedere.observatory.journal.actions import broken_at
 from tests.consumer import Consumer, focuses
-from tests.exchange import SSIAD, bearer, deposit, establishment, institution
+from tests.exchange import SSIAD, bearer, deposit, establishment, finess, institution
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def test_the_story(monkeypatch):
+def test_the_story(monkeypatch, federations):
     monkeypatch.setenv("BELVEDERE_WEBHOOK_PRIVATE", "1")
     ahead, real = [dt.timedelta(0)], timezone.now
     monkeypatch.setattr(timezone, "now", lambda: real() + ahead[0])
@@ -51,10 +51,18 @@ def test_the_story(monkeypatch):
     assert consumer.seen == [1, 2, 3] and len(focuses(consumer.calls[-1]["body"])) == 2
     assert len(client.get("/fhir/Patient", **reader).json()["entry"]) == 2
 
-    # The agency sees masked counts: three persons are told of to nobody.
-    counts = aggregates.decide(dataset=aggregates.propose(consumer=ars, by="test"), approve=True, by="une autre personne")
-    told = client.get(f"/api/v1/exchange/datasets/{counts.code}/{counts.period}/{counts.version}", **bearer(ars)).json()
-    assert told["cells"] and all(cell["persons"] is None for cell in told["cells"] if cell["persons"] != 0)
+    # Two other services are in the region. The agency's counts pass the gate: nobody reads them before the three federations have said yes, and then
+    # small numbers are masked.
+    for rank in (1, 2):
+        place = establishment(finess(f"7500001{rank}"))
+        assert intake.receive(place, deposit(range(100 * rank, 100 * rank + 12), number=place.finess)).status == 200
+    counts = aggregates.propose(consumer=ars, by="test")
+    address, agency = f"/api/v1/exchange/datasets/{counts.code}/{counts.period}/{counts.version}", bearer(ars)
+    for federation in federations:
+        assert client.get(address, **agency).status_code == 404
+        gating.decide(dataset=counts, federation=federation, by=None)
+    told = {(cell["territory"], cell["gir"], cell["sex"]): cell["persons"] for cell in client.get(address, **agency).json()["cells"]}
+    assert told["*", "*", "*"] == 26 and None in told.values() and not any(0 < (value or 0) < 11 for value in told.values())
 
     # The consumer is down for three simulated days, and misses nothing.
     consumer.script = [503] * 8
@@ -69,7 +77,7 @@ def test_the_story(monkeypatch):
     for _ in range(60):
         ahead[0] += dt.timedelta(minutes=30)
         telling.deliver()
-    assert consumer.seen == list(range(1, 8))
+    assert consumer.seen == list(range(1, 32)), "the two other services opened 24 stays"
     consumer.close()
 
     # A department receives a SEDA package, and replies; only then is the source copy erased.

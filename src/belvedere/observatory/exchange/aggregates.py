@@ -1,28 +1,25 @@
 """Counts for institutions: persons by territory, GIR and sex, through the observatory's own secrecy engine."""
 
 import datetime as dt
-from dataclasses import dataclass
-from pathlib import Path
+from collections import Counter
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-import yaml
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Max, QuerySet
 from django.utils import timezone
 
 from belvedere.engine.exchange.access import Thing
+from belvedere.engine.exchange.counts import UNKNOWN, Earlier, TooFewMoved, Unprotected, protected
+from belvedere.engine.exchange.turnover import table_of
 from belvedere.engine.exchange.vocabulary import Category, Grain, Purpose
-from belvedere.engine.secrecy.contributions import fill
-from belvedere.engine.secrecy.protect import protect
-from belvedere.engine.secrecy.specification import parse
-from belvedere.observatory.exchange import events, policy
+from belvedere.engine.secrecy.errors import SecrecyError
+from belvedere.observatory.exchange import counted, gating, policy
 from belvedere.observatory.exchange.models import Dataset, DatasetState, Party, Resource, Stated
 from belvedere.observatory.journal.actions import record
+from belvedere.observatory.publication import computing, gate
 
-CODE = "agregats-gir"
-UNKNOWN = "ND"
+TRIES = 2  # of a month: each try, its mask known, would say a little of what changed since the last
 SEXES = {"female": "F", "male": "M"}
 
 
@@ -38,15 +35,6 @@ class Cell:
     gir: str
     sex: str
     persons: int | None
-
-
-def _specification(territory: dict[str, str | None]) -> str:
-    girs = {"*": None, **dict.fromkeys((*map(str, range(1, 7)), UNKNOWN), "*")}
-    return yaml.safe_dump({
-        "title": "Personnes accompagnées", "contributor": "establishment", "holding": "establishment", "patients": {"distinct": "person", "splits": ["territory", "gir", "sex"]},
-        "dimensions": {"territory": {"tree": territory}, "gir": {"tree": girs}, "sex": {"tree": {"*": None, "F": "*", "M": "*", UNKNOWN: "*"}}},
-        "measures": {"persons": "one"}, "seed": 11,
-    }, allow_unicode=True, sort_keys=False)  # fmt: skip
 
 
 def _rows(consumer: Party, at: dt.datetime) -> list[tuple[str, str, str, int, int]]:
@@ -89,82 +77,86 @@ def _rows(consumer: Party, at: dt.datetime) -> list[tuple[str, str, str, int, in
     return found
 
 
+def _may_count(earlier: QuerySet[Dataset], told: list[Dataset], period: str) -> None:
+    same = list(earlier.filter(period=period).values_list("state", flat=True))
+    if any(state != DatasetState.DECLINED for state in same):
+        raise AggregateRefused("Les comptes de ce mois sont déjà figés : deux versions d’un même mois diraient qui est arrivé entre elles.")
+    if len(same) >= TRIES:
+        raise AggregateRefused("Les comptes de ce mois ont déjà été écartés deux fois : comptez le mois prochain.")
+    if earlier.filter(state=DatasetState.WAITING).exists():
+        raise AggregateRefused("D’autres comptes de cette institution attendent l’avis des fédérations : ils se décident ou s’écartent d’abord.")
+    if any(not one.counted for one in told):
+        raise AggregateRefused("Des comptes parus ne disent plus de qui ils sont faits : leur différence avec de nouveaux ne se contrôle pas.")
+
+
 @transaction.atomic
 def propose(*, consumer: Party, by: str) -> Dataset:
-    """Freeze the counts of an institution for a month, and put them forward: another person lets them out. Cells masked by an earlier version stay masked.
+    """Freeze the counts of an institution for a month, and put them to the federations (`gating.py`). Cells that earlier counts mask stay masked, and so does
+    whatever would tell, with any of them, who came or left.
 
-    AggregateRefused: no right, nothing to count, no mask holds, or a month that has its counts already: their difference would be whoever came meanwhile."""
+    AggregateRefused: no right, nothing to count, no mask holds, a month that has its counts or was set aside twice, counts under review already."""
+    gate.hold()  # before the journal, as whoever decides does
     at = timezone.now()
     thing = Thing(department=consumer.department, region=consumer.region)
     right = policy.judge().decide(policy.asking(consumer, 2), Purpose.STEERING, Category.HEALTH, Grain.AGGREGATE, thing, at)
     if not right.permitted:
         raise AggregateRefused(right.reason)
-    earlier = Dataset.objects.filter(code=CODE, consumer=consumer)
-    if earlier.filter(period=f"{timezone.localtime(at):%Y-%m}").exclude(state=DatasetState.DECLINED).exists():
-        raise AggregateRefused("Les comptes de ce mois sont déjà figés : deux versions d’un même mois diraient qui est arrivé entre elles.")
+    earlier, told, period = (
+        Dataset.objects.filter(code=gating.CODE, consumer=consumer),
+        list(gating.gone_out(consumer)),
+        f"{timezone.localtime(at):%Y-%m}",
+    )
+    _may_count(earlier, told, period)
     rows = _rows(consumer, at)
     if not rows:
         raise AggregateRefused("Personne n’est à compter : aucun séjour ouvert dans ce territoire.")
-    territory: dict[str, str | None] = {"*": None, **dict.fromkeys(sorted({row[0] for row in rows}), "*")}
-    specification = parse(_specification(territory), Path())
-    columns = list(zip(*rows, strict=True))
-    filled = fill(specification, pa.table({
-        "territory": columns[0], "gir": columns[1], "sex": columns[2], "establishment": [str(value) for value in columns[3]], "person": [str(value) for value in columns[4]],
-        "one": pa.array([1.0] * len(rows)),
-    }))  # fmt: skip
-    lattice = filled.table.lattice
-    sticky = np.zeros(len(lattice), dtype=bool)
-    for one in earlier.exclude(state=DatasetState.DECLINED):
-        for cell in one.report["cells"]:
-            key = (cell["territory"], cell["gir"], cell["sex"])
-            if cell["persons"] is None and key in lattice.index:
-                sticky[lattice.index[key]] = True
-    done = protect(filled.table, specification.parameters, seed=11, sticky=sticky)
-    if done.leaks:
-        raise AggregateRefused("Aucun masque ne protège ces comptes : rien n’est publié.")
-    # A count of nobody is masked as any small one: that it is empty would be told otherwise.
-    small = (filled.table.given.patients > 0) & (filled.table.given.patients < specification.parameters.patients)
-    cells = [
-        {"territory": key[0], "gir": key[1], "sex": key[2], "persons": None if done.mask[at_] or small[at_] else int(filled.measures["persons"][at_])}
-        for key, at_ in lattice.index.items()
-    ]  # fmt: skip
+    now = table_of(rows)
+    parameters = replace(computing.parameters(), federations_attack=False, federation_percent=None)  # no federation has a member here
+    before = [
+        Earlier(one.period, {(cell.territory, cell.gir, cell.sex): cell.persons for cell in cells(one)}, counted.today(counted.unseal(one)))
+        for one in told
+    ]
+    try:
+        found = protected(now, before, parameters)
+    except TooFewMoved as since:
+        raise AggregateRefused(
+            f"Trop peu de personnes sont arrivées ou parties depuis les comptes de {since} : leur différence les désignerait. Comptez plus tard."
+        ) from since
+    except (Unprotected, SecrecyError) as error:
+        raise AggregateRefused(f"Aucun masque ne protège ces comptes, rien n’est publié : {error}") from error
+    frozen = [asdict(Cell(*key, persons)) for key, persons in found.items()]
     version = (earlier.aggregate(last=Max("version"))["last"] or 0) + 1
-    made = Dataset.objects.create(
-        code=CODE,
+    held = Counter(row[3] for row in rows)
+    made = Dataset(
+        code=gating.CODE,
         contract="1.0",
-        period=f"{timezone.localtime(at):%Y-%m}",
+        period=period,
         version=version,
         consumer=consumer,
         state=DatasetState.WAITING,
-        rows=len(cells),
-        report={"cells": cells, "by": by},
+        rows=len(frozen),
+        report={
+            "cells": frozen,
+            "gate": {
+                "establishments": len(held),
+                "persons": len(rows),
+                "biggest": max(held.values()) / len(rows),
+                "against": [one.pk for one in told],
+            },
+        },
         made_at=at,
     )
+    counted.seal(made, now)
+    made.save()
     record(
         by=by,
         action="echange.agregats.proposes",
-        subject=f"jeu:{CODE}:{made.period}:{version}",
-        cells=len(cells),
-        masked=sum(cell["persons"] is None for cell in cells),
+        subject=f"jeu:{gating.CODE}:{made.period}:{version}",
+        cells=len(frozen),
         rule=right.rule,
     )
-    return made
-
-
-@transaction.atomic
-def decide(*, dataset: Dataset, approve: bool, by: str) -> Dataset:
-    """Let counts out to their institution, or decline them; AggregateRefused for one's own, or decided already."""
-    row = Dataset.objects.select_for_update(of=("self",)).get(pk=dataset.pk)
-    if row.report.get("by") == by:
-        raise AggregateRefused("Une autre personne que celle qui a produit ces comptes doit décider.")
-    if row.state != DatasetState.WAITING:
-        raise AggregateRefused("Ces comptes sont déjà décidés.")
-    row.state = DatasetState.SOUND if approve else DatasetState.DECLINED
-    row.save(update_fields=["state"])
-    record(by=by, action="echange.agregats.approuves" if approve else "echange.agregats.declines", subject=f"jeu:{CODE}:{row.period}:{row.version}")
-    if approve:
-        events.raise_(topic="jeu-publie", establishment=row.consumer, focus=f"jeux/{CODE}/{row.period}/{row.version}")
-    return row
+    gating.speak_for_standing(made)
+    return Dataset.objects.get(pk=made.pk)
 
 
 def cells(dataset: Dataset) -> list[Cell]:

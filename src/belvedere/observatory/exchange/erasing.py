@@ -3,6 +3,7 @@
 from django.db import transaction
 from django.utils import timezone
 
+from belvedere.observatory.exchange import counted, naming
 from belvedere.observatory.exchange.models import Deposit, Event, Export, ExportState, Party, Person, Resource
 from belvedere.observatory.journal.actions import record
 
@@ -12,7 +13,7 @@ def erase(*, person: Person, party: Party, by: str, why: str) -> int:
     """Empty every version that an establishment deposited of a person; returns how many.
 
     The original bytes of deposits that spoke of it go too, and the exports that hold it: others keep their resources, not the bytes of a deposit shared
-    with somebody erased. The kind of an evaluation stays, so that whoever received it can be told."""
+    with somebody erased. Its number leaves the counts it was in. The kind of an evaluation stays, so that whoever received it can be told."""
     Party.objects.select_for_update(of=("self",), no_key=True).get(pk=party.pk)  # a package that is being made waits, then sees what was erased
     rows = Resource.objects.select_for_update().filter(person=person, establishment=party, erased=False)
     told = list(rows.filter(current=True))
@@ -23,6 +24,7 @@ def erase(*, person: Person, party: Party, by: str, why: str) -> int:
         Resource.objects.filter(pk=pk).update(facts={"questionnaire": kind})
     Deposit.objects.filter(pk__in=deposits).update(original=b"")
     Export.objects.filter(party=party, state=ExportState.DONE).update(state=ExportState.EXPIRED, package=b"")
+    counted.forget(people=naming.numbers(person), party=party)
     record(by=by, action="echange.efface", subject=f"usager:{person.pk}", versions=done, why=why[:120])
     now = timezone.now()
     Event.objects.bulk_create(

@@ -8,8 +8,9 @@ from django.utils import timezone
 
 from belvedere.engine.exchange import sample
 from belvedere.engine.exchange.identifiers import finess_valid
-from belvedere.observatory.exchange import aggregates, datasets, intake, keys
+from belvedere.observatory.exchange import aggregates, datasets, gating, intake, keys
 from belvedere.observatory.exchange.models import Party, RetentionRule
+from belvedere.observatory.members.models import Federation
 
 PLACES = (
     ("SSIAD du Canal", "75", "R11", "354", "Soins+", 26), ("SSIAD des Lilas", "75", "R11", "354", "DomiCare", 22), ("SSIAD de la Plaine", "93", "R11", "354", "Soins+", 24),
@@ -65,7 +66,10 @@ def build(by: str) -> dict[str, Party]:
             intake.receive(party, json.dumps(wrong).encode(), software=software)
     for code in ("ssiad-sidoba", "resid-esms"):
         datasets.content(datasets.publish(code=code, period=period, by=by), by=by)
-    aggregates.decide(dataset=aggregates.propose(consumer=parties["ARS Île-de-France"], by=by), approve=True, by=f"{by}, une autre personne")
+    counts = aggregates.propose(consumer=parties["ARS Île-de-France"], by=by)
+    if not gating.reasons(counts):
+        for federation in Federation.objects.order_by("pk"):
+            gating.decide(dataset=counts, federation=federation, by=None)
     return parties
 
 

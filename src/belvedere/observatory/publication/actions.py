@@ -30,6 +30,7 @@ def compute_release(*, label: str, months: list[str], by: str, seed: int, series
     name, digest = frozen.freeze(draft.lattice.keys, done.mask, draft.figures.measures, label, draft.supplement)
     seals = sealed.write(draft.table, done, draft.sensitive, draft.figures.ledger, draft.figures.counts)
     with transaction.atomic():
+        gate.hold()  # before the journal, as whoever decides does
         release = Release.objects.create(
             label=label, months=months, periods=draft.periods, created_at=timezone.now(), file_name=name, digest=digest, lines=counts["lines"],
             groups=counts["groups"], patients=counts["patients"], fresh_groups=counts["fresh_groups"], released_cells=int((~done.mask).sum()),

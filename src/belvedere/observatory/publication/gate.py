@@ -4,8 +4,10 @@ Words are blind: a federation sees the others' only when all have spoken. A refu
 """
 
 import datetime as dt
+from typing import Any, TypeVar
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from belvedere.observatory import environment
@@ -16,9 +18,10 @@ from belvedere.observatory.members.models import Federation, Group, Member
 from belvedere.observatory.printing import integer
 from belvedere.observatory.publication import computing
 from belvedere.observatory.publication.computing import GateClosed
-from belvedere.observatory.publication.models import RELEASE_TRANSITIONS, Approval, Release, ReleaseState, StandingApproval, Thresholds, Verdict
+from belvedere.observatory.publication.models import RELEASE_TRANSITIONS, Approval, Release, ReleaseState, StandingApproval, Thresholds, Verdict, Word
 
 FEDERATIONS = 3
+W = TypeVar("W", bound=Word)
 
 
 def thresholds(day: dt.date | None = None) -> Thresholds:
@@ -70,9 +73,7 @@ def reasons(release: Release) -> list[str]:
     if release.fresh_groups < computing.parameters().holdings:
         found.append(f"Les mois nouveaux réunissent {release.fresh_groups} groupes, il en faut {computing.parameters().holdings}.")
     found += [f"Publication gelée : {why}." for why in absent()]
-    if Federation.objects.count() < FEDERATIONS:
-        found.append(f"Le verrou veut {FEDERATIONS} fédérations : {Federation.objects.count()} inscrites.")
-    return found + shortfalls(release)
+    return found + missing_federations() + shortfalls(release)
 
 
 def absent() -> list[str]:
@@ -102,25 +103,66 @@ def move(release: Release, state: ReleaseState) -> None:
     release.state = state
 
 
+def hold() -> None:
+    """One decision at a time: two sets of figures must not go out unlinked. Inside the caller's transaction."""
+    # Not their keys: whoever refers to a federation meanwhile checks its foreign key on these very rows.
+    list(Federation.objects.select_for_update(of=("self",), no_key=True).order_by("pk"))
+
+
+def word(*, verdict: Verdict, reason: str, by: User | None, standing: bool, against: list[str]) -> dict[str, Any]:
+    """The fields of a federation's word; GateClosed for a refusal without a reason, or a yes to what may not go out."""
+    if verdict == Verdict.NO and not reason.strip():
+        raise GateClosed("Un refus se motive : dites aux autres fédérations ce qui doit changer.")
+    if against:
+        raise GateClosed(" ".join(against))
+    return {"verdict": verdict, "reason": reason.strip(), "by": by, "at": timezone.now(), "standing": standing}
+
+
+def speaker(by: User | None, *, standing: bool) -> str:
+    """Whom the journal names for a word."""
+    return by.actor if by else "accord permanent" if standing else "démonstration"
+
+
+def motive(reason: str) -> str:
+    """Why figures are withdrawn or set aside; GateClosed when nothing is said."""
+    if not reason.strip():
+        raise GateClosed("Dites pourquoi : le motif reste affiché.")
+    return reason.strip()[:400]
+
+
+def all_said_yes(words: QuerySet[Any]) -> bool:
+    """Whether every federation said yes."""
+    return words.filter(verdict=Verdict.YES).count() == Federation.objects.count()
+
+
+def seen_by(federation: Federation, words: QuerySet[W], *, over: bool) -> tuple[W | None, list[tuple[Federation, W]]]:
+    """(its own word, everybody's): the others' stay blind until all have spoken or the review is over."""
+    said = {one.federation_id: one for one in words}
+    federations = Federation.objects.order_by("pk")
+    open_to_all = over or len(said) == len(federations)
+    return said.get(federation.pk), [(each, said[each.pk]) for each in federations if open_to_all and each.pk in said]
+
+
+def missing_federations() -> list[str]:
+    """Why the gate cannot open to anything: it wants three federations."""
+    found = Federation.objects.count()
+    return [] if found >= FEDERATIONS else [f"Le verrou veut {FEDERATIONS} fédérations : {found} inscrites."]
+
+
 @transaction.atomic
 def decide(
     *, release: Release, federation: Federation, by: User | None, verdict: Verdict = Verdict.YES, reason: str = "", standing: bool = False
 ) -> Release:
     """A federation's word; the last yes of all publishes the release. GateClosed when the release is not open to words."""
-    list(Federation.objects.select_for_update(of=("self",)).order_by("pk"))  # one decision at a time: two releases must not go out unlinked
+    hold()
     release = Release.objects.select_for_update(of=("self",)).get(pk=release.pk)
     if release.state != ReleaseState.DRAFT:
         raise GateClosed("Cette publication n’attend plus d’avis.")
-    if verdict == Verdict.NO and not reason.strip():
-        raise GateClosed("Un refus se motive : dites aux autres fédérations ce qui doit changer.")
-    if verdict == Verdict.YES and (why := reasons(release)):
-        raise GateClosed(" ".join(why))
-    said = {"verdict": verdict, "reason": reason.strip(), "by": by, "at": timezone.now(), "standing": standing}
+    said = word(verdict=verdict, reason=reason, by=by, standing=standing, against=reasons(release) if verdict == Verdict.YES else [])
     Approval.objects.update_or_create(release=release, federation=federation, defaults=said)
-    actor = by.actor if by else "accord permanent" if standing else "démonstration"
     action = "publication.validee" if verdict == Verdict.YES else "publication.refusee"
-    record(by=actor, action=action, subject=f"publication:{release.label}", federation=federation.name, standing=standing)
-    if release.approvals.filter(verdict=Verdict.YES).count() == Federation.objects.count():
+    record(by=speaker(by, standing=standing), action=action, subject=f"publication:{release.label}", federation=federation.name, standing=standing)
+    if all_said_yes(release.approvals.all()):
         move(release, ReleaseState.PUBLISHED)
         release.published_at = timezone.now()
         release.save(update_fields=["state", "published_at"])
@@ -130,10 +172,7 @@ def decide(
 
 def words_for(release: Release, federation: Federation) -> tuple[Approval | None, list[tuple[Federation, Approval]]]:
     """(its own word, everybody's): the others' stay blind until all have spoken or the review is over."""
-    said = {word.federation_id: word for word in release.approvals.select_related("federation")}
-    federations = Federation.objects.order_by("pk")
-    open_to_all = release.state != ReleaseState.DRAFT or len(said) == len(federations)
-    return said.get(federation.pk), [(each, said[each.pk]) for each in federations if open_to_all and each.pk in said]
+    return seen_by(federation, release.approvals.select_related("federation"), over=release.state != ReleaseState.DRAFT)
 
 
 @transaction.atomic
@@ -167,10 +206,9 @@ def end(*, release: Release, by: User, reason: str) -> Release:
     """Withdraw a published release, or set a draft aside: it stays readable, with the reason."""
     check(by, Action.MANAGE_GATE)
     release = Release.objects.select_for_update(of=("self",)).get(pk=release.pk)
-    if not reason.strip():
-        raise GateClosed("Dites pourquoi : le motif reste affiché avec la publication.")
+    why = motive(reason)
     move(release, ReleaseState.WITHDRAWN if release.state == ReleaseState.PUBLISHED else ReleaseState.REFUSED)
-    release.ended_at, release.ended_for = timezone.now(), reason.strip()
+    release.ended_at, release.ended_for = timezone.now(), why
     release.save(update_fields=["state", "ended_at", "ended_for"])
     record(
         by=by.actor,

@@ -10,7 +10,7 @@ from belvedere.engine.exchange.contracts import contracts
 from belvedere.engine.exchange.topics import topics
 from belvedere.engine.exchange.vocabulary import PURPOSES
 from belvedere.observatory.accounts.permissions import Action, check
-from belvedere.observatory.exchange import aggregates, subscribing
+from belvedere.observatory.exchange import aggregates, gating, subscribing
 from belvedere.observatory.exchange import datasets as lots
 from belvedere.observatory.exchange.models import TOLD, Dataset, Party, Subscription
 
@@ -101,9 +101,9 @@ def datasets(request: HttpRequest) -> HttpResponse:
     party = _party(request)
     rows = [
         (row, contracts()[row.code].title, row.report.get("findings", []), row.report.get("league", []))
-        for row in Dataset.objects.filter(consumer=party, state__in=TOLD).exclude(code=aggregates.CODE)[:SHOWN]
+        for row in Dataset.objects.filter(consumer=party, state__in=TOLD).exclude(code=gating.CODE)[:SHOWN]
     ]
-    counts = Dataset.objects.filter(consumer=party, code=aggregates.CODE, state__in=TOLD).first()
+    counts = Dataset.objects.filter(consumer=party, code=gating.CODE, state__in=TOLD).first()
     table: list[tuple[str, list[object]]] = []
     if counts:
         held = {(cell.territory, cell.gir): cell.persons for cell in aggregates.cells(counts) if cell.sex == "*"}
@@ -116,7 +116,7 @@ def datasets(request: HttpRequest) -> HttpResponse:
 def dataset(request: HttpRequest, number: int) -> HttpResponse:
     """The file of a dataset; the journal tells each person's page."""
     party = _party(request)
-    found = Dataset.objects.filter(consumer=party, pk=number).first()
+    found = Dataset.objects.filter(consumer=party, pk=number, state__in=TOLD).first()
     if found is None:
         raise Http404
     try:

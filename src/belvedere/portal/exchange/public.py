@@ -19,8 +19,8 @@ from belvedere.engine.exchange.items import items as all_items
 from belvedere.engine.exchange.items import redundancy
 from belvedere.engine.exchange.vocabulary import ACTORS, CATEGORIES, GRAINS, NEEDS, PURPOSES, Actor, Category, Grain, Purpose
 from belvedere.observatory.accounts.permissions import Action, check
-from belvedere.observatory.exchange import aggregates, datasets, keys, policy, traces
-from belvedere.observatory.exchange.models import Dataset, DatasetState, Deposit, DepositState, MatrixVersion, Party, Proposal, Resource
+from belvedere.observatory.exchange import datasets, keys, policy, traces
+from belvedere.observatory.exchange.models import Deposit, DepositState, MatrixVersion, Party, Proposal, Resource
 
 PERIMETERS = {
     "SOI": "soi-même",
@@ -156,27 +156,16 @@ def proposals(request: HttpRequest) -> HttpResponse:
                     raise Http404
                 policy.decide(proposal=found, approve=request.POST.get("approve") == "1", by=user.actor)
                 messages.success(request, "La décision est enregistrée.")
-            elif number := request.POST.get("counts", ""):
-                held = Dataset.objects.filter(pk=number, code=aggregates.CODE).first() if number.isdecimal() else None
-                if held is None:
-                    raise Http404
-                aggregates.decide(dataset=held, approve=request.POST.get("approve") == "1", by=user.actor)
-                messages.success(request, "La décision est enregistrée.")
             else:
                 rows = request.POST.get("rows", "")[:200_000].replace("\0", "")
                 policy.propose(rows=rows, reason=request.POST.get("reason", "").replace("\0", ""), by=user.actor)
                 messages.success(request, "La proposition attend une autre personne.")
             return redirect("exchange:proposals")
-        except (policy.PolicyRefused, aggregates.AggregateRefused, engine_matrix.MatrixError) as error:
+        except (policy.PolicyRefused, engine_matrix.MatrixError) as error:
             refused = str(error)
     held = policy.judge().matrix
     waiting = [(row, _difference(held, row.rows), row.proposed_by == user.actor) for row in Proposal.objects.filter(decided_at=None)]
-    counts = [
-        (row, sum(cell.persons is None for cell in aggregates.cells(row)), row.report.get("by") == user.actor)
-        for row in Dataset.objects.filter(code=aggregates.CODE, state=DatasetState.WAITING).select_related("consumer")
-    ]
     return render(request, "exchange/proposals.html", {
-        "counts": counts,
         "waiting": waiting, "rows": rows or engine_matrix.write(held), "refused": refused, "held": held.version, "decided": Proposal.objects.exclude(decided_at=None)[:10],
     }, status=422 if refused else 200)  # fmt: skip
 

@@ -1,15 +1,20 @@
 """The federations' side of the gate: the quality report of what is under review, their words, their standing approvals."""
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from belvedere.observatory.accounts.permissions import Action, check
+from belvedere.observatory.exchange import gating
 from belvedere.observatory.members.models import Federation
 from belvedere.observatory.publication import gate
 from belvedere.observatory.publication.actions import MONTHLY
 from belvedere.observatory.publication.models import Release, ReleaseState, StandingApproval, Verdict
+from belvedere.portal.federation import counts
+
+SERIES = {MONTHLY: "les publications mensuelles", gating.SERIES: "les comptes des échanges"}
 
 
 @require_safe
@@ -20,9 +25,16 @@ def releases(request: HttpRequest) -> HttpResponse:
     rows = []
     for release in Release.objects.all()[:24]:
         own, words = gate.words_for(release, user.federation)
-        rows.append({"release": release, "own": own, "words": words, "reasons": gate.reasons(release) if release.state == ReleaseState.DRAFT else []})
-    standing = StandingApproval.objects.filter(federation=user.federation, series=MONTHLY, withdrawn_at=None).first()
-    return render(request, "federation/releases.html", {"rows": rows, "standing": standing, "series": MONTHLY, "thresholds": gate.thresholds()})
+        waiting = release.state == ReleaseState.DRAFT
+        rows.append({
+            "release": release, "own": own, "words": words, "waiting": waiting, "reasons": gate.reasons(release) if waiting else [], "key": f"p{release.pk}",
+            "address": reverse("federation:decide", args=(release.label,)),
+        })  # fmt: skip
+    given = {one.series: one for one in StandingApproval.objects.filter(federation=user.federation, withdrawn_at=None)}
+    return render(request, "federation/releases.html", {
+        "rows": rows, "counts": counts.rows(user.federation), "series": [(code, title, given.get(code)) for code, title in SERIES.items()],
+        "thresholds": gate.thresholds(),
+    })  # fmt: skip
 
 
 @require_POST
@@ -43,14 +55,17 @@ def decide(request: HttpRequest, label: str) -> HttpResponse:
 
 @require_POST
 def standing(request: HttpRequest) -> HttpResponse:
-    """Give or take back the standing approval of the monthly series."""
+    """Give or take back the standing approval of a series."""
     user = check(request.user, Action.DECIDE_RELEASE)
     federation: Federation | None = user.federation
     assert federation is not None
+    series = request.POST.get("serie", MONTHLY)
+    if series not in SERIES:
+        raise Http404
     if request.POST.get("accord") == "donner":
-        gate.give_standing(federation=federation, series=MONTHLY, by=user)
-        messages.success(request, "Accord permanent donné : les publications mensuelles sans fuite et au-dessus des seuils ont votre avis d’avance.")
+        gate.give_standing(federation=federation, series=series, by=user)
+        messages.success(request, f"Accord permanent donné : {SERIES[series]} sans fuite et au-dessus des seuils ont votre avis d’avance.")
     else:
-        gate.withdraw_standing(federation=federation, series=MONTHLY, by=user)
-        messages.success(request, "Accord permanent retiré : chaque publication attendra de nouveau votre avis.")
+        gate.withdraw_standing(federation=federation, series=series, by=user)
+        messages.success(request, f"Accord permanent retiré : {SERIES[series]} attendront de nouveau votre avis.")
     return redirect("federation:releases")

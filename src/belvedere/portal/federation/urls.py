@@ -1,6 +1,6 @@
 from django.urls import path
 
-from belvedere.portal.federation import coverage, gate, talks, views
+from belvedere.portal.federation import counts, coverage, gate, talks, views
 
 app_name = "federation"
 urlpatterns = [
@@ -10,6 +10,7 @@ urlpatterns = [
     path("couverture/", coverage.coverage, name="coverage"),
     path("publications/", gate.releases, name="releases"),
     path("publications/accord/", gate.standing, name="standing"),
+    path("publications/comptes/<int:number>/avis/", counts.decide, name="decide-counts"),
     path("publications/<str:label>/secret/", views.secrecy, name="secrecy"),
     path("publications/<str:label>/publication.csv", views.publication_csv, name="publication-csv"),
     path("publications/<str:label>/specification.yaml", views.specification_yaml, name="specification"),

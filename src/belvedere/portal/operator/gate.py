@@ -7,6 +7,8 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
 from belvedere.observatory.accounts.permissions import Action, check
+from belvedere.observatory.exchange import gating
+from belvedere.observatory.exchange.models import Dataset, DatasetState
 from belvedere.observatory.publication import gate
 from belvedere.observatory.publication.models import RELEASE_TRANSITIONS, Release, Thresholds
 
@@ -37,6 +39,7 @@ def thresholds(request: HttpRequest) -> HttpResponse:
     rows = [(release, bool(RELEASE_TRANSITIONS[release.state])) for release in Release.objects.all()[:24]]
     return render(request, "operator/gate.html", {
         "form": form, "current": gate.thresholds(), "rows": rows, "history": Thresholds.objects.all(), "frozen_because": gate.frozen_because(),
+        "counts": [(held, gating.masked(held), held.state == DatasetState.WAITING) for held in gating.under_review()],
     }, status=422 if form.errors else 200)  # fmt: skip
 
 
@@ -47,6 +50,20 @@ def end(request: HttpRequest, label: str) -> HttpResponse:
     try:
         release = gate.end(release=get_object_or_404(Release, label=label), by=user, reason=request.POST.get("reason", "")[:400])
         messages.success(request, f"Publication {label} : {release.get_state_display().lower()}.")
+    except gate.GateClosed as refusal:
+        messages.error(request, str(refusal))
+    return redirect("operator:gate")
+
+
+@require_POST
+def end_counts(request: HttpRequest, number: int) -> HttpResponse:
+    """Set counts for an institution aside, with the reason."""
+    user = check(request.user, Action.MANAGE_GATE)
+    try:
+        held = gating.set_aside(
+            dataset=get_object_or_404(Dataset, pk=number, code=gating.CODE), by=user, reason=request.POST.get("reason", "").replace("\0", "")
+        )
+        messages.success(request, f"Comptes de {held.consumer.name} écartés : ils peuvent être comptés de nouveau.")
     except gate.GateClosed as refusal:
         messages.error(request, str(refusal))
     return redirect("operator:gate")

@@ -14,6 +14,7 @@ urlpatterns = [
     path("cotisation/factures/<str:number>/payer/", money.pay, name="pay"),
     path("cotisation/factures/<str:number>.pdf", money.document, name="invoice"),
     path("verrou/", gate.thresholds, name="gate"),
+    path("verrou/comptes/<int:number>/fin/", gate.end_counts, name="end-counts"),
     path("verrou/<str:label>/fin/", gate.end, name="end"),
     path("oppositions/", objections.objections, name="objections"),
 ]

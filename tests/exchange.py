@@ -57,6 +57,11 @@ def say(person, kind: str, party: Party, *, recipient: str = "", purpose: str = 
     policy.state(person=person, terms=Terms(Statement(kind), purpose, category, recipient, timezone.now().isoformat()), party=party)
 
 
+def rules_of(answer) -> set[str]:
+    """The rules that an answer names."""
+    return {issue["details"]["coding"][0]["code"] for issue in answer.body["issue"]}
+
+
 def altered(raw: bytes, name: str, change) -> bytes:
     """A package whose member of that name is changed."""
     held = seda.members(raw)

@@ -13,12 +13,13 @@ import pytest
 from belvedere.engine.exchange import aggir, bundle, checks, matrix, sample, structure
 from belvedere.engine.exchange.identifiers import finess_valid, ins_valid, rpps_valid
 from belvedere.engine.exchange.profiles import PROFILE_ROOT, filtered, profile_of, profiles, pseudonymised
-from belvedere.engine.exchange.rules import outcome, rules
+from belvedere.engine.exchange.rules import Remark, kept, outcome, refuses, rules
 from belvedere.engine.exchange.vocabulary import Category
 from tests.conftest import SHARED
 from tests.exchange import OTHER, SSIAD
 
 EXAMPLES = SHARED / "exchange"
+OUTSIDE = ("tddui-reference-01",)  # nothing is stored here: the rules of references say so
 TODAY = dt.date(2026, 11, 22)
 here = pytest.mark.skipif(not EXAMPLES.exists(), reason="shared/data absent : les exemples des guides ne sont pas là")
 
@@ -57,7 +58,7 @@ def around_examples() -> tuple[list[dict], list[dict]]:
     ]
     around = [
         {"resourceType": "Patient", "id": "tddui-patient-ins-example", "identifier": [{"system": "urn:oid:1.2.250.1.213.1.4.8", "value": sample.resident(3).ins}], "name": [{"use": "official", "family": "Example"}], "birthDate": "1940-01-01"},
-        {"resourceType": "Encounter", "id": "tddui-encounter-sejour-example", "status": "in-progress", "class": {"code": "HH"}, "subject": {"reference": "Patient/tddui-patient-ins-example"}, "period": {"start": "2023-01-02"}},
+        {"resourceType": "Encounter", "id": "tddui-encounter-sejour-example", "status": "in-progress", "class": {"system": checks.ACT, "code": "HH"}, "subject": {"reference": "Patient/tddui-patient-ins-example"}, "period": {"start": "2023-01-02"}},
         {"resourceType": "Organization", "id": "tddui-organization-example", "identifier": [{"system": "https://finess.esante.gouv.fr", "value": SSIAD}]},
         {"resourceType": "Practitioner", "id": "tddui-practitioner-example"},
     ]  # fmt: skip
@@ -139,6 +140,24 @@ def slot(content: dict) -> None:
         )
 
 
+def coded_line(content: dict) -> None:
+    aggir_of = entry(content, "QuestionnaireResponse")["resource"]
+    aggir_of["item"][0]["answer"][0]["item"].append(
+        {"linkId": "deplacer-dehors", "answer": [{"valueCoding": {"system": "http://hl7.org/fhir/sid/icf", "code": "qf7"}}]}
+    )
+
+
+def ends_after(content: dict) -> None:
+    entry(content, "Encounter")["resource"]["period"]["end"] = "2026-09-20"
+    entry(content, "Encounter", 1)["resource"]["period"]["end"] = "2026-11-20"
+
+
+def another_open(content: dict) -> None:
+    stay = copy.deepcopy(entry(content, "Encounter"))
+    stay["resource"]["id"], stay["fullUrl"] = "sejour-bis", "Encounter/sejour-bis"
+    content["entry"].append(stay)
+
+
 MUTATIONS = [
     (lambda content: content.update(type="batch"), "tddui-bundle-01"), (lambda content: content.update(entry=[]), "tddui-bundle-03"), (request(method="PUT"), "tddui-bundle-04"),
     (request(url="Encounter"), "tddui-bundle-04"), (lambda content: content["entry"].append({"resource": {"resourceType": "Basic"}, "request": {"method": "POST", "url": "Basic"}}), "tddui-bundle-05"),
@@ -154,6 +173,11 @@ MUTATIONS = [
     (change("QuestionnaireResponse.item.0.answer.0.valueCoding.code", "MED-1298"), "tddui-questionnaire-02"), (change("QuestionnaireResponse.authored"), "tddui-questionnaire-04"),
     (twice, "tddui-questionnaire-05"),
     (change("QuestionnaireResponse.authored", "2031-01-01"), "tddui-questionnaire-06"), (change("QuestionnaireResponse.subject"), "tddui-questionnaire-07"),
+    (change("QuestionnaireResponse.questionnaire", "https://x/autre"), "tddui-questionnaire-08"), (change("QuestionnaireResponse.item.0.linkId", "autre"), "tddui-questionnaire-09"),
+    (change("QuestionnaireResponse.authored", "1901-01-01"), "tddui-questionnaire-10"), (coded_line, "tddui-questionnaire-11"), (change("Encounter.class.code", "ZZZ"), "tddui-encounter-09"),
+    (change("Patient.identifier.1.system"), "tddui-resource-04"), (ends_after, "tddui-encounter-03"), (change("Encounter.period.end", 12345), "tddui-resource-01"),
+    (change("QuestionnaireResponse.status", "bidon"), "tddui-resource-01"), (change("Task.intent", "bidon"), "tddui-resource-01"), (change("Encounter.subject", {}), "tddui-resource-01"), (change("Encounter.subject", {"display": "X"}), "tddui-encounter-04"),
+    (another_open, "tddui-encounter-05"), (change("Encounter[1].type.0.coding.0.system", "https://x"), "tddui-code-01"), (lambda content: content.update(identifier=[1]), "tddui-resource-01"),
     (change("ServiceRequest.code.coding.0.code", "9.9"), "tddui-serafin-01"), (change("ServiceRequest.code.coding.0.code", "1.1"), "tddui-serafin-02"),
     (change("Encounter[1].type.0.coding.0.code", "MED-99999"), "tddui-code-01"), (change("Consent.performer"), "tddui-consent-01"), (change("Consent.dateTime"), "tddui-consent-02"),
     (change("Consent.policyRule.coding.0.code", "PEUT-ETRE"), "tddui-consent-03"), (change("Consent.provision", {"type": "deny"}), "tddui-consent-04"),
@@ -256,12 +280,38 @@ def test_a_reader_of_pseudonyms_gets_nothing_written_by_hand():
 
 def test_an_establishment_closed_that_day():
     assert told(a_deposit(), replace(KNOWN, open_between=lambda finess: (dt.date(2026, 10, 1), None))) == {"tddui-organization-03"}
-    assert told(a_deposit(), replace(KNOWN, open_stay=lambda key, stay: True)) == {"tddui-encounter-05"}
+    assert told(a_deposit(), replace(KNOWN, open_stay=lambda stay, deposited: True)) == {"tddui-encounter-05"}
+    assert told(a_deposit(), replace(KNOWN, kind="999")) == {"tddui-organization-04"} and told(a_deposit(), replace(KNOWN, kind="354")) == set()
+    temporary = a_deposit()
+    entry(temporary, "Encounter")["resource"]["type"] = [{"coding": [dict(zip(("system", "code"), checks.TEMPORARY, strict=True))]}]
+    assert told(temporary, replace(KNOWN, open_stay=lambda stay, deposited: True)) == set(), "a temporary stay lies inside another"
+    another_open(temporary)
+    assert told(temporary) == set(), "both are temporary"
+
+
+def test_what_lies_outside_is_asked_for_what_was_held_before():
+    """A stay, and a birth, that an earlier deposit told."""
+    content = a_deposit()
+    event = entry(content, "Encounter", 1)["resource"]
+    event["partOf"]["reference"] = "Encounter/00000000-0000-0000-0000-000000000001"
+    assert told(content, replace(KNOWN, period=lambda address: ("2026-09-01", "2026-09-30") if address.endswith("1") else None)) == set(OUTSIDE)
+    assert told(content, replace(KNOWN, period=lambda address: ("2026-10-01", ""))) == {"tddui-encounter-03", *OUTSIDE}
+    assert told(content, replace(KNOWN, period=lambda address: ("2026-08-01", "2026-08-30"))) == {"tddui-encounter-03", *OUTSIDE}
+
+
+def test_a_code_that_no_value_set_has_is_a_remark():
+    assert "tddui-code-02" in told(a_deposit(), replace(KNOWN, listed=lambda system, code: False)) and rules()["tddui-code-02"].severity == "warning"
+
+
+def test_no_number_of_warnings_hides_an_error():
+    remarks = [Remark("tddui-practitioner-02", str(rank)) for rank in range(300)] + [Remark("tddui-organization-02", "x")]
+    assert refuses(kept(remarks)) and len(kept(remarks)) == 100 and kept(remarks)[0].rule == "tddui-organization-02"
 
 
 def test_every_rule_is_met_by_a_test():
     met = {rule for _, rule in MUTATIONS} | {"tddui-questionnaire-03", "tddui-organization-03", "tddui-encounter-05", "tddui-reference-02"}
     met |= {"tddui-patient-05", "tddui-resource-03"}  # of what earlier deposits hold: tests/unit/observatory/test_exchange_people.py
+    met |= {"tddui-organization-04", "tddui-code-02"}
     met |= {"tddui-practitioner-02"}  # of a directory that was taken in: tests/unit/observatory/test_fhir.py
     met |= {"tddui-encounter-08"}  # of a register that was taken in: tests/unit/observatory/test_exchange_offers.py
     by_http = {rule for rule in rules() if rule.startswith("tddui-json-")} | {"tddui-bundle-02"}

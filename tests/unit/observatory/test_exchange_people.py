@@ -13,7 +13,7 @@ from belvedere.engine.exchange.vocabulary import Grain, Purpose
 from belvedere.observatory.exchange import intake, policy, reading
 from belvedere.observatory.exchange.models import Alias, Deposit, Person, Resource, Stated
 from belvedere.observatory.journal.models import Entry
-from tests.exchange import OTHER, SSIAD, deposit, establishment, institution, say
+from tests.exchange import OTHER, SSIAD, deposit, establishment, institution, rules_of, say
 
 pytestmark = pytest.mark.django_db
 
@@ -38,10 +38,6 @@ def take(party, raw):
     answer = intake.receive(party, raw)
     assert answer.status == 200, answer.body
     return answer
-
-
-def rules_of(answer) -> set[str]:
-    return {issue["details"]["coding"][0]["code"] for issue in answer.body["issue"]}
 
 
 OWN = {"system": "https://identifiant-medicosocial-usager.esante.gouv.fr", "value": f"3{SSIAD}/u-1"}

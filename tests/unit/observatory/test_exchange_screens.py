@@ -28,7 +28,7 @@ from belvedere.observatory.exchange.models import (
 )
 from belvedere.observatory.journal import sealing
 from tests.conftest import SHARED
-from tests.exchange import OTHER, SSIAD, START, bearer, deposit, establishment, institution
+from tests.exchange import OTHER, SSIAD, START, bearer, deposit, establishment, institution, rules_of
 from tests.people import browsing, person
 
 pytestmark = pytest.mark.django_db
@@ -187,10 +187,13 @@ def test_a_cda_document_gives_the_dataset_of_the_fhir_examples():
     document = (folder / "tddui-cda" / "CDA_TDDUI_Exemple_v1.0.1.xml").read_bytes()
     service, consumer, who = establishment(), institution("CNSA_SIDOBA"), resident(3)
     contract = contracts.contracts()["ssiad-sidoba"]
-    assert (
-        intake.receive(service, doors.transaction_of(document, SSIAD)[0]).body["issue"][0]["details"]["coding"][0]["code"] == "tddui-patient-ins-01"
-    )
-    sound = document.replace(b'extension="147720425367411"', f'extension="{who.ins}"'.encode())
+    assert rules_of(intake.receive(service, doors.transaction_of(document, SSIAD)[0])) == {"tddui-patient-ins-01", "tddui-organization-01"}
+    valid = document.replace(b'extension="147720425367411"', f'extension="{who.ins}"'.encode())
+    of_another = valid.replace(b'extension="1480787529"', f'extension="1{OTHER}"'.encode())
+    assert rules_of(intake.receive(service, doors.transaction_of(of_another, SSIAD)[0])) == {"tddui-organization-02"}
+    sound = valid.replace(b'extension="1480787529"', f'extension="1{SSIAD}"'.encode())
+    nameless = valid.replace(b'root="1.2.250.1.71.4.2.2"', b'root="1.2.3"')
+    assert rules_of(intake.receive(service, doors.transaction_of(nameless, SSIAD)[0])) == {"tddui-organization-01"}
     for raw in (sound, cda.xdm(sound)):
         bundle, channel = doors.transaction_of(raw, SSIAD)
         assert channel == "cda" and intake.receive(service, bundle).status == 200
@@ -204,7 +207,7 @@ def test_a_cda_document_gives_the_dataset_of_the_fhir_examples():
     examples[2]["identifier"]["value"] += "-S"  # both evaluations of the guide bear one identifier
     around = [
         {"resourceType": "Patient", "id": "tddui-patient-ins-example", "identifier": [{"system": "urn:oid:1.2.250.1.213.1.4.8", "value": who.ins}], "name": [{"use": "official", "family": "DUPONT"}], "gender": "male", "birthDate": "1947-04-03"},
-        {"resourceType": "Encounter", "id": "tddui-encounter-sejour-example", "status": "in-progress", "class": {"code": "HH"}, "subject": {"reference": "Patient/tddui-patient-ins-example"}, "period": {"start": "2023-04-11"}},
+        {"resourceType": "Encounter", "id": "tddui-encounter-sejour-example", "status": "in-progress", "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "HH"}, "subject": {"reference": "Patient/tddui-patient-ins-example"}, "period": {"start": "2023-04-11"}},
         {"resourceType": "Organization", "id": "tddui-organization-example", "identifier": [{"system": "https://finess.esante.gouv.fr", "value": SSIAD}]},
         {"resourceType": "Practitioner", "id": "tddui-practitioner-example"},
     ]  # fmt: skip

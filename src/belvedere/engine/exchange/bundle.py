@@ -74,6 +74,9 @@ def read(content: Mapping) -> tuple[Deposited, list[Remark]]:
     found, remarks = Deposited(), []
     if content.get("resourceType") != "Bundle" or content.get("type") != "transaction":
         return found, [Remark("tddui-bundle-01", "Bundle.type")]
+    named = content.get("identifier", {"value": ""})
+    if not isinstance(named, Mapping) or not all(isinstance(named.get(name, ""), str) for name in ("system", "value")):
+        return found, [Remark("tddui-resource-01", "Bundle.identifier")]
     entries = content.get("entry")
     if not isinstance(entries, list) or not entries:
         return found, [Remark("tddui-bundle-03", "Bundle.entry")]
@@ -86,6 +89,9 @@ def read(content: Mapping) -> tuple[Deposited, list[Remark]]:
         asked = item.get("request") if isinstance(item, Mapping) else None
         if not isinstance(asked, Mapping) or asked.get("method") != "POST" or asked.get("url") != kind or not isinstance(resource, dict):
             remarks.append(Remark("tddui-bundle-04", where + ".request"))
+            continue
+        if not isinstance(item.get("fullUrl", ""), str):
+            remarks.append(Remark("tddui-resource-01", where + ".fullUrl"))
             continue
         try:
             profile = profile_of(resource)

@@ -177,8 +177,14 @@ def _evaluations(section: etree._Element, stay: dict | None) -> Iterator[dict]:
                 yield _profiled("QuestionnaireResponse", "tddui-questionnaire-response", id=f"situation-{rank}", identifier={"system": "urn:ietf:rfc:3986", "value": f"urn:uuid:{_own_id(organizer)}"} if _own_id(organizer) else {}, questionnaire=QUESTIONNAIRE + "tddui-questionnaire-situation-ssiad", item=items, **common)  # fmt: skip
 
 
-def to_bundle(raw: bytes, finess: str) -> bytes:
-    """The transaction of a document (or XDM archive) of an establishment. `seda.PackageRefused`: no CDA, a DOCTYPE, no person."""
+def _place(root: etree._Element) -> str:
+    """The FINESS of the establishment that keeps the document (custodian), as it writes it; "" when it names none."""
+    held = root.iterfind("c:custodian/c:assignedCustodian/c:representedCustodianOrganization/c:id", {"c": V3})
+    return next((item.get("extension") or "" for item in held if item.get("root") == "1.2.250.1.71.4.2.2"), "")
+
+
+def to_bundle(raw: bytes) -> bytes:
+    """The transaction of a document (or XDM archive). `seda.PackageRefused`: no CDA, a DOCTYPE, no person."""
     document = document_of(raw)
     root = parse_xml(document)
     if root.tag != f"{{{V3}}}ClinicalDocument":
@@ -199,9 +205,9 @@ def to_bundle(raw: bytes, finess: str) -> bytes:
         found += _events(sections[EVENTS], stay)
     if EVALUATIONS in sections:
         found += _evaluations(sections[EVALUATIONS], stay)
-    place = _profiled(
-        "Organization", "tddui-organization", id="etablissement", identifier=[{"system": "https://finess.esante.gouv.fr", "value": finess}]
-    )
+    number = _place(root)
+    named = [{"system": "https://finess.esante.gouv.fr", "value": number}] if number else []
+    place = _profiled("Organization", "tddui-organization", id="etablissement", identifier=named)
     entries = [
         {
             "fullUrl": f"{item['resourceType']}/{item['id']}",

@@ -1,5 +1,6 @@
 """The rules that a deposit must keep (orchestrator reference §4.2): small functions by type, each naming its rule."""
 
+import contextlib
 import datetime as dt
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -7,7 +8,9 @@ from dataclasses import dataclass
 
 from belvedere.engine.exchange import aggir
 from belvedere.engine.exchange.bundle import Deposited, Entry
+from belvedere.engine.exchange.categories import categories
 from belvedere.engine.exchange.identifiers import INS_OIDS, finess_of, finess_valid, ins_valid, rpps_valid
+from belvedere.engine.exchange.questionnaires import RESULT, answer_valid, items_of
 from belvedere.engine.exchange.rules import Remark
 from belvedere.engine.exchange.vocabulary import Actor, Category, Purpose, Statement
 
@@ -18,20 +21,30 @@ GIRS = {f"MED-{338 + rank}": rank for rank in range(1, 7)}
 SEXES = ("male", "female", "other", "unknown")
 STATES = ("planned", "arrived", "in-progress", "onleave", "finished", "cancelled")
 OLDEST_YEARS = 130
+ACT = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
+CLASSES = ("AMB", "EMER", "FLD", "HH", "IMP", "ACUTE", "NONAC", "OBSENC", "PRENC", "SS", "VR")  # v3-ActEncounterCode
+CISIS = ("https://smt.esante.gouv.fr/fhir/CodeSystem/terminologie-cisis", "urn:oid:1.2.250.1.213.1.1.4.322")
+TEMPORARY = ("urn:oid:1.2.250.1.213.3.3.31", "01")  # TRE of the time of a stay (JDV_J30): a temporary one may lie inside another
+DAY = dt.timedelta(days=1)
+MED = re.compile(r"MED-\d")  # codes of the CISIS alone
 
 
 @dataclass(frozen=True)
 class Known:
-    """What the rules ask of the outside: who deposits, the day, dated nomenclatures, establishments, stays already open."""
+    """What the rules ask of the outside: who deposits, the day, dated nomenclatures, establishments, what earlier deposits hold at an address."""
 
     finess: str
     today: dt.date
+    kind: str | None = None  # FINESS category of the depositor; None: not looked at
     coded: Callable[[str, str, dt.date], bool | None] = lambda system, code, day: None  # None: the system is not held
+    listed: Callable[[str, str], bool] = lambda system, code: True  # False: in no value set held of a system that we hold some of
     serafin: Callable[[str], bool | None] = lambda code: None  # None: unknown code; True: a leaf
     professional: Callable[[str, dt.date], bool | None] = lambda number, day: None  # None: no directory is held
     offered: Callable[[dt.date], bool | None] = lambda day: None  # None: the register of resources told nothing of the depositor
     open_between: Callable[[str], tuple[dt.date | None, dt.date | None] | None] = lambda finess: None
-    open_stay: Callable[[str, Mapping], bool] = lambda key, stay: False  # another one than this stay
+    open_stay: Callable[[Entry, Deposited], bool] = lambda stay, deposited: False  # another one than the stays of this deposit
+    period: Callable[[str], tuple[str, str] | None] = lambda address: None  # start and end of a stay held, "" without
+    born: Callable[[str], str] = lambda address: ""  # year of birth of a patient held
     recompute_gir: bool = False
 
 
@@ -102,6 +115,44 @@ def organization(entry: Entry, deposited: Deposited, known: Known) -> Check:
         yield Remark("tddui-organization-01", entry.where + ".identifier")
     elif number != known.finess:
         yield Remark("tddui-organization-02", entry.where + ".identifier")
+    elif known.kind is not None and known.kind not in categories():
+        yield Remark("tddui-organization-04", entry.where + ".identifier", known.kind)
+
+
+def _address(reference: object) -> str:
+    found = reference.get("reference") if isinstance(reference, Mapping) else ""
+    return found if isinstance(found, str) else ""
+
+
+def _around(entry: Entry, deposited: Deposited, known: Known) -> tuple[dt.datetime | None, dt.datetime | None]:
+    """Start and end of the stay that an event belongs to, in this deposit or held from earlier ones."""
+    if stay := deposited.target(entry.resource.get("partOf")):
+        period = stay.resource.get("period") or {}
+        return moment(period.get("start")), moment(period.get("end"))
+    held = known.period(_address(entry.resource.get("partOf")))
+    return (moment(held[0]), moment(held[1])) if held else (None, None)
+
+
+def _born(entry: Entry, deposited: Deposited, known: Known) -> dt.datetime | None:
+    """When the patient of a resource was born: at the earliest, for one that is held."""
+    subject = entry.resource.get("subject")
+    if person := deposited.target(subject):
+        return moment(person.resource.get("birthDate"))
+    return moment(known.born(_address(subject)))
+
+
+def temporary(resource: Mapping) -> bool:
+    """Whether a stay says that it is temporary."""
+    return any((item.get("system"), item.get("code")) == TEMPORARY for kind in resource.get("type", []) for item in kind.get("coding", []))
+
+
+def opens(entry: Entry) -> bool:
+    """Whether a resource is a stay without end, and not a temporary one."""
+    return (
+        entry.profile.name == "tddui-encounter-sejour"
+        and moment((entry.resource.get("period") or {}).get("end")) is None
+        and not temporary(entry.resource)
+    )
 
 
 def encounter(entry: Entry, deposited: Deposited, known: Known) -> Check:
@@ -113,17 +164,16 @@ def encounter(entry: Entry, deposited: Deposited, known: Known) -> Check:
         yield Remark("tddui-encounter-06", entry.where + ".status")
     if start and end and end < start:
         yield Remark("tddui-encounter-02", entry.where + ".period")
-    if "subject" not in entry.resource:
+    if not _address(entry.resource.get("subject")):
         yield Remark("tddui-encounter-04", entry.where + ".subject")
-    stay = deposited.target(entry.resource.get("partOf"))
-    if start and stay:
-        around = stay.resource.get("period") or {}
-        first, last = moment(around.get("start")), moment(around.get("end"))
-        if (first and start < first) or (last and start > last + dt.timedelta(days=1)):
-            yield Remark("tddui-encounter-03", entry.where + ".period")
-    person = deposited.target(entry.resource.get("subject"))
-    born = moment(person.resource.get("birthDate")) if person else None
-    if start and born and start < born - dt.timedelta(days=1):
+    held = entry.resource.get("class") or {}
+    if held.get("system") != ACT or held.get("code") not in CLASSES:
+        yield Remark("tddui-encounter-09", entry.where + ".class")
+    first, last = _around(entry, deposited, known)
+    if (start and first and start < first) or any(one and last and one > last + DAY for one in (start, end)):
+        yield Remark("tddui-encounter-03", entry.where + ".period")
+    born = _born(entry, deposited, known)
+    if start and born and start < born - DAY:
         yield Remark("tddui-encounter-07", entry.where + ".period.start")
     if start and (opened := known.open_between(known.finess)):
         first_day, last_day = opened
@@ -131,12 +181,7 @@ def encounter(entry: Entry, deposited: Deposited, known: Known) -> Check:
             yield Remark("tddui-organization-03", entry.where + ".period.start")
     if start and entry.profile.name == "tddui-encounter-sejour" and known.offered(start.date()) is False:
         yield Remark("tddui-encounter-08", entry.where + ".period.start")
-    if (
-        person
-        and entry.profile.name == "tddui-encounter-sejour"
-        and not end
-        and known.open_stay(person_key(person.resource, known.finess), entry.resource)
-    ):
+    if opens(entry) and known.open_stay(entry, deposited):
         yield Remark("tddui-encounter-05", entry.where + ".period.end")
 
 
@@ -161,15 +206,25 @@ def questionnaire(entry: Entry, deposited: Deposited, known: Known) -> Check:
         yield Remark("tddui-questionnaire-04", entry.where + ".authored")
     elif authored.date() > known.today:
         yield Remark("tddui-questionnaire-06", entry.where + ".authored")
-    if "subject" not in resource:
+    if not _address(resource.get("subject")):
         yield Remark("tddui-questionnaire-07", entry.where + ".subject")
+    born = _born(entry, deposited, known)
+    if authored and born and authored < born - DAY:
+        yield Remark("tddui-questionnaire-10", entry.where + ".authored")
+    items = items_of(resource.get("questionnaire"))
+    if items is None and resource.get("questionnaire"):
+        yield Remark("tddui-questionnaire-08", entry.where + ".questionnaire")
     answers: dict[str, Mapping] = {}
     for link, answer in answers_in(resource.get("item", [])):
+        if items and link not in items:
+            yield Remark("tddui-questionnaire-09", entry.where + ".item")
+        if not answer_valid(resource.get("questionnaire"), link, answer):
+            yield Remark("tddui-questionnaire-11", entry.where + ".item", link[:40])
         if link in answers:
             yield Remark("tddui-questionnaire-05", entry.where + ".item", link[:40])
         answers[link] = answer
     if "aggir" in str(resource.get("questionnaire", "")):
-        code = (answers.get("resultat-eval", {}).get("valueCoding") or {}).get("code")
+        code = (answers.get(RESULT, {}).get("valueCoding") or {}).get("code")
         if code not in GIRS:
             yield Remark("tddui-questionnaire-02", entry.where + ".item")
         elif known.recompute_gir:
@@ -282,6 +337,14 @@ def practitioner(entry: Entry, deposited: Deposited, known: Known) -> Check:
         yield Remark("tddui-practitioner-02", entry.where + ".identifier")
 
 
+def named(entry: Entry) -> Check:
+    """An identifier has a system and a value."""
+    held = entry.resource.get("identifier", [])
+    for rank, item in enumerate(held if isinstance(held, list) else [held]):
+        if not item.get("value") or not item.get("system"):
+            yield Remark("tddui-resource-04", f"{entry.where}.identifier[{rank}]" if isinstance(held, list) else f"{entry.where}.identifier")
+
+
 def codes(entry: Entry, known: Known) -> Check:
     """Every coding of a nomenclature that we hold exists at the day of the resource."""
     resource = entry.resource
@@ -291,12 +354,12 @@ def codes(entry: Entry, known: Known) -> Check:
     while stack:
         path, value = stack.pop()
         if isinstance(value, dict):
-            if (
-                isinstance(value.get("system"), str)
-                and isinstance(value.get("code"), str)
-                and known.coded(value["system"], value["code"], day) is False
-            ):
-                yield Remark("tddui-code-01", path, value["code"][:40])
+            system, code = value.get("system"), value.get("code")
+            if isinstance(system, str) and isinstance(code, str):
+                if known.coded(system, code, day) is False or (MED.match(code) and system not in CISIS):
+                    yield Remark("tddui-code-01", path)
+                elif not known.listed(system, code):
+                    yield Remark("tddui-code-02", path)
             stack.extend((f"{path}.{name}", item) for name, item in value.items() if isinstance(item, dict | list))
         elif isinstance(value, list):
             stack.extend((f"{path}[{rank}]", item) for rank, item in enumerate(value) if isinstance(item, dict | list))
@@ -315,7 +378,25 @@ def check(deposited: Deposited, known: Known) -> list[Remark]:
         try:
             if rule := BY_TYPE.get(entry.profile.type):
                 remarks.extend(rule(entry, deposited, known))
-            remarks.extend(codes(entry, known))
+            remarks.extend((*named(entry), *codes(entry, known)))
         except (AttributeError, TypeError, KeyError, IndexError, ValueError, OverflowError):
             remarks.append(Remark("tddui-resource-01", entry.where))
+    return remarks + _opened_twice(deposited, known)
+
+
+def _opened_twice(deposited: Deposited, known: Known) -> list[Remark]:
+    """Stays that one deposit opens beside another of the same person. The same stay said twice is one."""
+    found: dict[str, str] = {}
+    remarks = []
+    for entry in deposited.of_profile("tddui-encounter-sejour"):
+        with contextlib.suppress(AttributeError, TypeError):  # told already, by tddui-resource-01
+            if opens(entry):
+                subject = entry.resource.get("subject")
+                target = deposited.target(subject)
+                person = person_key(target.resource, known.finess) if target else _address(subject)
+                stay = next(
+                    (f"{item.get('system')}|{item['value']}" for item in entry.resource.get("identifier", []) if item.get("value")), entry.key
+                )
+                if found.setdefault(person, stay) != stay:
+                    remarks.append(Remark("tddui-encounter-05", entry.where + ".period.end"))
     return remarks

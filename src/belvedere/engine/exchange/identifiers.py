@@ -35,6 +35,6 @@ def rpps_valid(number: str) -> bool:
 
 
 def finess_of(value: str) -> str:
-    """The FINESS in an identifier: as it is, or with the prefix of the ANS (`3` then the number; `3480787529/…`)."""
+    """The FINESS in an identifier: as it is, or with a prefix of the ANS (`3480787529/…` in TDDUI, `1480787529` as the identifier of a structure)."""
     head = value.split("/")[0]
-    return head[1:] if len(head) == 10 and head[0] == "3" else head
+    return head[1:] if len(head) == 10 and head[0] in "13" else head

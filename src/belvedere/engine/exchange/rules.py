@@ -44,6 +44,14 @@ def refuses(remarks: list[Remark]) -> bool:
     return any(remark.about.severity == ERROR for remark in remarks)
 
 
+MOST_TOLD = 100
+
+
+def kept(remarks: list[Remark]) -> list[Remark]:
+    """The remarks that are told and stored, errors first: however many warnings there are, none hides what refuses."""
+    return sorted(remarks, key=lambda remark: remark.about.severity != ERROR)[:MOST_TOLD]
+
+
 def outcome(remarks: list[Remark], note: str = "") -> dict:
     """The remarks as an OperationOutcome; `note` when there is none."""
     issues = [

@@ -15,7 +15,7 @@ def transaction_of(raw: bytes, finess: str) -> tuple[bytes, str]:
         return raw, "fhir"
     try:
         if cda.is_cda(raw):
-            return cda.to_bundle(raw, finess), "cda"
+            return cda.to_bundle(raw), "cda"
         return monthly.to_bundle(raw, finess), "csv"
     except (monthly.FileRefused, PackageRefused) as error:
         raise DoorRefused(str(error)) from error

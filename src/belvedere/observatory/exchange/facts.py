@@ -29,7 +29,8 @@ def coded(entry: Entry) -> dict[str, Any]:
             return {"year": str(resource.get("birthDate", ""))[:4], "sex": resource.get("gender", "unknown")}
         case "Encounter":
             period = resource.get("period", {})
-            return {"start": day_text(period.get("start")), "end": day_text(period.get("end"), last=True), "status": resource.get("status", "")}
+            told = {"start": day_text(period.get("start")), "end": day_text(period.get("end"), last=True), "status": resource.get("status", "")}
+            return told | ({"temporary": True} if checks.temporary(resource) else {})
         case "QuestionnaireResponse":
             return _evaluation(resource)
         case "Task" | "ServiceRequest":
@@ -47,6 +48,11 @@ def _evaluation(resource: dict[str, Any]) -> dict[str, Any]:
     if "situation" in name:
         told["situation"] = sorted(link for link, answer in answers.items() if answer.get("valueBoolean") is True)
     return told
+
+
+def opens(told: dict[str, Any]) -> bool:
+    """Whether a stay, by its facts, has no end and is not a temporary one."""
+    return not told.get("end") and not told.get("temporary")
 
 
 def day_of(entry: Entry, deposited: Deposited) -> dt.date | None:

@@ -18,7 +18,6 @@ from belvedere.observatory.journal import sealing
 from belvedere.observatory.journal.actions import record
 from belvedere.observatory.tokens import reference
 
-MOST_REMARKS = 100
 TRIES = 5
 
 
@@ -45,10 +44,10 @@ def examine(party: Party, raw: bytes, *, alone: bool = False) -> tuple[dict, Dep
         remarks = bundle.unresolved(deposited, lambda address: _stored_type(party, address))
     if not remarks:
         known = referentials.known_to(party, deposited)
-        remarks = checks.check(deposited, replace(known, open_stay=lambda key, stay: False) if alone else known) or naming.contradictions(
-            party, deposited
-        )
-    return content, deposited, remarks[:MOST_REMARKS]
+        remarks = checks.check(deposited, replace(known, open_stay=lambda stay, deposited: False) if alone else known)
+        if not rules.refuses(remarks):
+            remarks += naming.contradictions(party, deposited)
+    return content, deposited, rules.kept(remarks)
 
 
 def _stored_type(party: Party, address: str) -> str | None:
@@ -131,6 +130,8 @@ def _received(party: Party, raw: bytes, *, key: str, software: str, channel: str
             return Answer(200, made.answer, {"Recepisse": made.reference}, made)
         except writing.Foreign as error:
             return _refuse(party, sha, identifier, [Remark("tddui-resource-03", str(error))], software, channel, imputed)
+        except writing.Opened as error:
+            return _refuse(party, sha, identifier, [Remark("tddui-encounter-05", str(error))], software, channel, imputed)
         except writing.Moved:
             # Another deposit came between: what the rules said may no longer hold.
             _, deposited, remarks = examine(party, raw)

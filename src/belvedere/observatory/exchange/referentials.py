@@ -2,30 +2,35 @@
 
 import csv
 import datetime as dt
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from belvedere.engine.exchange.bundle import Deposited
-from belvedere.engine.exchange.checks import Known, person_key
+from belvedere.engine.exchange.bundle import Deposited, Entry
+from belvedere.engine.exchange.checks import CISIS as CISIS_NAMES
+from belvedere.engine.exchange.checks import MED, Known, person_key
 from belvedere.engine.exchange.identifiers import finess_valid
 from belvedere.engine.exchange.matrix import ALWAYS, NEVER
 from belvedere.engine.nomenclature.territories import region_of
 from belvedere.observatory.environment import read
-from belvedere.observatory.exchange import directory, offers
-from belvedere.observatory.exchange.models import Concept, Party, Resource
+from belvedere.observatory.exchange import directory, facts, offers
+from belvedere.observatory.exchange.models import Concept, Party, Person, Resource
 from belvedere.observatory.exchange.naming import found, own_key, own_names, person_token
 from belvedere.observatory.journal.actions import record
 
 SERAFIN = "https://smt.esante.gouv.fr/fhir/CodeSystem/serafin-ph"
-CISIS = "https://smt.esante.gouv.fr/fhir/CodeSystem/terminologie-cisis"
-# Systems of which every value set that we hold makes the whole: a code that is in none does not exist.
+AGENCY = "urn:oid:1.2.250.1.213."
+# Codes of CISIS of which the value sets make the whole: one that is in none does not exist. Items of the evaluations of the CDA guide are in none.
+ITEMS = re.compile(r"MED-(129\d|130\d|1310)")
 GIR_SET = "JDV_GIR_CISIS"
+CISIS, CISIS_OID = CISIS_NAMES
 BATCH = 2_000
 
 
@@ -130,18 +135,36 @@ _read_at = 0.0
 FRESH_SECONDS = 60  # another process may have imported a nomenclature
 
 
-def _coded(system: str, code: str, day: dt.date) -> bool | None:
-    """Whether a code of a system exists on a day; None for a system of which no whole set is held. Read from memory, at most a minute old."""
+def _codes() -> dict[tuple[str, str], list[tuple[dt.date, dt.date]]]:
+    """When each code of the systems of the agency is valid. Read from memory, at most a minute old."""
     global _read_at
-    if system != CISIS or not code.startswith("MED-"):
-        return None
     if time.monotonic() - _read_at > FRESH_SECONDS or not _read_at:
         _known_codes.clear()
-        for held, name, since, until in Concept.objects.filter(system=CISIS).values_list("system", "code", "since", "until"):
-            _known_codes.setdefault((held, name), []).append((since, until))
+        rows = Concept.objects.filter(Q(system=CISIS) | Q(system__startswith=AGENCY))
+        for system, name, since, until in rows.values_list("system", "code", "since", "until"):
+            _known_codes.setdefault((system, name), []).append((since, until))
+            _known_codes.setdefault((system, ""), [])  # some code of it is held
         _read_at = time.monotonic()
-    spans = _known_codes.get((system, code))
-    return None if spans is None else any(since <= day < until for since, until in spans)
+    return _known_codes
+
+
+def _coded(system: str, code: str, day: dt.date) -> bool | None:
+    """Whether a code exists on a day; None for one that no value set held speaks of."""
+    if system not in (CISIS, CISIS_OID) and not system.startswith(AGENCY):
+        return None
+    held, name = _codes(), CISIS if system == CISIS_OID else system
+    spans = held.get((name, code)) if code else None
+    if spans is None:
+        return False if name == CISIS and MED.match(code) and not ITEMS.fullmatch(code) and (CISIS, "") in held else None
+    return any(since <= day < until for since, until in spans)
+
+
+def _listed(system: str, code: str) -> bool:
+    """False for a code of a system of the agency, some codes of which are held, that none of its value sets has."""
+    if not system.startswith(AGENCY) or system == CISIS_OID:
+        return True
+    held = _codes()
+    return (system, "") not in held or (system, code) in held
 
 
 def forget() -> None:
@@ -158,25 +181,57 @@ def serafin(code: str) -> bool | None:
     return True if tree.filter(code=code).exists() or not tree.exists() else None
 
 
+def _held(party: Party, deposited: Deposited) -> dict[str, Resource]:
+    """What earlier deposits hold at the addresses that this one gives as subject or as stay, by uid."""
+    told = {
+        reference["reference"].rpartition("/")[2]
+        for entry in deposited.entries
+        for name in ("subject", "partOf")
+        if isinstance(reference := entry.resource.get(name), Mapping)
+        and isinstance(reference.get("reference"), str)
+        and deposited.target(reference) is None
+    }
+    rows = Resource.objects.filter(uid__in=told, establishment=party, current=True, erased=False).defer("content") if told else ()
+    return {row.uid: row for row in rows}
+
+
 def known_to(party: Party, deposited: Deposited) -> Known:
     """What the rules ask of the outside, for a depositor and its deposit."""
     keys = {person_key(entry.resource, party.finess) for entry in deposited.of_type("Patient")}
     tokens = {person_token(key): key for key in keys if key}
     people = {tokens[token]: person for token, person in found(tokens).items()}
-    names = own_names(people.values())
-    held: dict[int, set[str]] = {}
-    if people:
-        rows = Resource.objects.filter(
-            person__in=people.values(), establishment=party, profile="tddui-encounter-sejour", current=True, erased=False, facts__end=""
-        )
-        for number, key in rows.values_list("person", "own_key"):
-            held.setdefault(number, set()).add(key)
+    stored = _held(party, deposited)
+    concerned = {person.pk for person in people.values()} | {row.person_id for row in stored.values() if row.person_id}
+    names = own_names(Person.objects.filter(pk__in=concerned)) if concerned else {}
+    open_keys: dict[int, set[str]] = {}
+    if concerned:
+        rows = Resource.objects.filter(person__in=concerned, establishment=party, profile="tddui-encounter-sejour", current=True, erased=False)
+        for number, key, told in rows.values_list("person", "own_key", "facts"):
+            if facts.opens(told):
+                open_keys.setdefault(number, set()).add(key)
 
-    def open_stay(key: str, stay: Mapping) -> bool:
-        person = people.get(key)
-        return person is not None and bool(held.get(person.pk, set()) - {own_key("Encounter", stay, party, names[person.pk])})
+    def at(address: str, kind: str) -> dict[str, Any]:
+        row = stored.get(address.rpartition("/")[2])
+        return row.facts if row and row.type == kind else {}
+
+    def period(address: str) -> tuple[str, str] | None:
+        told = at(address, "Encounter")
+        return (told.get("start", ""), told.get("end", "")) if told else None
+
+    def open_stay(stay: Entry, deposited: Deposited) -> bool:
+        subject = stay.resource.get("subject") or {}
+        patient = deposited.target(subject)
+        row = stored.get(str(subject.get("reference", "")).rpartition("/")[2])
+        person = people.get(person_key(patient.resource, party.finess)) if patient else None
+        number = person.pk if person else row.person_id if row else None
+        if not number or number not in open_keys:
+            return False
+        # What this deposit says of a stay takes the place of what was held: it may close it.
+        own = {own_key("Encounter", entry.resource, party, names[number]) for entry in deposited.of_profile("tddui-encounter-sejour")}
+        return bool(open_keys[number] - own)
 
     return Known(
-        party.finess, timezone.localdate(), coded=_coded, serafin=serafin, professional=directory.known, offered=offers.opened(party.finess),
-        open_between=lambda finess: (party.opened_on, party.closed_on), open_stay=open_stay, recompute_gir=read("BELVEDERE_AGGIR") == "1",
+        party.finess, timezone.localdate(), party.kind, coded=_coded, listed=_listed, serafin=serafin, professional=directory.known, offered=offers.opened(party.finess),
+        open_between=lambda finess: (party.opened_on, party.closed_on), open_stay=open_stay, period=period, born=lambda address: at(address, "Patient").get("year", ""),
+        recompute_gir=read("BELVEDERE_AGGIR") == "1",
     )  # fmt: skip

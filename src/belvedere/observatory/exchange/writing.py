@@ -27,6 +27,10 @@ class Foreign(Exception):
     """A resource of the deposit bears the identifier of another person's; carries where."""
 
 
+class Opened(Exception):
+    """A stay of the deposit opens beside another of the same person; carries where."""
+
+
 class Known(NamedTuple):
     """The version in force of a resource."""
 
@@ -117,13 +121,14 @@ def _state(party: Party, deposited: Deposited, ready: Ready, made: Deposit) -> N
 
 
 def store(party: Party, deposited: Deposited, remarks: list[Remark], ready: Ready, *, imputed: str = "", **said: str) -> Deposit:
-    """Write a deposit that is ready, inside the caller's transaction; `said`: identifier, sha256, software, channel; `imputed`: the professional who acted. Moved.
+    """Write a deposit that is ready, inside the caller's transaction; `said`: identifier, sha256, software, channel; `imputed`: the professional who acted. Moved, Opened.
 
     The party's row is held: two deposits of one establishment are written one after the other, on PostgreSQL as on SQLite."""
     # Not its key: a refusal that commits at the same moment checks its foreign key on this very row, and would wait for us while we wait for its journal.
     Party.objects.select_for_update(of=("self",), no_key=True).get(pk=party.pk)
-    if _current(party, ready.keys.values()) != ready.before or _opened_meanwhile(party, ready):
+    if _current(party, ready.keys.values()) != ready.before:
         raise Moved
+    _look_for_opened(party, ready)
     made = Deposit(
         reference=ready.reference, party=party, received_at=ready.at, state=DepositState.REMARKS if remarks else DepositState.ACCEPTED, remarks=told(remarks),
         counts=dict(Counter(entry.profile.type for entry in deposited.entries)), original=ready.original, answer=_answer(deposited, ready), **said,
@@ -146,11 +151,14 @@ def store(party: Party, deposited: Deposited, remarks: list[Remark], ready: Read
     return made
 
 
-def _opened_meanwhile(party: Party, ready: Ready) -> bool:
-    """Whether another deposit opened a stay of one of these persons since the rules were asked."""
-    stays = {row.person_id: row.own_key for row in ready.rows if row.profile == "tddui-encounter-sejour" and not row.facts.get("end")}
+def _look_for_opened(party: Party, ready: Ready) -> None:
+    """Whether another deposit opened a stay of one of these persons since the rules were asked. Opened."""
+    stays = {row.person_id: row.own_key for row in ready.rows if row.profile == "tddui-encounter-sejour" and facts.opens(row.facts)}
     if not stays:
-        return False
+        return
     held = Resource.objects.filter(person__in=stays, establishment=party, profile="tddui-encounter-sejour", current=True, erased=False)
     own = set(ready.keys.values())
-    return any(not told.get("end") and key not in own for key, told in held.values_list("own_key", "facts"))
+    for person, key, told in held.values_list("person", "own_key", "facts"):
+        if facts.opens(told) and key not in own:
+            place = next(place for place, name in ready.keys.items() if name == stays[person])
+            raise Opened(f"Bundle.entry[{place}].resource.period.end")

@@ -1,0 +1,31 @@
+"""The questionnaires of the TDDUI guide, and the items that each may answer."""
+
+import re
+from collections.abc import Mapping
+
+from belvedere.engine.exchange.aggir import ADVERBS, LINES
+from belvedere.engine.exchange.sample import QUESTIONNAIRE, SITUATIONS
+
+RESULT = "resultat-eval"
+_NAMED = re.compile(re.escape(QUESTIONNAIRE) + r"tddui-questionnaire-(aggir-pa|aggir-ph|situation|serafin)(-ssiad)?(\|[\w.\-]{1,20})?")
+# Lines of the AGGIR grid that make no variable of the GIR are answered too.
+_GRID = [*(line for lines in LINES.values() for line in lines), "deplacer-dehors", "appareil-communication"]
+_AGGIR = frozenset({RESULT, *_GRID, *(f"{line}-{adverb}" for line in _GRID for adverb in ADVERBS)})
+_ITEMS = {"aggir-pa": _AGGIR, "aggir-ph": _AGGIR, "situation": frozenset(SITUATIONS)}
+
+
+ICF, _QUALIFIER = "http://hl7.org/fhir/sid/icf", re.compile(r"qf[0-489]")  # qualifiers of difficulty, none to complete
+
+
+def answer_valid(canonical: object, link: str, answer: Mapping) -> bool:
+    """Whether a coded answer to a line of the AGGIR grid is a qualifier of the ICF; True for everything the guide leaves open."""
+    held = answer.get("valueCoding")
+    if "aggir" not in str(canonical) or link == RESULT or held is None:
+        return True
+    return held.get("system") == ICF and bool(_QUALIFIER.fullmatch(str(held.get("code", ""))))
+
+
+def items_of(canonical: object) -> frozenset[str] | None:
+    """The items of a questionnaire, by its canonical address; empty when the guide leaves them open; None for one that is not of the guide."""
+    named = _NAMED.fullmatch(canonical) if isinstance(canonical, str) else None
+    return _ITEMS.get(named[1], frozenset()) if named else None

@@ -25,11 +25,11 @@ def finess(base: str) -> str:
 SSIAD, OTHER, EHPAD = finess("75000001"), finess("69000002"), finess("75000003")
 
 
-def establishment(number: str = SSIAD, *, kind: str = "354", software: str = "Soins+", name: str = "") -> Party:
+def establishment(number: str = SSIAD, *, kind: str = "354", software: str = "Soins+", name: str = "", entity: str = "") -> Party:
     department = number[:2]
     return Party.objects.create(
         actor="ESMS_PRODUCTEUR", name=name or f"Établissement {number}", finess=number, kind=kind, department=department, region={"75": "R11", "69": "R84"}[department],
-        opened_on=dt.date(2000, 1, 1), software=software, contact=f"dsi-{number}@test.fr",
+        opened_on=dt.date(2000, 1, 1), software=software, contact=f"dsi-{number}@test.fr", entity=entity or number,
     )  # fmt: skip
 
 

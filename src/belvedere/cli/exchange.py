@@ -16,6 +16,7 @@ def register(commands: argparse._SubParsersAction) -> None:
     party.add_argument("actor", metavar="ACTEUR", help="ESMS_PRODUCTEUR, CNSA_SIDOBA, ARS…")
     party.add_argument("name", metavar="NOM")
     party.add_argument("--finess", default="", help="FINESS géographique d’un établissement")
+    party.add_argument("--entity", default="", help="FINESS juridique de qui tient l’établissement")
     party.add_argument("--kind", default="", help="catégorie FINESS (354 : SSIAD)")
     party.add_argument("--department", default="", help="département")
     party.add_argument("--region", default="", help="région (R11…) d’une institution")
@@ -40,9 +41,9 @@ def register(commands: argparse._SubParsersAction) -> None:
     )
     compare.set_defaults(run=_compare)
     counts = tools.add_parser(
-        "counts", help="fige les agrégats du mois d’une institution, passés par le moteur du secret ; les trois fédérations en décident"
+        "counts",
+        help="fige les comptes du mois, les mêmes pour toutes les institutions, passés par le moteur du secret ; les trois fédérations en décident",
     )
-    counts.add_argument("name", metavar="NOM", help="nom de l’institution")
     counts.set_defaults(run=_counts)
     check = tools.add_parser("check", help="vérifie sans serveur un export de portabilité ou un paquet SEDA")
     check.add_argument("file", type=Path, metavar="PAQUET.zip")
@@ -86,7 +87,7 @@ def _party(options: argparse.Namespace) -> int:
     try:
         made, token = parties.admit(
             actor=options.actor, name=options.name, finess=options.finess, kind=options.kind, department=options.department, region=options.region, software=options.software,
-            contact=options.contact, level=options.level, by=BY,
+            contact=options.contact, level=options.level, entity=options.entity, by=BY,
         )  # fmt: skip
     except parties.PartyRefused as error:
         return _refused(error)
@@ -137,11 +138,11 @@ def _compare(options: argparse.Namespace) -> int:
 
 def _counts(options: argparse.Namespace) -> int:
     _start(options)
-    from belvedere.observatory.exchange import aggregates, gating, parties
+    from belvedere.observatory.exchange import aggregates, gating
 
     try:
-        made = aggregates.propose(consumer=parties.named(options.name), by=BY)
-    except (aggregates.AggregateRefused, parties.PartyRefused) as error:
+        made = aggregates.propose(by=BY)
+    except aggregates.AggregateRefused as error:
         return _refused(error)
     print(f"{made.rows} cellules figées, protégées (version {made.version}). Les trois fédérations en décident : Publications.")
     for why in gating.reasons(made):

@@ -56,13 +56,13 @@ def test_the_story(monkeypatch, federations):
     for rank in (1, 2):
         place = establishment(finess(f"7500001{rank}"))
         assert intake.receive(place, deposit(range(100 * rank, 100 * rank + 12), number=place.finess)).status == 200
-    counts = aggregates.propose(consumer=ars, by="test")
+    counts = aggregates.propose(by="test")
     address, agency = f"/api/v1/exchange/datasets/{counts.code}/{counts.period}/{counts.version}", bearer(ars)
     for federation in federations:
         assert client.get(address, **agency).status_code == 404
         gating.decide(dataset=counts, federation=federation, by=None)
     told = {(cell["territory"], cell["gir"], cell["sex"]): cell["persons"] for cell in client.get(address, **agency).json()["cells"]}
-    assert told["*", "*", "*"] == 26 and None in told.values() and not any(0 < (value or 0) < 11 for value in told.values())
+    assert told["R11", "*", "*"] == 26 and None in told.values() and not any(0 < (value or 0) < 11 for value in told.values())
 
     # The consumer is down for three simulated days, and misses nothing.
     consumer.script = [503] * 8

@@ -1,6 +1,7 @@
 """The exchange hub beside FHIR: deposits and receipts, datasets, exports, transfers, simulation, deliveries."""
 
 import datetime as dt
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from django.http import HttpRequest, HttpResponse
@@ -15,7 +16,7 @@ from belvedere.engine.exchange.access import Thing
 from belvedere.engine.exchange.items import items, redundancy
 from belvedere.engine.exchange.topics import topics
 from belvedere.engine.exchange.vocabulary import Actor, Category, Grain, Purpose
-from belvedere.observatory.exchange import archives, datasets, doors, intake, offers, policy, portability, subscribing
+from belvedere.observatory.exchange import aggregates, archives, datasets, doors, gating, intake, offers, policy, portability, subscribing
 from belvedere.observatory.exchange.models import TOLD, Dataset, Deposit, Export, Party, Subscription, Transfer
 from belvedere.observatory.journal import sealing
 from belvedere.observatory.journal.actions import note
@@ -185,7 +186,9 @@ def _dataset(row: Dataset) -> dict[str, Any]:
 
 @router.get("/datasets", auth=PartyToken(), summary="Mes jeux de données")
 def dataset_list(request: HttpRequest) -> list[dict[str, Any]]:
-    return [_dataset(row) for row in Dataset.objects.filter(consumer=_party(request), state__in=TOLD)[:PAGE]]
+    party = _party(request)
+    rows = [*aggregates.told_to(party)[:PAGE], *Dataset.objects.filter(consumer=party, state__in=TOLD).exclude(code=gating.CODE)[:PAGE]]
+    return [_dataset(row) for row in sorted(rows, key=lambda row: row.made_at, reverse=True)[:PAGE]]
 
 
 @router.get(
@@ -195,12 +198,14 @@ def dataset_list(request: HttpRequest) -> list[dict[str, Any]]:
     summary="Fichier d’un jeu, ou ses agrégats",
 )
 def dataset_file(request: HttpRequest, code: str, period: str, version: int) -> HttpResponse | Status:
-    row = Dataset.objects.filter(consumer=_party(request), state__in=TOLD, code=code[:40], period=period[:7], version=min(version, 2**31 - 1)).first()
+    party = _party(request)
+    held = aggregates.told_to(party) if code == gating.CODE else Dataset.objects.filter(consumer=party, state__in=TOLD, code=code[:40])
+    row = held.filter(period=period[:7], version=min(version, 2**31 - 1)).first()
     if row is None:
         return Status(404, NOT_FOUND)
-    if "cells" in row.report:
-        note(by=_party(request).code, action="echange.agregats", subject=f"jeu:{row.code}:{row.period}:{row.version}")
-        return Status(200, {**_dataset(row), "cells": row.report["cells"]})
+    if code == gating.CODE:
+        note(by=party.code, action="echange.agregats", subject=f"jeu:{row.code}:{row.period}:{row.version}")
+        return Status(200, {**_dataset(row), "cells": [asdict(cell) for cell in aggregates.cells(row, party)]})
     try:
         raw = datasets.content(row, by=_party(request).code)
     except datasets.DatasetRefused as error:

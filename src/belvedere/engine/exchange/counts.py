@@ -1,11 +1,15 @@
-"""Counts of persons by territory, GIR and sex, protected alone and against the counts that went out before (secrecy reference §6.2).
+"""Counts of persons by territory, GIR and sex: one table for all institutions, protected alone and against those that went out before (secrecy reference §6).
 
-What changed since each of those is protected first, as a table of its own: a cell shows a second number only where the change may be told, and masks only
-grow. A sum that two counts tell is then told by the newer one alone, whose cells are all told of the change, which is proven safe.
+Institutions read slices of one table under one mask: whatever several of them put together is that table. What changed since each table that went out is
+protected first, as a table of its own: a cell shows a second number only where the change may be told, and masks only grow. A sum that two tables tell is
+then told by the newer one alone, whose cells are all told of the change.
+
+Persons are what is counted and what an operator knows of its own: every number told, and every change told, leaves eleven persons at least to whoever takes
+its own away. A cell of nobody is masked as a cell of few is: which of two masked places is empty is not said.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +17,8 @@ import numpy as np
 import pyarrow as pa
 import yaml
 
-from belvedere.engine.exchange.turnover import between
-from belvedere.engine.secrecy.contributions import fill
+from belvedere.engine.exchange.turnover import TOP, Change, between, sensitive
+from belvedere.engine.secrecy.contributions import Filled, fill
 from belvedere.engine.secrecy.protect import Protection, protect
 from belvedere.engine.secrecy.rules import Parameters
 from belvedere.engine.secrecy.specification import Specification, parse
@@ -28,7 +32,7 @@ class Unprotected(Exception):
 
 
 class TooFewMoved(Exception):
-    """Too few persons, or too few establishments, changed since the counts named: their difference waits for more."""
+    """Too few persons, or too few operators, changed since the counts named: their difference waits for more."""
 
 
 @dataclass(frozen=True)
@@ -40,34 +44,51 @@ class Earlier:
     counted: pa.Table
 
 
-def protected(counted: pa.Table, earlier: Sequence[Earlier], parameters: Parameters) -> dict[Key, int | None]:
-    """Persons of each cell, None where masked, with every territory ever told. TooFewMoved, Unprotected, SecrecyError S110 or S111."""
-    places = {key[0] for one in earlier for key in one.cells} | set(counted["territory"].to_pylist())
-    filled = fill(_specification(places, {"distinct": "person"}, "one"), counted.append_column("one", pa.array(np.ones(len(counted)))))
+def protected(counted: pa.Table, earlier: Sequence[Earlier], parameters: Parameters, above: Mapping[str, str]) -> dict[Key, int | None]:
+    """Persons of each cell, None where masked; `above` gives the region of every department, counted or not. TooFewMoved, Unprotected, SecrecyError S110
+    or S111."""
+    rules = replace(parameters, others=parameters.patients)
+    persons = _specification(above, {"distinct": "person"}, "one")
+    filled = _filled(persons, counted)
     index, given = filled.table.lattice.index, filled.table.given
     sticky = np.zeros(len(index), dtype=bool)
     for one in earlier:
-        sticky[[index[key] for key, value in one.cells.items() if value is None]] = True
-    moves = _specification(places, {"column": "moved"}, "moved")
+        # Where nobody was, nothing was hidden: whoever begins there is a change like another.
+        masked = np.zeros(len(index), dtype=bool)
+        masked[[index[key] for key, value in one.cells.items() if value is None]] = True
+        sticky |= masked & (_filled(persons, one.counted).table.given.patients > 0)
+    moves = _specification(above, {"column": "moved"}, "moved")
     for one in earlier:
-        change = between(one.counted, counted)
-        if not change:
-            continue
-        if change.moved < parameters.patients or change.establishments < parameters.holdings:
-            raise TooFewMoved(one.name)
-        sticky |= _sound(protect(fill(moves, change.rows).table, parameters, seed=SEED, sticky=sticky, certified=False))
-    mask = _sound(protect(filled.table, parameters, seed=SEED, sticky=sticky))
-    # What has somebody, but few, is never told, whatever the mask; that a cell has nobody is told unless the mask holds it.
-    mask = mask | ((given.patients > 0) & (given.patients < parameters.patients))
+        if change := between(one.counted, counted, above):
+            sticky |= _kept(one, change, moves, rules, sticky)
+    mask = _sound(protect(filled.table, rules, seed=SEED, sticky=sticky, certified=len(index) <= CERTIFIED))
+    mask = mask | (given.patients < parameters.patients)
     return {(key[0], key[1], key[2]): None if mask[place] else int(filled.measures["persons"][place]) for key, place in index.items()}
 
 
-def _specification(places: Iterable[str], patients: dict[str, Any], measure: str) -> Specification:
-    territories = {"*": None, **dict.fromkeys(sorted(set(places) - {"*"}), "*")}
-    girs = {"*": None, **dict.fromkeys((*map(str, range(1, 7)), UNKNOWN), "*")}
+CERTIFIED = 1_000  # cells up to which intervals are proven too; beyond, the sums alone
+
+
+def _kept(one: Earlier, change: Change, moves: Specification, rules: Parameters, sticky: np.ndarray) -> np.ndarray:
+    """What must be masked for a change not to be told. TooFewMoved, Unprotected."""
+    table = fill(moves, change.rows).table
+    given, lattice = table.given, table.lattice
+    primary = sensitive(change, lattice, given.patients, given.cell, given.amount, rules)
+    if primary[lattice.index[TOP, TOP, TOP]]:
+        raise TooFewMoved(one.name)
+    return _sound(protect(table, rules, seed=SEED, sticky=sticky, primary=primary, certified=False))
+
+
+def _filled(specification: Specification, counted: pa.Table) -> Filled:
+    return fill(specification, counted.append_column("one", pa.array(np.ones(len(counted)))))
+
+
+def _specification(above: Mapping[str, str], patients: dict[str, Any], measure: str) -> Specification:
+    territories = {TOP: None, **dict.fromkeys(sorted(set(above.values())), TOP), **above}
+    girs = {TOP: None, **dict.fromkeys((*map(str, range(1, 7)), UNKNOWN), TOP)}
     return parse(yaml.safe_dump({
-        "title": "Personnes accompagnées", "contributor": "establishment", "holding": "establishment", "patients": patients | {"splits": ["territory", "gir", "sex"]},
-        "dimensions": {"territory": {"tree": territories}, "gir": {"tree": girs}, "sex": {"tree": {"*": None, "F": "*", "M": "*", UNKNOWN: "*"}}},
+        "title": "Personnes accompagnées", "contributor": "operator", "holding": "operator", "patients": patients | {"splits": ["territory", "gir", "sex"]},
+        "dimensions": {"territory": {"tree": territories}, "gir": {"tree": girs}, "sex": {"tree": {TOP: None, "F": TOP, "M": TOP, UNKNOWN: TOP}}},
         "measures": {"persons": measure}, "seed": SEED,
     }, allow_unicode=True, sort_keys=False), Path())  # fmt: skip
 

@@ -1,61 +1,123 @@
 """What changed between two counts of persons: who came, who left, who is counted elsewhere (secrecy reference §6.2).
 
 Two counts that are told both tell their difference, and a difference of one is somebody. The change is therefore a table of its own, protected before the
-second count: whoever came or left makes it thicker; whoever moved from one cell to another makes it sensitive and never thicker, for a move inside
-a total changes nothing there.
+second count. Whoever came or left makes it thicker. Whoever moved from one cell to another makes both sensitive and never thicker, for a move inside a
+total changes nothing there; it weighs in what an operator brings to the change of each cell where it is counted no more, or newly.
+
+A number may be had anew without anybody coming: persons without an INS, whom their establishment's software names, make nothing thicker, nor do persons
+erased since, nor their coming back.
 """
 
+import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
-SCHEMA = pa.schema([("territory", pa.string()), ("gir", pa.string()), ("sex", pa.string()), ("establishment", pa.int64()), ("person", pa.int64())])
-CELL = ["territory", "gir", "sex", "establishment"]
+from belvedere.engine.secrecy.lattice import Lattice
+from belvedere.engine.secrecy.rules import Parameters, unsafe
+
+SCHEMA = pa.schema([
+    ("territory", pa.string()), ("gir", pa.string()), ("sex", pa.string()), ("operator", pa.string()), ("establishment", pa.int64()), ("person", pa.int64()),
+    ("identified", pa.bool_()), ("known", pa.bool_()),
+])  # fmt: skip
+LEAF = ["territory", "gir", "sex"]
 NOBODY = 0  # somebody whose number was erased since: counted then, gone now
+TOP = "*"
 
 
 @dataclass(frozen=True)
 class Change:
-    """`rows` (territory, gir, sex, establishment, moved: float): how many came or left, 0 where persons only moved."""
+    """`rows` (territory, gir, sex, operator, moved: float): how many came or left, 0 where persons only moved. `shifted` (same, count: float): persons newly or
+    no longer counted in a cell of the lattice, moves included; a person may be in many of its rows."""
 
     rows: pa.Table
+    shifted: pa.Table
 
     @property
     def moved(self) -> int:
         """How many came or left in all."""
         return int(self.rows["moved"].to_numpy().sum())
 
-    @property
-    def establishments(self) -> int:
-        """Establishments where somebody came or left."""
-        return len(np.unique(self.rows["establishment"].to_numpy()[self.rows["moved"].to_numpy() > 0]))
-
     def __bool__(self) -> bool:
         return bool(len(self.rows))
 
 
-def table_of(rows: list[tuple[str, str, str, int, int]]) -> pa.Table:
-    """Who was counted where, one row a person (SCHEMA)."""
+def table_of(rows: list[tuple[str, str, str, str, int, int, bool, bool]]) -> pa.Table:
+    """Who was counted where, one row a person (SCHEMA). `identified`: named by its INS; `known`: somebody the hub knew before the counts that went out last."""
     columns = list(zip(*rows, strict=True)) or [()] * len(SCHEMA)
     return pa.table([pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)], schema=SCHEMA)
 
 
-def between(before: pa.Table, after: pa.Table) -> Change:
-    """What changed from a count to another (SCHEMA both; a person has the same number in both)."""
-    both, first = pa.concat_tables([before, after]), len(before)
-    person = both["person"].to_numpy()
-    rank = _ranks(both)
-    same = (np.bincount(rank[:first], minlength=len(both)) == np.bincount(rank[first:], minlength=len(both)))[rank] & (person != NOBODY)
-    stayed = np.isin(person, np.intersect1d(person[:first], person[first:])) & (person != NOBODY)
-    changed = both.append_column("moved", pa.array((~stayed).astype(float))).filter(pa.array(~same))
-    told = changed.group_by(CELL).aggregate([("moved", "sum")]).rename_columns([*CELL, "moved"])
-    return Change(told.sort_by([(name, "ascending") for name in CELL]))
+def between(before: pa.Table, after: pa.Table, above: Mapping[str, str]) -> Change:
+    """What changed from a count to another (SCHEMA both; a person has the same number in both). `above`: region of each department."""
+    both = pa.concat_tables([before, after])
+    first = np.arange(len(both)) < len(before)
+    person, operator = both["person"].to_numpy(), both["operator"].to_numpy(zero_copy_only=False).astype(str)
+    rank = _ranks([both[name].to_numpy(zero_copy_only=False).astype(str) for name in (*LEAF, "operator")] + [person])
+    same = (np.bincount(rank[first], minlength=len(both)) == np.bincount(rank[~first], minlength=len(both)))[rank] & (person != NOBODY)
+    stayed = np.isin(person, np.intersect1d(person[first], person[~first])) & (person != NOBODY)
+    erased = (person[first] == NOBODY).any()
+    # Whoever the hub knew already may be one of the erased who came back: it makes nothing thicker while some are missing.
+    counts = (
+        ~stayed
+        & (person != NOBODY)
+        & both["identified"].to_numpy(zero_copy_only=False)
+        & ~(~first & both["known"].to_numpy(zero_copy_only=False) & erased)
+    )
+    changed = ~same
+    leaf = _ranks([both[name].to_numpy(zero_copy_only=False).astype(str) for name in (*LEAF, "operator")])
+    size = int(leaf.max(initial=-1)) + 1
+    thick = np.bincount(leaf[counts], minlength=size).astype(float)
+    places = np.unique(leaf[changed])
+    example = np.zeros(size, dtype=np.int64)
+    example[leaf[::-1]] = np.arange(len(both))[::-1]
+    chosen = both.select([*LEAF, "operator"]).take(pa.array(example[places]))
+    rows = chosen.append_column("moved", pa.array(thick[places])).sort_by([(name, "ascending") for name in (*LEAF, "operator")])
+    return Change(rows, _shifted(both.filter(pa.array(changed)), first[changed], person[changed], operator[changed], above))
 
 
-def _ranks(rows: pa.Table) -> np.ndarray:
+def _shifted(rows: pa.Table, first: np.ndarray, person: np.ndarray, operator: np.ndarray, above: Mapping[str, str]) -> pa.Table:
+    """Of every cell of the lattice, how many persons each operator counts there newly, or no longer."""
+    department, gir, sex = (np.array(rows[name].to_pylist(), dtype=object) for name in LEAF)
+    top = np.full(len(rows), TOP, dtype=object)
+    region = np.array([above[code] for code in department], dtype=object)
+    found: list[pa.Table] = []
+    for territory, of_gir, of_sex in itertools.product((department, region, top), (gir, top), (sex, top)):
+        keys = [part.astype(str) for part in (territory, of_gir, of_sex)]
+        cell = _ranks([*keys, person]) if len(rows) else np.zeros(0, dtype=np.int64)
+        inside = np.zeros(int(cell.max(initial=-1)) + 1)
+        np.add.at(inside, cell, np.where(first, -1.0, 1.0))
+        gone_or_come = (inside[cell] != 0) | (person == NOBODY)
+        if gone_or_come.any():
+            found.append(
+                pa.table([*(pa.array(part[gone_or_come]) for part in keys), pa.array(operator[gone_or_come])], names=[*LEAF, "operator"])
+                .append_column("count", pa.array(np.ones(int(gone_or_come.sum()))))
+                .group_by([*LEAF, "operator"]).aggregate([("count", "sum")]).rename_columns([*LEAF, "operator", "count"])
+            )  # fmt: skip
+    empty = pa.table({name: pa.array([], pa.string()) for name in (*LEAF, "operator")} | {"count": pa.array([], pa.float64())})
+    return pa.concat_tables([empty, *found])
+
+
+def sensitive(change: Change, lattice: Lattice, thick: np.ndarray, cell: np.ndarray, amount: np.ndarray, parameters: Parameters) -> np.ndarray:
+    """Cells (bool) whose change may not be told: too few came or left, or few once an operator takes away its own, or one operator makes nearly all of it.
+
+    `thick` (cells) counts who came or left; `cell`, `amount` are the same by operator (coordinates)."""
+    some = amount > 0
+    shifted = np.zeros(len(lattice), dtype=bool)
+    places = np.array([lattice.index[key] for key in zip(*(change.shifted[name].to_pylist() for name in LEAF), strict=True)], dtype=np.int64)
+    shifted[places] = True
+    few = unsafe(thick, cell[some], amount[some], parameters) | (np.bincount(cell[some], minlength=len(lattice)) == 0)
+    weighed = unsafe(np.full(len(lattice), parameters.patients), places, change.shifted["count"].to_numpy(), parameters)
+    return shifted & (few | weighed)
+
+
+def _ranks(columns: list[np.ndarray]) -> np.ndarray:
     """A number of each row, the same for equal rows."""
-    codes = [np.unique(column.to_numpy(), return_inverse=True)[1] for column in rows.columns]
+    if not len(columns[0]):
+        return np.zeros(0, dtype=np.int64)
+    codes = [np.unique(column, return_inverse=True)[1] for column in columns]
     return np.unique(np.stack(codes), axis=1, return_inverse=True)[1].ravel()
 
 

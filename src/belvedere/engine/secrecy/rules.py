@@ -21,6 +21,7 @@ class Parameters:
     p_percent: float = 0.10
     federation_percent: float | None = None  # the federation remainder rule, off unless a rate is given
     federations_attack: bool = False  # whether federations are closed as insiders (else only measured)
+    others: int = 0  # where amounts are persons: how many must be left once the largest holding takes its own away
 
 
 @dataclass(frozen=True)
@@ -77,13 +78,14 @@ def top_two(cell: np.ndarray, amount: np.ndarray, cells: int) -> tuple[np.ndarra
 
 
 def unsafe(patients: np.ndarray, cell: np.ndarray, amount: np.ndarray, parameters: Parameters) -> np.ndarray:
-    """Whether each non-empty cell breaks a rule: too few persons or holdings, dominance (1, k) or p %."""
+    """Whether each non-empty cell breaks a rule: too few persons or holdings, dominance (1, k) or p %, too few left to the largest one."""
     count, total, largest, second = top_two(cell, amount, len(patients))
     return (count > 0) & (
         (patients < parameters.patients)
         | (count < parameters.holdings)
         | (largest > parameters.dominance_share * total)
         | (total - largest - second < parameters.p_percent * largest)
+        | (total - largest < parameters.others)
     )
 
 

@@ -1,4 +1,4 @@
-"""Counts for institutions: persons by territory, GIR and sex, through the observatory's own secrecy engine."""
+"""Counts for institutions: persons by territory, GIR and sex, one table a month through the observatory's own secrecy engine, of which each reads its slice."""
 
 import datetime as dt
 from collections import Counter
@@ -9,22 +9,30 @@ from django.db import transaction
 from django.db.models import Max, QuerySet
 from django.utils import timezone
 
-from belvedere.engine.exchange.access import Thing
+from belvedere.engine.exchange.access import Consent, Thing
 from belvedere.engine.exchange.counts import UNKNOWN, Earlier, TooFewMoved, Unprotected, protected
-from belvedere.engine.exchange.turnover import table_of
+from belvedere.engine.exchange.turnover import TOP, table_of
 from belvedere.engine.exchange.vocabulary import Category, Grain, Purpose
+from belvedere.engine.nomenclature.territories import region_of
 from belvedere.engine.secrecy.errors import SecrecyError
 from belvedere.observatory.exchange import counted, gating, policy
 from belvedere.observatory.exchange.models import Dataset, DatasetState, Party, Resource, Stated
-from belvedere.observatory.journal.actions import record
+from belvedere.observatory.journal.actions import note, record
+from belvedere.observatory.journal.models import Entry
 from belvedere.observatory.publication import computing, gate
 
 TRIES = 2  # of a month: each try, its mask known, would say a little of what changed since the last
+KEPT_BACK = "echange.agregats.retenus"
 SEXES = {"female": "F", "male": "M"}
+Row = tuple[str, str, str, str, int, int, bool, bool]
 
 
 class AggregateRefused(Exception):
     """The counts may not be told; says why, in French."""
+
+
+class _KeptBack(AggregateRefused):
+    """The figures themselves may not be told: one try a day, for each refusal says a little of them."""
 
 
 @dataclass(frozen=True)
@@ -37,128 +45,179 @@ class Cell:
     persons: int | None
 
 
-def _rows(consumer: Party, at: dt.datetime) -> list[tuple[str, str, str, int, int]]:
-    """(department, GIR, sex, establishment, person) of the persons in an open stay whom the consumer may count."""
-    judge, asking = policy.judge(), policy.asking(consumer, 2)
-    stays = Resource.objects.filter(profile="tddui-encounter-sejour", current=True, erased=False, facts__end="", person__isnull=False).select_related(
-        "establishment", "person"
-    )
-    stays = (
-        stays.filter(establishment__region=consumer.region)
-        if consumer.region
-        else stays.filter(establishment__department=consumer.department)
-        if consumer.department
-        else stays
-    )
-    held = list(stays)
-    people = {stay.person_id for stay in held}
-    facts: dict[int, dict[str, Any]] = {}
-    for row in Resource.objects.filter(person__in=people, type__in=("Patient", "QuestionnaireResponse"), current=True, erased=False).order_by("day"):
-        known = facts.setdefault(row.person_id or 0, {})
-        known.update({name: row.facts[name] for name in ("sex", "gir") if name in row.facts})
-    said: dict[int, list[Stated]] = {}
-    for one in Stated.objects.filter(person__in=people):
-        said.setdefault(one.person_id, []).append(one)
-    found, seen = [], set()
-    for stay in held:
-        person = stay.person_id or 0
-        if person in seen:
-            continue  # a person counts once, where it was met first: what is summed adds up
-        ask = policy.consent_of(person, stay.establishment.code, at, policy.said(said.get(person, [])))
-        thing = policy.thing(stay)
-        health, adm = (
-            judge.decide(asking, Purpose.STEERING, each, Grain.AGGREGATE, thing, at, ask).permitted for each in (Category.HEALTH, Category.ADM)
-        )
-        if health:
-            seen.add(person)
-            known = facts.get(person, {})
-            sex = SEXES.get(known.get("sex", ""), UNKNOWN) if adm else UNKNOWN  # the sex is administrative, the GIR is not
-            found.append((stay.establishment.department, str(known.get("gir", UNKNOWN)), sex, stay.establishment_id, person))
+def _right(party: Party, category: Category, at: dt.datetime, thing: Thing, consent: Consent | None = None) -> bool:
+    asking = policy.asking(party, 2)
+    arguments = (asking, Purpose.STEERING, category, Grain.AGGREGATE, thing, at)
+    return policy.judge().decide(*arguments, *([consent] if consent else [])).permitted
+
+
+def _own(party: Party) -> Thing:
+    return Thing(department=party.department, region=party.region)
+
+
+def readers(at: dt.datetime) -> list[Party]:
+    """The institutions that the matrix lets read counts of persons somewhere."""
+    return [party for party in Party.objects.filter(admitted=True, finess="").order_by("pk") if _right(party, Category.HEALTH, at, _own(party))]
+
+
+def _facts(people: set[int | None], today: dt.date) -> dict[tuple[int | None, int], dict[str, Any]]:
+    """Sex and GIR of each person as the establishment of its stay told them, the latest day first: what another says elsewhere moves nobody here."""
+    found: dict[tuple[int | None, int], dict[str, Any]] = {}
+    rows = Resource.objects.filter(person__in=people, type__in=("Patient", "QuestionnaireResponse"), current=True, erased=False)
+    for row in sorted(rows.defer("content"), key=lambda row: (row.day or dt.date.min, row.pk)):
+        if row.day is None or row.day <= today:
+            known = found.setdefault((row.person_id, row.establishment_id), {})
+            known.update({name: row.facts[name] for name in ("sex", "gir") if name in row.facts})
     return found
 
 
-def _may_count(earlier: QuerySet[Dataset], told: list[Dataset], period: str) -> None:
-    same = list(earlier.filter(period=period).values_list("state", flat=True))
+def _rows(at: dt.datetime, since: dt.datetime | None) -> list[Row]:
+    """Where each person in an open stay is counted: those whom every institution that reads the place may count. `since`: when the last counts that went out
+    were made."""
+    every = readers(at)
+    stays = Resource.objects.filter(profile="tddui-encounter-sejour", current=True, erased=False, facts__end="", person__isnull=False).defer(
+        "content"
+    )
+    held = sorted(stays.select_related("establishment", "person"), key=lambda row: (row.facts.get("start", ""), row.establishment.finess, row.pk))
+    people: set[int | None] = {stay.person_id for stay in held}
+    facts = _facts(people, timezone.localtime(at).date())
+    said: dict[int, list[Stated]] = {}
+    for one in Stated.objects.filter(person__in=people):
+        said.setdefault(one.person_id, []).append(one)
+    around: dict[Thing, list[Party]] = {}
+    found, seen = list[Row](), set[int]()
+    for stay in held:
+        person, place = stay.person, stay.establishment
+        if person is None or person.pk in seen or place.department not in region_of():
+            continue  # a person counts once, where its first stay is: what is summed adds up
+        thing = policy.thing(stay)
+        where = Thing(department=place.department, region=place.region)
+        near = around.setdefault(where, [party for party in every if _right(party, Category.HEALTH, at, thing)])
+        ask = policy.consent_of(person.pk, place.code, at, policy.said(said.get(person.pk, [])))
+        if not near or not all(_right(party, Category.HEALTH, at, thing, ask) for party in near):
+            continue
+        seen.add(person.pk)
+        known = facts.get((person.pk, place.pk), {})
+        sexed = [party for party in near if _right(party, Category.ADM, at, thing)]  # the sex is administrative, the GIR is not
+        sex = SEXES.get(known.get("sex", ""), UNKNOWN) if sexed and all(_right(party, Category.ADM, at, thing, ask) for party in sexed) else UNKNOWN
+        operator = place.entity or "?"  # whoever runs a place is one of those that nothing is known of, never one more
+        found.append(
+            (place.department, str(known.get("gir", UNKNOWN)), sex, operator, place.pk, person.pk, person.qualified, since is not None and person.created_at <= since)
+        )  # fmt: skip
+    return found
+
+
+def _may_count(told: list[Dataset], period: str, at: dt.datetime) -> None:
+    held = Dataset.objects.filter(code=gating.CODE)
+    same = list(held.filter(period=period).values_list("state", flat=True))
     if any(state != DatasetState.DECLINED for state in same):
         raise AggregateRefused("Les comptes de ce mois sont déjà figés : deux versions d’un même mois diraient qui est arrivé entre elles.")
     if len(same) >= TRIES:
         raise AggregateRefused("Les comptes de ce mois ont déjà été écartés deux fois : comptez le mois prochain.")
-    if earlier.filter(state=DatasetState.WAITING).exists():
-        raise AggregateRefused("D’autres comptes de cette institution attendent l’avis des fédérations : ils se décident ou s’écartent d’abord.")
+    if held.filter(state=DatasetState.WAITING).exists():
+        raise AggregateRefused("D’autres comptes attendent l’avis des fédérations : ils se décident ou s’écartent d’abord.")
     if any(not one.counted for one in told):
         raise AggregateRefused("Des comptes parus ne disent plus de qui ils sont faits : leur différence avec de nouveaux ne se contrôle pas.")
+    if Entry.objects.filter(action=KEPT_BACK, at__gte=at - dt.timedelta(days=1)).exists():
+        raise AggregateRefused("Des comptes ont été retenus il y a moins d’un jour : un seul essai par jour, car chaque refus dit un peu d’eux.")
 
 
-@transaction.atomic
-def propose(*, consumer: Party, by: str) -> Dataset:
-    """Freeze the counts of an institution for a month, and put them to the federations (`gating.py`). Cells that earlier counts mask stay masked, and so does
-    whatever would tell, with any of them, who came or left.
+def propose(*, by: str) -> Dataset:
+    """Freeze the counts of the month, and put them to the federations (`gating.py`). Cells that earlier counts mask stay masked, and so does whatever would
+    tell, with any of them, who came or left.
 
-    AggregateRefused: no right, nothing to count, no mask holds, a month that has its counts or was set aside twice, counts under review already."""
-    gate.hold()  # before the journal, as whoever decides does
-    at = timezone.now()
-    thing = Thing(department=consumer.department, region=consumer.region)
-    right = policy.judge().decide(policy.asking(consumer, 2), Purpose.STEERING, Category.HEALTH, Grain.AGGREGATE, thing, at)
-    if not right.permitted:
-        raise AggregateRefused(right.reason)
-    earlier, told, period = (
-        Dataset.objects.filter(code=gating.CODE, consumer=consumer),
-        list(gating.gone_out(consumer)),
-        f"{timezone.localtime(at):%Y-%m}",
-    )
-    _may_count(earlier, told, period)
-    rows = _rows(consumer, at)
-    if not rows:
-        raise AggregateRefused("Personne n’est à compter : aucun séjour ouvert dans ce territoire.")
-    now = table_of(rows)
-    parameters = replace(computing.parameters(), federations_attack=False, federation_percent=None)  # no federation has a member here
-    before = [
-        Earlier(one.period, {(cell.territory, cell.gir, cell.sex): cell.persons for cell in cells(one)}, counted.today(counted.unseal(one)))
-        for one in told
-    ]
+    AggregateRefused: nobody may read them, nothing to count, no mask holds, a month that has its counts or was set aside twice, counts under review already."""
     try:
-        found = protected(now, before, parameters)
-    except TooFewMoved as since:
-        raise AggregateRefused(
-            f"Trop peu de personnes sont arrivées ou parties depuis les comptes de {since} : leur différence les désignerait. Comptez plus tard."
-        ) from since
-    except (Unprotected, SecrecyError) as error:
-        raise AggregateRefused(f"Aucun masque ne protège ces comptes, rien n’est publié : {error}") from error
-    frozen = [asdict(Cell(*key, persons)) for key, persons in found.items()]
-    version = (earlier.aggregate(last=Max("version"))["last"] or 0) + 1
-    held = Counter(row[3] for row in rows)
-    made = Dataset(
-        code=gating.CODE,
-        contract="1.0",
-        period=period,
-        version=version,
-        consumer=consumer,
-        state=DatasetState.WAITING,
-        rows=len(frozen),
-        report={
-            "cells": frozen,
-            "gate": {
-                "establishments": len(held),
-                "persons": len(rows),
-                "biggest": max(held.values()) / len(rows),
-                "against": [one.pk for one in told],
-            },
-        },
-        made_at=at,
-    )
-    counted.seal(made, now)
-    made.save()
-    record(
-        by=by,
-        action="echange.agregats.proposes",
-        subject=f"jeu:{gating.CODE}:{made.period}:{version}",
-        cells=len(frozen),
-        rule=right.rule,
-    )
+        made = _propose(by)
+    except _KeptBack as error:
+        note(by=by, action=KEPT_BACK, subject=f"jeu:{gating.CODE}")
+        raise AggregateRefused(str(error)) from error
     gating.speak_for_standing(made)
     return Dataset.objects.get(pk=made.pk)
 
 
-def cells(dataset: Dataset) -> list[Cell]:
-    """The counts of a frozen version."""
-    return [Cell(**cell) for cell in dataset.report["cells"]]
+def _propose(by: str) -> Dataset:
+    at = timezone.now()
+    told, period = list(gating.gone_out()), f"{timezone.localtime(at):%Y-%m}"
+    _may_count(told, period, at)
+    every = readers(at)
+    if not every:
+        raise AggregateRefused("Aucune institution admise ne peut lire des comptes : voyez la matrice d’habilitation.")
+    since = told[-1].made_at if told else None
+    rows = _rows(at, since)
+    if not rows:
+        raise AggregateRefused("Personne n’est à compter : aucun séjour ouvert qu’une institution puisse compter.")
+    now = table_of(rows)
+    parameters = replace(computing.parameters(), federations_attack=False, federation_percent=None)  # no federation has a member here
+    before = [Earlier(one.period, _held(one), counted.today(counted.unseal(one))) for one in told]
+    try:
+        found = protected(now, before, parameters, region_of())
+    except TooFewMoved as late:
+        raise _KeptBack(
+            f"Trop peu de personnes sont arrivées ou parties depuis les comptes de {late} : leur différence les désignerait. Comptez plus tard."
+        ) from late
+    except (Unprotected, SecrecyError) as error:
+        raise _KeptBack("Aucun masque ne protège ces comptes : rien n’est publié.") from error
+    with transaction.atomic():
+        gate.hold()  # before the journal, as whoever decides does
+        _may_count(told, period, at)
+        if list(gating.gone_out()) != told or _rows(at, since) != rows:
+            raise AggregateRefused("Des dépôts, des volontés ou des avis sont arrivés pendant le calcul : comptez de nouveau.")
+        return _frozen(now, rows, found, every, told, period, at, by)
+
+
+def _frozen(
+    now: Any,
+    rows: list[Row],
+    found: dict[tuple[str, str, str], int | None],
+    every: list[Party],
+    told: list[Dataset],
+    period: str,
+    at: dt.datetime,
+    by: str,
+) -> Dataset:
+    cells = [asdict(Cell(*key, persons)) for key, persons in found.items()]
+    version = (Dataset.objects.filter(code=gating.CODE).aggregate(last=Max("version"))["last"] or 0) + 1
+    held = Counter(row[3] for row in rows)
+    floors = {
+        "operators": len(held),
+        "persons": len(rows),
+        "biggest": max(held.values()) / len(rows),
+        "against": [one.pk for one in told],
+        "readers": [party.pk for party in every],
+    }
+    made = Dataset(
+        code=gating.CODE, contract="2.0", period=period, version=version, state=DatasetState.WAITING, rows=len(cells), report={"cells": cells, "gate": floors}, made_at=at,
+    )  # fmt: skip
+    counted.seal(made, now)
+    made.save()
+    record(by=by, action="echange.agregats.proposes", subject=f"jeu:{gating.CODE}:{made.period}:{version}", readers=len(every))
+    return made
+
+
+def _held(dataset: Dataset) -> dict[tuple[str, str, str], int | None]:
+    return {(cell["territory"], cell["gir"], cell["sex"]): cell["persons"] for cell in dataset.report["cells"]}
+
+
+def told_to(party: Party) -> QuerySet[Dataset]:
+    """The counts that an institution reads today, the newest first: those it was taken into account for, while the matrix still lets it."""
+    found = gating.gone_out().order_by("-made_at", "-pk")
+    if not party.admitted or not _right(party, Category.HEALTH, timezone.now(), _own(party)):
+        return found.none()
+    return found.filter(pk__in=[one.pk for one in found if party.pk in one.report.get("gate", {}).get("readers", [])])
+
+
+def cells(dataset: Dataset, party: Party) -> list[Cell]:
+    """An institution's slice of counts: its own territory and what lies under it; by sex where it may read it."""
+    places = (
+        {party.department}
+        if party.department
+        else {party.region, *(d for d, region in region_of().items() if region == party.region)}
+        if party.region
+        else None
+    )
+    sexed = _right(party, Category.ADM, timezone.now(), _own(party))
+    return [
+        Cell(**cell) for cell in dataset.report["cells"]
+        if (places is None or cell["territory"] in places) and (sexed or cell["sex"] == TOP)
+    ]  # fmt: skip

@@ -11,7 +11,7 @@ from belvedere.observatory.publication import gate
 
 def about(dataset: Dataset) -> str:
     """What the sealed list of a dataset is bound to."""
-    return f"comptees:{dataset.code}:{dataset.consumer_id}:{dataset.version}"
+    return f"comptees:{dataset.code}:{dataset.version}"
 
 
 def seal(dataset: Dataset, counted: pa.Table) -> None:

@@ -22,9 +22,9 @@ SERIES = "comptes"  # of standing approvals
 SHOWN = 24
 
 
-def gone_out(consumer: Party) -> QuerySet[Dataset]:
-    """The counts that an institution reads, the oldest first: what it may subtract from the next."""
-    return Dataset.objects.filter(code=CODE, consumer=consumer, state=DatasetState.SOUND).order_by("made_at", "pk")
+def gone_out() -> QuerySet[Dataset]:
+    """The counts that institutions read, the oldest first: what they may subtract from the next."""
+    return Dataset.objects.filter(code=CODE, state=DatasetState.SOUND).order_by("made_at", "pk")
 
 
 def _subject(dataset: Dataset) -> str:
@@ -38,14 +38,14 @@ def reasons(dataset: Dataset) -> list[str]:
     if told is None:
         return ["Ces comptes datent d’avant le verrou : écartez-les, puis comptez de nouveau."]
     found = gate.missing_federations()
-    if told["establishments"] < floor.holdings:
-        found.append(f"Seuil non atteint : {floor.holdings} établissements au moins sont nécessaires.")
+    if told["operators"] < floor.holdings:
+        found.append(f"Seuil non atteint : {floor.holdings} entités juridiques au moins sont nécessaires.")
     if told["persons"] < floor.patients:
         found.append(f"Seuil non atteint : {floor.patients} personnes au moins sont nécessaires.")
     if told["biggest"] > gate.thresholds().biggest:
-        found.append("Seuil dépassé : un établissement pèse trop dans l’ensemble.")
-    if set(gone_out(dataset.consumer).exclude(pk=dataset.pk).values_list("pk", flat=True)) - set(told.get("against", [])):
-        found.append("D’autres comptes de cette institution ont paru depuis : écartez ceux-ci, puis comptez de nouveau.")
+        found.append("Seuil dépassé : une entité juridique pèse trop dans l’ensemble.")
+    if set(gone_out().exclude(pk=dataset.pk).values_list("pk", flat=True)) - set(told.get("against", [])):
+        found.append("D’autres comptes ont paru depuis : écartez ceux-ci, puis comptez de nouveau.")
     return found
 
 
@@ -53,7 +53,7 @@ def reasons(dataset: Dataset) -> list[str]:
 def decide(
     *, dataset: Dataset, federation: Federation, by: User | None, verdict: Verdict = Verdict.YES, reason: str = "", standing: bool = False
 ) -> Dataset:
-    """A federation's word on counts; the last yes of all lets them out to their institution. GateClosed when they wait for no word."""
+    """A federation's word on counts; the last yes of all lets them out to the institutions. GateClosed when they wait for no word."""
     gate.hold()
     row = Dataset.objects.select_for_update(of=("self",)).get(pk=dataset.pk)
     if row.state != DatasetState.WAITING:
@@ -66,7 +66,8 @@ def decide(
         row.state = DatasetState.SOUND
         row.save(update_fields=["state"])
         record(by="verrou", action="echange.agregats.parus", subject=_subject(row))
-        events.raise_(topic="jeu-publie", establishment=row.consumer, focus=f"jeux/{row.code}/{row.period}/{row.version}")
+        for reader in Party.objects.filter(pk__in=row.report["gate"]["readers"], admitted=True):
+            events.raise_(topic="jeu-publie", establishment=reader, focus=f"jeux/{row.code}/{row.period}/{row.version}")
     return row
 
 
@@ -92,7 +93,7 @@ def set_aside(*, dataset: Dataset, by: User, reason: str) -> Dataset:
     if row.state != DatasetState.WAITING:
         raise GateClosed("Ces comptes n’attendent plus d’avis.")
     row.state, row.counted = DatasetState.DECLINED, b""
-    row.report |= {"ended_for": why, "ended_at": timezone.now().isoformat()}
+    row.report = {"ended_for": why, "ended_at": timezone.now().isoformat()}  # the figures go with it
     row.save(update_fields=["state", "report", "counted"])
     record(by=by.actor, action="echange.agregats.ecartes", subject=_subject(row), reason=row.report["ended_for"])
     return row
@@ -100,7 +101,7 @@ def set_aside(*, dataset: Dataset, by: User, reason: str) -> Dataset:
 
 def under_review() -> list[Dataset]:
     """Every count that waits, then the last that were decided, the newest first."""
-    held = Dataset.objects.filter(code=CODE).select_related("consumer")
+    held = Dataset.objects.filter(code=CODE)
     return [*held.filter(state=DatasetState.WAITING), *held.exclude(state=DatasetState.WAITING)[:SHOWN]]
 
 

@@ -37,6 +37,7 @@ def admit(
     software: str = "",
     contact: str = "",
     level: int = 2,
+    entity: str = "",
 ) -> tuple[Party, str]:
     """Admit an actor: an establishment by its FINESS (one known from the official file is taken up), an institution by its territory. PartyRefused."""
     if actor not in set(Actor) or actor in (Actor.VENDOR, Actor.OPERATOR, Actor.PERSON):
@@ -50,6 +51,10 @@ def admit(
         raise PartyRefused("Un établissement est admis par son FINESS géographique ; celui-ci manque ou sa clé est fausse.")
     if (needed := TERRITORIAL.get(Actor(actor))) and not {"region": region, "department": department}[needed]:
         raise PartyRefused(f"Cet acteur lit un territoire : donnez --{needed}.")
+    if entity and not finess_valid(entity):
+        raise PartyRefused("Le FINESS juridique n’a pas neuf caractères ou sa clé est fausse.")
+    if needed and Party.objects.filter(actor=actor, region=region, department=department, admitted=True).exists():
+        raise PartyRefused("Une institution de ce rôle et de ce territoire est déjà admise : donnez-lui un autre jeton.")
     if home:
         department = department or finess[:2]
         region = region or region_of().get(department, "")
@@ -66,9 +71,9 @@ def admit(
     if found and found.admitted:
         raise PartyRefused("Cet établissement est déjà admis.")
     if found:
-        for field, value in (given | ({"kind": kind} if kind else {})).items():
+        for field, value in (given | {name: value for name, value in (("kind", kind), ("entity", entity)) if value}).items():
             setattr(found, field, value)
         found.save()
-    made = found or Party.objects.create(finess=finess, kind=kind, **given)
+    made = found or Party.objects.create(finess=finess, kind=kind, entity=entity, **given)
     record(by=by, action="echange.acteur.admis", subject=made.code, actor=actor, level=level)
     return made, keys.issue(party=made, label="Premier jeton", by=by, level=level)

@@ -67,7 +67,7 @@ READERS = {
     ("valueset", "code", "codeSystem", "display", "dateValid", "dateFin"): _valuesets,
     ("code", "parent", "bloc", "libelle", "jdv"): _serafin,
 }
-ESTABLISHMENTS = ("finess_et", "nom_et", "categorie_ege", "date_ouverture", "date_fermeture", "cog_commune")
+ESTABLISHMENTS = ("finess_ej", "finess_et", "nom_et", "categorie_ege", "date_ouverture", "date_fermeture", "cog_commune")
 
 
 @transaction.atomic
@@ -118,10 +118,16 @@ def _establishments(rows: Iterable[Mapping[str, str]]) -> int:
             department = row["cog_commune"][:3] if row["cog_commune"].startswith("97") else row["cog_commune"][:2]
             made.append(Party(
                 actor="ESMS_PRODUCTEUR", name=row["nom_et"][:160], finess=number, kind=row["categorie_ege"], department=department, region=regions.get(department, ""),
-                opened_on=_day(row["date_ouverture"]), closed_on=_day(row["date_fermeture"]), admitted=False,
+                opened_on=_day(row["date_ouverture"]), closed_on=_day(row["date_fermeture"]), admitted=False, entity=row["finess_ej"][:9],
             ))  # fmt: skip
-    known = set(Party.objects.exclude(finess="").values_list("finess", flat=True))
-    Party.objects.bulk_create([party for party in made if party.finess not in known], batch_size=BATCH)
+    held = {party.finess: party for party in Party.objects.exclude(finess="")}
+    Party.objects.bulk_create([party for party in made if party.finess not in held], batch_size=BATCH)
+    # Who runs an establishment may change hands; the rest of what is held is the operator's.
+    moved = [party for told in made if (party := held.get(told.finess)) and party.entity != told.entity and told.entity]
+    entities = {party.finess: party.entity for party in made}
+    for party in moved:
+        party.entity = entities[party.finess]
+    Party.objects.bulk_update(moved, ["entity"], batch_size=BATCH)
     return len(made)
 
 

@@ -48,6 +48,7 @@ def build(by: str) -> dict[str, Party]:
             region=region,
             software=software,
             opened_on=dt.date(2005, 1, 1),
+            entity=_number(department, 500 + rank),
         )
         parties[name] = party
         rows = []
@@ -66,7 +67,7 @@ def build(by: str) -> dict[str, Party]:
             intake.receive(party, json.dumps(wrong).encode(), software=software)
     for code in ("ssiad-sidoba", "resid-esms"):
         datasets.content(datasets.publish(code=code, period=period, by=by), by=by)
-    counts = aggregates.propose(consumer=parties["ARS Île-de-France"], by=by)
+    counts = aggregates.propose(by=by)
     if not gating.reasons(counts):
         for federation in Federation.objects.order_by("pk"):
             gating.decide(dataset=counts, federation=federation, by=None)

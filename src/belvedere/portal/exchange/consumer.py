@@ -9,6 +9,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from belvedere.engine.exchange.contracts import contracts
 from belvedere.engine.exchange.topics import topics
 from belvedere.engine.exchange.vocabulary import PURPOSES
+from belvedere.engine.nomenclature.territories import names
 from belvedere.observatory.accounts.permissions import Action, check
 from belvedere.observatory.exchange import aggregates, gating, subscribing
 from belvedere.observatory.exchange import datasets as lots
@@ -103,12 +104,13 @@ def datasets(request: HttpRequest) -> HttpResponse:
         (row, contracts()[row.code].title, row.report.get("findings", []), row.report.get("league", []))
         for row in Dataset.objects.filter(consumer=party, state__in=TOLD).exclude(code=gating.CODE)[:SHOWN]
     ]
-    counts = Dataset.objects.filter(consumer=party, code=gating.CODE, state__in=TOLD).first()
+    counts = aggregates.told_to(party).first()
     table: list[tuple[str, list[object]]] = []
     if counts:
-        held = {(cell.territory, cell.gir): cell.persons for cell in aggregates.cells(counts) if cell.sex == "*"}
+        held = {(cell.territory, cell.gir): cell.persons for cell in aggregates.cells(counts, party) if cell.sex == "*"}
         girs = ["*", "1", "2", "3", "4", "5", "6", "ND"]
-        table = [(name, [held.get((name, gir)) for gir in girs]) for name in sorted({key[0] for key in held})]
+        order = sorted({key[0] for key in held}, key=lambda code: (code != "*", not code.startswith("R"), code))
+        table = [(names().get(code, "Ensemble"), [held.get((code, gir)) for gir in girs]) for code in order]
     return render(request, "exchange/datasets.html", {"party": party, "rows": rows, "counts": counts, "table": table})
 
 

@@ -12,6 +12,7 @@ from belvedere.observatory.exchange.models import Dataset, DatasetState
 from belvedere.observatory.members.models import Federation
 from belvedere.observatory.publication.gate import GateClosed
 from belvedere.observatory.publication.models import Verdict
+from belvedere.portal import numbers
 
 
 def rows(federation: Federation) -> list[dict[str, object]]:
@@ -39,7 +40,7 @@ def decide(request: HttpRequest, number: int) -> HttpResponse:
             dataset=held, federation=user.federation, by=user, verdict=verdict, reason=request.POST.get("motif", "").replace("\0", "")[:1000]
         )
         done = "paraissent : les trois fédérations les ont validés" if held.state == DatasetState.SOUND else "attendent les autres fédérations"
-        messages.success(request, f"Votre avis est enregistré ; les comptes de {held.consumer.name} {done}.")
+        messages.success(request, f"Votre avis est enregistré ; les comptes de {numbers.month(held.period, full=True)} {done}.")
     except GateClosed as reason:
         messages.error(request, str(reason))
     return redirect("federation:releases")

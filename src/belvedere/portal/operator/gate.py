@@ -11,6 +11,7 @@ from belvedere.observatory.exchange import gating
 from belvedere.observatory.exchange.models import Dataset, DatasetState
 from belvedere.observatory.publication import gate
 from belvedere.observatory.publication.models import RELEASE_TRANSITIONS, Release, Thresholds
+from belvedere.portal import numbers
 
 
 class ThresholdsForm(forms.Form):
@@ -63,7 +64,7 @@ def end_counts(request: HttpRequest, number: int) -> HttpResponse:
         held = gating.set_aside(
             dataset=get_object_or_404(Dataset, pk=number, code=gating.CODE), by=user, reason=request.POST.get("reason", "").replace("\0", "")
         )
-        messages.success(request, f"Comptes de {held.consumer.name} écartés : ils peuvent être comptés de nouveau.")
+        messages.success(request, f"Comptes de {numbers.month(held.period, full=True)} écartés : ils peuvent être comptés de nouveau.")
     except gate.GateClosed as refusal:
         messages.error(request, str(refusal))
     return redirect("operator:gate")

@@ -27,7 +27,9 @@ class Dataset(models.Model):
     contract = models.CharField("contrat", max_length=20)
     period = models.CharField("période", max_length=7)
     version = models.PositiveIntegerField("version")
-    consumer = models.ForeignKey(Party, models.PROTECT, related_name="datasets")
+    consumer = models.ForeignKey(
+        Party, models.PROTECT, related_name="datasets", null=True
+    )  # nobody's in particular: counts, of which each reads its slice
     state = models.CharField("verdict", max_length=10, choices=DatasetState.choices)
     rows = models.PositiveIntegerField("lignes", default=0)
     content = models.BinaryField("fichier scellé", default=bytes)

@@ -12,6 +12,7 @@ class Party(models.Model):
     actor = models.CharField("acteur", max_length=32, choices=[(code, label) for code, label in ACTORS.items()])
     name = models.CharField("nom", max_length=160)
     finess = models.CharField("FINESS", max_length=9, blank=True)
+    entity = models.CharField("FINESS juridique", max_length=9, blank=True)  # who runs the establishment
     kind = models.CharField("catégorie FINESS", max_length=4, blank=True)
     department = models.CharField("département", max_length=3, blank=True)
     region = models.CharField("région", max_length=4, blank=True)

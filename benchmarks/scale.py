@@ -26,7 +26,7 @@ import pyarrow.compute as pc
 
 MONTHS, PROVIDERS, GROUPS, BASE = 37, 80, 60, 2_000_000
 LINES_A_PATIENT = 32.4 * 37 / 36
-QUESTION = "patients distincts et montants par mois, région et famille"
+QUESTION = "patients distincts et montants par mois, département et code"
 
 
 def write(folder: Path, copies: int) -> tuple[int, int, list[int]]:

@@ -1,4 +1,4 @@
-"""`belvedere maintain`: what the worker does each night, at once: small files merged, orphans swept, and the state of the warehouse told."""
+"""`belvedere maintain`: what the worker does each night, at once: small files merged, orphans swept, statistics of the database brought up to date, and the state of the warehouse told."""
 
 import argparse
 import json
@@ -7,7 +7,10 @@ from belvedere.cli.french import EXIT_OK
 
 
 def register(commands: argparse._SubParsersAction) -> None:
-    top = commands.add_parser("maintain", help="fond les petits fichiers, balaie les orphelins, et dit l’état de l’entrepôt ; ne gêne aucun lecteur")
+    top = commands.add_parser(
+        "maintain",
+        help="fond les petits fichiers, balaie les orphelins, met à jour les statistiques de la base, et dit l’état de l’entrepôt ; ne gêne aucun lecteur",
+    )
     top.add_argument("--data", default=None, help="dossier des données")
     top.add_argument("--json", action="store_true", help="réponse en JSON")
     top.set_defaults(run=_run)
@@ -21,6 +24,7 @@ def _run(options: argparse.Namespace) -> int:
     from belvedere.observatory.collect import compaction, sweeping
 
     done, swept = compaction.run(), sweeping.sweep()
+    sweeping.statistics()
     found = state.figures()
     files, lines, size = (int(found[name]) for name in ("files", "lines", "bytes"))
     told = {

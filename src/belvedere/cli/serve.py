@@ -51,6 +51,7 @@ def prepare() -> None:
 
     from belvedere.observatory import stamping
     from belvedere.observatory.collect import keyring
+    from belvedere.observatory.collect.models import Flow
     from belvedere.observatory.environment import data_dir
     from belvedere.observatory.journal import sealing
 
@@ -58,7 +59,7 @@ def prepare() -> None:
     (data_dir() / "mail").mkdir(exist_ok=True, mode=0o700)
     call_command("migrate", verbosity=0, interactive=False)
     call_command("createcachetable", verbosity=0)
-    keyring.create_keys()
+    keyring.create_keys(new=not Flow.objects.exists())
     stamping.create_keys()
     sealing.create_key()
 

@@ -9,15 +9,20 @@ import json
 import os
 import shutil
 import sqlite3
+import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import unquote, urlsplit, urlunsplit
 
+from django.db import connection
 from django.utils import timezone
 
+from belvedere.observatory.collect.models import DataFile, ReturnFile
 from belvedere.observatory.environment import data_dir, read
 
 DATABASE = "belvedere.sqlite3"
+DUMP = "belvedere.dump"
 MANIFEST = "manifeste.json"
 FOLDERS = ("releases", "agreements", "nomenclature")
 ATTEMPTS = 5
@@ -40,14 +45,11 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def make(where: Path) -> Path:
-    """Copy the observatory into a new folder under `where`; returns it. SQLite only: PostgreSQL has its own tools."""
-    if read("BELVEDERE_DATABASE_URL"):
-        raise BackupRefused("Avec PostgreSQL, sauvegardez la base par pg_dump, puis facts/, releases/ et agreements/ : voyez le guide « Exploiter ».")
+    """Copy the observatory into a new folder under `where`; returns it. With PostgreSQL, its own tools copy the database (`pg_dump`, of its version or newer)."""
     folder = where / f"belvedere-{timezone.now():%Y%m%dT%H%M%S}"
     folder.mkdir(parents=True, mode=0o700)
     for _ in range(ATTEMPTS):
-        _snapshot(data_dir() / DATABASE, folder / DATABASE)
-        if _files(folder):
+        if _whole(folder):
             break
     else:
         raise BackupRefused("Les fichiers changent trop vite : recommencez à un moment plus calme.")
@@ -58,6 +60,43 @@ def make(where: Path) -> Path:
     listed = {str(path.relative_to(folder)): _digest(path) for path in sorted(folder.rglob("*")) if path.is_file()}
     (folder / MANIFEST).write_text(json.dumps({"made": timezone.now().isoformat(), "files": listed}, indent=1))
     return folder
+
+
+def _whole(folder: Path) -> bool:
+    """Copy the database, then the files that it lists; False when one was destroyed meanwhile."""
+    if not (address := read("BELVEDERE_DATABASE_URL")):
+        _snapshot(data_dir() / DATABASE, folder / DATABASE)
+        return _files(folder, set(_live(folder / DATABASE)))
+    before = _listed()
+    _tool("pg_dump", address, "--format=custom", "--no-owner", *(f"--exclude-table-data={table}" for table in SESSIONS), f"--file={folder / DUMP}")
+    os.chmod(folder / DUMP, 0o600)
+    # The dump shows an instant between the two lists: what it names is in one of them.
+    return _files(folder, before | _listed())
+
+
+def _listed() -> set[str]:
+    return {*DataFile.objects.filter(retired_at=None).values_list("name", flat=True), *ReturnFile.objects.values_list("name", flat=True)}
+
+
+def _shown(address: str) -> str:
+    """A database's address without its password."""
+    bare = urlsplit(address)
+    host = bare.netloc.rpartition("@")[2]
+    return urlunsplit(bare._replace(netloc=f"{bare.username}@{host}" if bare.username else host))
+
+
+def _tool(name: str, address: str, *arguments: str) -> None:
+    """Run a tool of PostgreSQL on a database; the password goes by the environment, never on the command line."""
+    found = shutil.which(name)
+    if found is None:
+        raise BackupRefused(
+            f"{name} manque : installez les outils clients de PostgreSQL (paquet postgresql-client), de la version du serveur ou plus récents."
+        )
+    password = urlsplit(address).password
+    secret = {"PGPASSWORD": unquote(password)} if password else {}
+    done = subprocess.run([found, f"--dbname={_shown(address)}", *arguments], env=os.environ | secret, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BackupRefused(f"{name} : {done.stderr.strip()[:400]}")
 
 
 def _snapshot(source: Path, target: Path) -> None:
@@ -81,9 +120,9 @@ def _live(database: Path) -> Iterator[str]:
         )
 
 
-def _files(folder: Path) -> bool:
-    """Copy the fact files that the copied database lists; False when one was replaced meanwhile: the database is copied again."""
-    for name in _live(folder / DATABASE):
+def _files(folder: Path, names: set[str]) -> bool:
+    """Copy the fact files of a list; False when one was replaced meanwhile: the database is copied again."""
+    for name in sorted(names):
         try:
             _copy(data_dir() / "facts" / name, folder / "facts" / name)
         except FileNotFoundError:
@@ -107,9 +146,20 @@ def check(folder: Path) -> int:
 
 def give_back(folder: Path) -> int:
     """Copy a checked copy into the data folder, which must hold no database; returns how many files came back."""
-    if (data_dir() / DATABASE).exists():
+    address = read("BELVEDERE_DATABASE_URL")
+    if (data_dir() / DATABASE).exists() or (data_dir() / "facts").is_dir():
         raise BackupRefused("Le dossier des données n’est pas vide : restaurez dans un dossier neuf, puis remplacez l’ancien.")
     count = check(folder)
+    if (folder / DUMP).exists() != bool(address):
+        raise BackupRefused(
+            "Cette sauvegarde vient de l’autre base : BELVEDERE_DATABASE_URL doit désigner un PostgreSQL pour la sauvegarde d’un PostgreSQL."
+        )
+    if address:
+        with connection.cursor() as cursor:
+            if connection.introspection.table_names(cursor):
+                raise BackupRefused("La base n’est pas vide : restaurez dans une base neuve, puis changez BELVEDERE_DATABASE_URL.")
+        _tool("pg_restore", address, "--no-owner", "--exit-on-error", str(folder / DUMP))
     for name in json.loads((folder / MANIFEST).read_text())["files"]:
-        _copy(folder / name, data_dir() / name)
+        if name != DUMP:
+            _copy(folder / name, data_dir() / name)
     return count

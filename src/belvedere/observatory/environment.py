@@ -23,6 +23,7 @@ class Setting:
 
 SETTINGS = (
     Setting("BELVEDERE_DATA", "data", "Dossier des données : base SQLite, faits, publications, clés."),
+    Setting("BELVEDERE_KEYS", "", "Dossier des clés de ce processus, hors du stockage partagé ; vide : keys/ dans le dossier des données."),
     Setting("BELVEDERE_DATABASE_URL", "", "postgresql://utilisateur:mot@hôte/base ; vide : SQLite dans le dossier des données."),
     Setting("BELVEDERE_ENGINE", "duckdb", "Moteur de calcul : « duckdb », dans chaque processus, ou l’adresse Spark Connect d’une grappe (sc://hôte:15002) qui voit les mêmes fichiers."),
     Setting("BELVEDERE_COMPUTE_MEMORY", "4GB", "Mémoire d’un calcul de DuckDB ; au-delà, il écrit dans le dossier « spill » des données (jetons et montants, aucune identité)."),

@@ -11,14 +11,14 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from belvedere.engine.privacy import pseudonyms
-from belvedere.observatory.environment import data_dir
+from belvedere.observatory.environment import data_dir, read
 
 VALID_DAYS = 730
 
 
 def keys_dir() -> Path:
     """Key files, readable by their owner alone."""
-    path = data_dir() / "keys"
+    path = Path(read("BELVEDERE_KEYS") or data_dir() / "keys")
     path.mkdir(parents=True, exist_ok=True, mode=0o700)
     return path
 

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from belvedere.cli import main
 from belvedere.engine.b2.envelope import seal
+from belvedere.engine.warehouse import files
 from belvedere.observatory.accounts.models import Role
 from belvedere.observatory.collect import compaction, keyring, queue, reception, sweeping, vault, worker
 from belvedere.observatory.collect.models import DataFile, Flow, State
@@ -45,6 +46,30 @@ def test_a_quarter_becomes_one_sorted_file_and_no_figure_changes(sent):
     assert OwnFacts.of(user).months_by_member() == months, "completeness looks at the flows, not at their files"
     assert Entry.objects.filter(action="faits.fondus").count() == 1
     assert compaction.run(timezone.now() + LATER).merged == 0, "nothing is merged twice"
+
+
+def test_what_is_sorted_is_found_by_the_footers(sent, monkeypatch):
+    """Row groups of a month and a few buckets: a page and a purge skip the others."""
+    monkeypatch.setattr(files, "ROW_GROUP", 200)
+    compaction.run(timezone.now() + LATER)
+    footer = pq.ParquetFile(vault.facts_path(DataFile.objects.get(retired_at=None).name)).metadata
+    column = footer.schema.names.index("period")
+    spans = [footer.row_group(rank).column(column).statistics for rank in range(footer.num_row_groups)]
+    assert footer.num_row_groups > 3 and all(footer.row_group(rank).num_rows <= 200 for rank in range(footer.num_row_groups))
+    assert sum(span.min != span.max for span in spans) <= 2, "two row groups at most lie astride two of the three months"
+
+
+def test_files_astride_two_quarters_are_merged_too_within_the_days_of_a_number(sent):
+    row = lambda first, last, name: DataFile(pk=name, member_id=1, first_day=first, last_day=last)  # noqa: E731
+    groups = compaction._together([row(0, 60, 1), row(20, 90, 2), row(30, 95, 3), row(40, 130, 4)])
+    assert [[one.pk for one in rows] for rows in groups] == [[1, 2], [3], [4]]
+    assert all(max(one.last_day for one in rows) - min(one.first_day for one in rows) <= compaction.SAME_PERIOD_DAYS for rows in groups)
+    # Care of the end of the quarter before in each file: none is of one quarter, and they are merged.
+    edge = DataFile.objects.filter(retired_at=None).order_by("first_day").first().first_day - 5
+    DataFile.objects.filter(retired_at=None).update(first_day=edge, last_day=edge + 80)
+    before = sum(DataFile.objects.filter(retired_at=None).values_list("rows", flat=True))
+    done = compaction.run(timezone.now() + LATER)
+    assert done.made == 1 and DataFile.objects.get(retired_at=None).rows == before
 
 
 def test_what_was_merged_is_still_counted_once_and_replaced(sent):

@@ -65,3 +65,17 @@ def test_a_key_that_several_make_at_once_is_seen_whole_by_all(tmp_path):
         thread.join()
     assert len(seen) == 8 and len(set(seen)) == 1 and len(seen[0]) == 64
     assert [one.name for one in tmp_path.iterdir()] == ["x.key"], "no draft is left"
+
+
+def test_a_process_given_some_keys_draws_none_in_place_of_the_others(tmp_path, monkeypatch):
+    """The portal has neither the pseudonyms nor what opens flows: the certificate that it shows stays the one that workers can open."""
+    monkeypatch.setenv("BELVEDERE_KEYS", str(tmp_path / "quelques"))
+    (tmp_path / "quelques").mkdir(mode=0o700)
+    (tmp_path / "quelques" / "reception.crt").write_bytes(b"le certificat")
+    keyring.create_keys(new=False)
+    keyring.create_keys()
+    held = {path.name for path in (tmp_path / "quelques").iterdir()}
+    assert (tmp_path / "quelques" / "reception.crt").read_bytes() == b"le certificat" and "reception.key" not in held
+    monkeypatch.setenv("BELVEDERE_KEYS", str(tmp_path / "rien"))
+    keyring.create_keys(new=False)
+    assert {path.name for path in (tmp_path / "rien").iterdir()} == {"receipts.key"}

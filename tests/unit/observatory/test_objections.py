@@ -64,6 +64,7 @@ def test_an_objection_hides_then_erases_then_filters(groups, told, data_folder):
     assert purge.due()
     counts = purge.run(grace=0)
     assert counts["lines"] == before - after and counts["destroyed"] == counts["rewritten"] > 0
+    assert DataFile.objects.filter(destroyed=True).count() == counts["destroyed"], "what is destroyed is not looked for again"
     assert rows_of(token) == 0 and lines_seen(groups) == after
     assert main(["objections", "prove", request.reference, "--data", str(data_folder)]) == 0
     request.objection.refresh_from_db()

@@ -11,6 +11,8 @@ from belvedere.engine.indicators.lattice import release_periods, windows
 from belvedere.engine.sector.billing import make_sector
 from belvedere.engine.warehouse import engine
 from belvedere.engine.warehouse.objected import Objected
+from belvedere.observatory.collect import vault
+from belvedere.observatory.collect.models import DataFile
 from belvedere.observatory.publication import actions, audit, computing, frozen, gate, sealed
 from belvedere.observatory.publication.models import ReleaseState
 from tests.examples import facts
@@ -140,6 +142,36 @@ def test_a_release_is_the_same_whatever_the_engine_that_computes_it(groups, sect
     for name, values in here.figures.measures.items():
         np.testing.assert_array_equal(values, there.figures.measures[name], err_msg=name)
     assert (here.supplement, here.counts, here.vanished) == (there.supplement, there.counts, there.vanished)
+
+
+def test_a_release_begins_again_when_a_purge_destroys_what_it_reads(groups, sector, monkeypatch):
+    """Beyond what memory holds, files are read again and again: one that goes meanwhile does not end the computing, nor does the person who objected wait."""
+    monkeypatch.setattr(engine, "IN_MEMORY", 10)
+    send(groups, sector, range(3))
+    whole, real, times = computing.draft(MONTHS[:3], seed=1), computing.cells.compute, []
+
+    def purged(*arguments, **named):
+        times.append(1)
+        if len(times) == 1:
+            row = DataFile.objects.filter(retired_at=None).order_by("pk").first()
+            vault.facts_path(row.name).rename(vault.facts_path(row.name + ".new"))
+            DataFile.objects.filter(pk=row.pk).update(name=row.name + ".new")
+        return real(*arguments, **named)
+
+    monkeypatch.setattr(computing.cells, "compute", purged)
+    again = computing.draft(MONTHS[:3], seed=1)
+    assert len(times) == 2 and again.counts == whole.counts
+    np.testing.assert_array_equal(whole.protection.mask, again.protection.mask)
+
+    def always(*arguments, **named):
+        row = DataFile.objects.filter(retired_at=None).order_by("pk").first()
+        vault.facts_path(row.name).rename(vault.facts_path(row.name + "x"))
+        DataFile.objects.filter(pk=row.pk).update(name=row.name + "x")
+        return real(*arguments, **named)
+
+    monkeypatch.setattr(computing.cells, "compute", always)
+    with pytest.raises(computing.GateClosed, match="plus vite"):
+        computing.draft(MONTHS[:3], seed=1)
 
 
 def test_late_persons_of_a_closed_month_are_in_no_count(groups, federations, sector, low_thresholds, monkeypatch):

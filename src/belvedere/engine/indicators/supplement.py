@@ -44,11 +44,13 @@ def compute(
     """Everything told beside the cells of these twelve-month periods. `connection` offers `facts`; `published(family, period)` gives
     the persons of the family's cell, None where it is not told: what is hidden has no courses, no band and no class. `sealed`: amounts by group of the months closed
     before; `federations`: of each group."""
-    treatments.prepare(connection)
     told: Told = {name: {} for name in ("courses", "concentration", "panel", *BANDED)}
-    for window, months in periods.items():
-        if len(months) != 12:
-            continue  # the past of a shorter window would tell months that nobody declared
+    # The past of a shorter window would tell months that nobody declared.
+    windows = {window: months for window, months in periods.items() if len(months) == 12}
+    if not windows:
+        return told
+    treatments.prepare(connection)
+    for window, months in windows.items():
         before = f"12m-{int(max(months)[:4]) - 1}{max(months)[4:]}"
         for family, series in panel.compute(connection, sorted(months), parameters, sealed=sealed, federations=federations).items():
             if published(family, window) is not None:

@@ -4,6 +4,7 @@ The view `facts` is the only thing indicators see: every live line, less those o
 (anti-join), with month, region, family, mode, age band and payer.
 """
 
+import contextlib
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -22,12 +23,28 @@ from belvedere.engine.warehouse.schema import FACTS
 
 DUCKDB = "duckdb"
 IN_MEMORY = 5_000_000  # lines copied to memory when they are read many times; beyond, files are read again
+GONE = ("No files found that match", "No such file or directory", "FILE_NOT_EXIST")  # DuckDB twice, Spark
 UNKNOWN_REGION = "RXX"
 AGE_BANDS = {"0-19": (0, 19), "20-39": (20, 39), "40-59": (40, 59), "60-74": (60, 74), "75+": (75, 199)}
 UNKNOWN_AGE = "ND"
 # Days of treatment that one billed unit stands for; what is sold lasts no known time.
 UNIT_DAYS = {"week": 7, "day": 1, "month": 30, "unit": 0}
 PAYERS = {"general": "Régime général", "agricole": "Régime agricole", "autres": "Autres régimes"}
+
+
+class FilesGone(Exception):
+    """A file of the list was destroyed while it was read: the reading begins again on the list of the moment."""
+
+
+@contextlib.contextmanager
+def files_gone() -> Iterator[None]:
+    """FilesGone instead of what an engine says of a file that is no longer there."""
+    try:
+        yield
+    except Exception as error:
+        if any(text in str(error) for text in GONE):
+            raise FilesGone(type(error).__name__) from error
+        raise
 
 
 def _case(column: str, pairs: Iterable[tuple[str, str]], other: str) -> str:

@@ -13,7 +13,7 @@ ROW_GROUP = 122_880
 
 
 class Writer:
-    """Writes a fact file batch by batch, in row groups of at least `ROW_GROUP` rows. Nothing stands at `path`
+    """Writes a fact file batch by batch, in row groups of `ROW_GROUP` rows: what is sorted is found by their statistics. Nothing stands at `path`
     before `close`. No statistics are kept on pseudonyms, so that an erased one survives in no footer."""
 
     def __init__(self, path: Path) -> None:
@@ -41,7 +41,7 @@ class Writer:
             self._writer = pq.ParquetWriter(
                 self._partial, self._held[0].schema, compression="zstd", compression_level=1, write_statistics=measured, use_dictionary=measured
             )
-        self._writer.write_table(pa.concat_tables(self._held))
+        self._writer.write_table(pa.concat_tables(self._held), row_group_size=ROW_GROUP)
         self._held, self._rows = [], 0
 
     def close(self) -> int:

@@ -1,8 +1,8 @@
 """Compaction: the many small files of a provider's quarter become one, sorted so that a page, a month's cube and a purge touch little.
 
 Readers are never in the way: files are immutable, the new one is listed and the old ones retired in one transaction, and what a reader opened
-stays on the disk for its grace. Two rules keep invoices counted once: a quarter at most is merged, because a number may be used again later
-(`ledger.SAME_PERIOD_DAYS`), and only flows that came before every flow still under way, because which of two versions stands hangs on that.
+stays on the disk for its grace. Two rules keep invoices counted once: a quarter at most is merged, or as many days astride two, because a number may be
+used again later (`ledger.SAME_PERIOD_DAYS`), and only flows that came before every flow still under way, because which of two versions stands hangs on that.
 """
 
 import datetime as dt
@@ -16,6 +16,7 @@ from django.db.models import Max, Min
 from django.utils import timezone
 
 from belvedere.engine.warehouse import files
+from belvedere.engine.warehouse.ledger import SAME_PERIOD_DAYS
 from belvedere.engine.warehouse.schema import FACTS
 from belvedere.observatory.collect import vault
 from belvedere.observatory.collect.models import DataFile, Flow
@@ -51,10 +52,24 @@ def candidates(now: dt.datetime | None = None) -> list[list[DataFile]]:
     newest = Flow.objects.filter(settled_at__lte=limit).aggregate(pk=Max("pk"))["pk"] or 0
     barrier = min(newest, oldest - 1) if oldest else newest
     found: dict[tuple[int, tuple[int, int]], list[DataFile]] = defaultdict(list)
+    astride: dict[int, list[DataFile]] = defaultdict(list)
     for row in DataFile.objects.filter(retired_at=None, flow_id__lte=barrier, rows__lt=MOST_LINES).order_by("pk"):
         if (first := quarter(row.first_day)) == quarter(row.last_day):
             found[row.member_id, first].append(row)
-    return sorted((rows for rows in found.values() if len(rows) >= LEAST), key=len, reverse=True)
+        elif row.last_day - row.first_day <= SAME_PERIOD_DAYS:
+            astride[row.member_id].append(row)
+    groups = [*found.values(), *(rows for held in astride.values() for rows in _together(held))]
+    return sorted((rows for rows in groups if len(rows) >= LEAST), key=len, reverse=True)
+
+
+def _together(rows: list[DataFile]) -> list[list[DataFile]]:
+    """Files that lie astride two quarters, by runs that no number can come back in."""
+    found: list[list[DataFile]] = []
+    for row in sorted(rows, key=lambda row: (row.first_day, row.last_day)):
+        if not found or max(row.last_day, *(one.last_day for one in found[-1])) - found[-1][0].first_day > SAME_PERIOD_DAYS:
+            found.append([])
+        found[-1].append(row)
+    return found
 
 
 def run(now: dt.datetime | None = None) -> Compacted:

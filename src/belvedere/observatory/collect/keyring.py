@@ -12,14 +12,17 @@ from belvedere.engine.privacy import pseudonyms
 from belvedere.observatory.keyfiles import issue, keys_dir, pem, strict, write_secret
 
 
-def create_keys() -> None:
-    """Make the keys that are missing: pseudonyms, reception (RSA, 2 years), receipts (Ed25519)."""
+def create_keys(*, new: bool = True) -> None:
+    """Make the keys that are missing: pseudonyms, reception (RSA, 2 years), receipts (Ed25519).
+
+    `new` is false for an observatory that has received flows: it has its keys, and where one is missing, this process was given only some of them. None is
+    drawn in its place."""
     folder = keys_dir()
-    if not (folder / "pseudonyms.json").exists():
+    if new and not (folder / "pseudonyms.json").exists():
         pseudonyms.create_keys(folder / "pseudonyms.json")
     if not (folder / "receipts.key").exists():
         write_secret(folder / "receipts.key", pem(ed25519.Ed25519PrivateKey.generate()))
-    if not (folder / "reception.key").exists():
+    if new and not (folder / "reception.key").exists() and not (folder / "reception.crt").exists():
         key = rsa.generate_private_key(public_exponent=65537, key_size=3072)
         write_secret(folder / "reception.key", pem(key))
         certificate = issue("Belvedere - reception des flux", key)

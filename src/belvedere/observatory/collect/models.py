@@ -112,6 +112,7 @@ class DataFile(models.Model):
     high_number = models.BigIntegerField("plus grand numéro de facture", default=0)
     size = models.BigIntegerField("taille (octets)")
     retired_at = models.DateTimeField("retiré le", null=True)
+    destroyed = models.BooleanField("détruit", default=False)
     merged_into = models.ForeignKey("self", models.SET_NULL, null=True, verbose_name="fondu dans", related_name="merged")
 
     class Meta:

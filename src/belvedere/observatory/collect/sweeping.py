@@ -5,6 +5,7 @@ import logging
 import time
 from pathlib import Path
 
+from django.db import connection
 from django.db.models import Q
 from django.utils import timezone
 
@@ -44,6 +45,16 @@ def sweep(grace: float = GRACE_SECONDS) -> int:
                 gone += 1
     Upload.objects.filter(started_at__lte=timezone.now() - dt.timedelta(hours=UPLOAD_HOURS)).delete()
     return gone
+
+
+def statistics() -> None:
+    """Bring the statistics that the database plans its queries by up to date; nobody waits for it."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            cursor.execute("PRAGMA analysis_limit = 1000")
+            cursor.execute("PRAGMA optimize")
+        else:
+            cursor.execute("ANALYZE")
 
 
 def hand_back_receipts(limit: int = 50) -> int:

@@ -171,6 +171,7 @@ def _daily() -> None:
         lambda: purge.expire(today),
         chores.daily,
         lambda: _once(today, compaction.run),
+        sweeping.statistics,
     ):
         try:
             chore()

@@ -1,5 +1,7 @@
 """A release computed, linked to those before it, and protected: from the facts to a draft for the federations."""
 
+import contextlib
+import logging
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +24,8 @@ from belvedere.observatory.members.models import Group, Member
 from belvedere.observatory.objections import register
 from belvedere.observatory.publication import frozen, sealed
 from belvedere.observatory.publication.models import Release, ReleaseState
+
+logger = logging.getLogger(__name__)
 
 
 class GateClosed(Exception):
@@ -72,14 +76,31 @@ class Draft:
     last_flow: int
 
 
-def draft(months: list[str], *, seed: int) -> Draft:
-    """A release over these months, protected together with all that was published before.
+TRIES = 3  # a purge or a correction may destroy a file that a long computation still reads
 
-    GateClosed when what was already published would give a cell away."""
+
+def draft(months: list[str], *, seed: int) -> Draft:
+    """A release over these months, protected together with all that was published before. Begun again on the files of the moment when one of those it read is
+    destroyed meanwhile: an objection does not wait for it.
+
+    GateClosed when what was already published would give a cell away, or when files never stay long enough."""
+    for turn in range(TRIES):
+        try:
+            return _drafted(months, seed)
+        except engine.FilesGone as error:
+            logger.warning("publication recommencée (%s) : %s", turn + 1, error)
+    raise GateClosed("Les fichiers changent plus vite que la publication ne se calcule : recommencez à un moment plus calme.")
+
+
+def _drafted(months: list[str], seed: int) -> Draft:
     earlier = published()
     periods = release_periods(months, [release.periods for release in earlier])
     lattice = lattice_of(periods, months)
-    connection = connection_to_facts()
+    with engine.files_gone(), contextlib.closing(connection_to_facts()) as connection:
+        return _read(connection, months, periods, lattice, earlier, seed)
+
+
+def _read(connection, months: list[str], periods: dict[str, tuple[str, ...]], lattice: Lattice, earlier: list[Release], seed: int) -> Draft:
     # One ledger a month: the release that published it first closed it.
     figures = cells.compute(
         connection,
@@ -109,7 +130,6 @@ def draft(months: list[str], *, seed: int) -> Draft:
     vanished = _vanished(connection, months)
     last_flow = int(connection.sql("SELECT coalesce(max(flow_id), 0) FROM facts").fetchall()[0][0])
     beside = _beside(connection, earlier, lattice, periods, done.mask, figures.measures["patients"], rule)
-    connection.close()
     counts = {"lines": row[0], "groups": row[1], "patients": row[2], "members": row[3], "fresh_groups": fresh, "biggest": biggest}
     return Draft(lattice, periods, figures, table, primary, done, counts, [release.label for release in earlier], beside, vanished, last_flow)
 

@@ -1,6 +1,7 @@
 """`belvedere exchange`: parties of the exchange hub, nomenclatures, datasets, counts; a portable package checked without a server."""
 
 import argparse
+import datetime as dt
 import sys
 from pathlib import Path
 
@@ -45,6 +46,17 @@ def register(commands: argparse._SubParsersAction) -> None:
         help="fige les comptes du mois, les mêmes pour toutes les institutions, passés par le moteur du secret ; les trois fédérations en décident",
     )
     counts.set_defaults(run=_counts)
+    retention = tools.add_parser("retention", help="dit ce qu’un département demande des dossiers clos, à partir d’un jour")
+    retention.add_argument("department", metavar="DÉPARTEMENT")
+    retention.add_argument("months", type=int, metavar="MOIS", help="durée d’utilité administrative après la clôture")
+    retention.add_argument("--fate", default="conserver", choices=("conserver", "trier", "detruire"), help="sort final")
+    retention.add_argument("--since", type=dt.date.fromisoformat, default=None, metavar="AAAA-MM-JJ", help="premier jour (aujourd’hui)")
+    retention.set_defaults(run=_retention)
+    tokens = tools.add_parser("tokens", help="montre les jetons d’un acteur, en ferme un, ou met fin à l’admission de l’acteur")
+    tokens.add_argument("name", metavar="NOM", help="nom de l’acteur")
+    tokens.add_argument("--close", type=int, default=None, metavar="NUMÉRO", help="ferme ce jeton, aussitôt")
+    tokens.add_argument("--end", default="", metavar="MOTIF", help="met fin à l’admission : jetons et abonnements se ferment")
+    tokens.set_defaults(run=_tokens)
     check = tools.add_parser("check", help="vérifie sans serveur un export de portabilité ou un paquet SEDA")
     check.add_argument("file", type=Path, metavar="PAQUET.zip")
     check.set_defaults(run=_check)
@@ -63,7 +75,7 @@ def register(commands: argparse._SubParsersAction) -> None:
     psc.add_argument("--port", type=int, default=8095, help="port HTTP")
     psc.add_argument("--place", action="append", default=[], metavar="FINESS", help="établissement où exercent les personnes inventées")
     psc.set_defaults(run=_psc)
-    for tool in (party, load, dataset, compare, counts, check, certificate, rotate, psc):
+    for tool in (party, load, dataset, compare, counts, retention, tokens, check, certificate, rotate, psc):
         tool.add_argument("--data", default=None, help="dossier des données")
 
 
@@ -147,6 +159,47 @@ def _counts(options: argparse.Namespace) -> int:
     print(f"{made.rows} cellules figées, protégées (version {made.version}). Les trois fédérations en décident : Publications.")
     for why in gating.reasons(made):
         print(f"  {why}")
+    return EXIT_OK
+
+
+def _retention(options: argparse.Namespace) -> int:
+    _start(options)
+    from django.utils import timezone
+
+    from belvedere.observatory.exchange import archives
+
+    try:
+        made = archives.set_rule(
+            department=options.department, months=options.months, fate=options.fate, since=options.since or timezone.localdate(), by=BY
+        )
+    except archives.TransferRefused as error:
+        return _refused(error)
+    print(f"Département {made.department} : {made.months} mois, puis {made.get_fate_display()}, à partir du {made.since:%d/%m/%Y}.")
+    return EXIT_OK
+
+
+def _tokens(options: argparse.Namespace) -> int:
+    _start(options)
+    from belvedere.observatory.exchange import keys, parties
+    from belvedere.observatory.exchange.models import PartyKey
+
+    try:
+        found = parties.named(options.name)
+        if options.end:
+            parties.end(found, by=BY, why=options.end)
+            print(f"{found.name} n’est plus admis : ses jetons et ses abonnements sont fermés.")
+            return EXIT_OK
+        held = PartyKey.objects.filter(party=found).order_by("pk")
+        if options.close is not None:
+            key = held.filter(pk=options.close, revoked_at=None).first()
+            if key is None:
+                raise parties.PartyRefused(f"{found.name} n’a pas de jeton ouvert {options.close}.")
+            keys.revoke(key=key, by=BY)
+    except parties.PartyRefused as error:
+        return _refused(error)
+    for key in held:
+        state = f"fermé le {key.revoked_at:%d/%m/%Y}" if key.revoked_at else "ouvert"
+        print(f"{key.pk:>6}  niveau {key.level}  {state:<22}{key.label}{', lié à un certificat' if key.thumbprint else ''}")
     return EXIT_OK
 
 

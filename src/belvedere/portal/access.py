@@ -114,7 +114,8 @@ RULES: dict[str, Rule] = {
     "operator:end-counts": Action.MANAGE_GATE,
     **dict.fromkeys(("exchange:overview", "exchange:items", "exchange:matrix", "exchange:person"), Open.PUBLIC),
     **dict.fromkeys(
-        ("exchange:deposits", "exchange:send", "exchange:deposit", "exchange:exports", "exchange:package", "exchange:transfers"), Action.DEPOSIT
+        ("exchange:deposits", "exchange:send", "exchange:deposit", "exchange:exports", "exchange:package", "exchange:transfers", "exchange:links"),
+        Action.DEPOSIT,
     ),
     **dict.fromkeys(("exchange:moves", "exchange:move", "exchange:move-csv"), Action.DEPOSIT),
     **dict.fromkeys(("exchange:subscriptions", "exchange:subscription", "exchange:datasets", "exchange:dataset"), Action.RECEIVE),

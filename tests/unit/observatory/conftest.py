@@ -3,11 +3,12 @@
 import datetime as dt
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519
 from django.core import mail
 from django.core.cache import cache
 
 from belvedere.observatory.exchange import credentials
-from belvedere.observatory.keyfiles import keys_dir
+from belvedere.observatory.keyfiles import keys_dir, pem, write_secret
 from belvedere.observatory.members.models import Bearing, Federation, Fee
 from tests.flows import sector
 from tests.front import Authority
@@ -41,3 +42,10 @@ def authority(tmp_path, monkeypatch):
     (keys_dir() / credentials.AUTHORITIES).write_bytes(made.path.read_bytes())
     yield made
     (keys_dir() / credentials.AUTHORITIES).unlink()
+
+
+@pytest.fixture(autouse=True)
+def signing_key():
+    """What `belvedere serve` makes at its first start, and portable packages are signed with."""
+    if not (keys_dir() / "receipts.key").exists():
+        write_secret(keys_dir() / "receipts.key", pem(ed25519.Ed25519PrivateKey.generate()))

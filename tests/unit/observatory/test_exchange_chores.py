@@ -18,7 +18,7 @@ def test_the_worker_makes_exports_and_forgets_what_is_no_longer_kept(monkeypatch
     monkeypatch.setenv("BELVEDERE_WEBHOOK_PRIVATE", "1")
     service = establishment()
     made, _ = subscribing.subscribe(
-        party=institution("CNSA_SIDOBA"), topic="sejour-ouvert", purpose="FINANCEMENT", endpoint="http://127.0.0.1:9/", filters={}
+        party=institution("CNSA_SIDOBA"), topic="sejour-ouvert", purpose="FINANCEMENT", endpoint="http://127.0.0.1:9/", filters={}, level=2
     )
     subscribing.stop(made, by="test")
     type(made).objects.filter(pk=made.pk).update(state="active", next_at=timezone.now() + dt.timedelta(days=1), tries=1)

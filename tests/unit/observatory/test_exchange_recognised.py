@@ -46,7 +46,7 @@ def recognise(service) -> Person:
 def test_an_opposition_holds_for_notifications_that_had_not_left(service, known, monkeypatch):
     monkeypatch.setenv("BELVEDERE_WEBHOOK_PRIVATE", "1")
     reader = institution("CNSA_SIDOBA")
-    told, _ = subscribing.subscribe(party=reader, topic="sejour-ouvert", purpose="PILOTAGE", endpoint="http://127.0.0.1:9/x", filters={})
+    told, _ = subscribing.subscribe(party=reader, topic="sejour-ouvert", purpose="PILOTAGE", endpoint="http://127.0.0.1:9/x", filters={}, level=2)
     say(known, "opposition", service)
     while events.spread():
         pass

@@ -7,13 +7,14 @@ from dataclasses import replace
 
 import pytest
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric import ed25519
 from django.test import Client
 
 from belvedere.engine.privacy.pseudonyms import KeyFileError
 from belvedere.observatory.exchange import intake, portability, rotating, subscribing, vault
 from belvedere.observatory.exchange.models import Export, Resource, Subscription
 from belvedere.observatory.journal.models import Entry
-from belvedere.observatory.keyfiles import keys_dir, write_secret
+from belvedere.observatory.keyfiles import keys_dir, pem, write_secret
 from tests.exchange import bearer, deposit, establishment, institution
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -23,6 +24,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def ring(monkeypatch, tmp_path):
     """A data folder of its own: keys are destroyed here."""
     monkeypatch.setenv("BELVEDERE_DATA", str(tmp_path))
+    write_secret(keys_dir() / "receipts.key", pem(ed25519.Ed25519PrivateKey.generate()))
     yield keys_dir()
     vault._folders.pop(str(tmp_path), None)
 
@@ -33,7 +35,7 @@ def test_a_rotation_from_end_to_end(ring, monkeypatch):
     assert intake.receive(service, deposit(range(2))).status == 200
     portability.ask(party=service, kind="massif", persons=[], by="test")
     portability.run_due()
-    _, secret = subscribing.subscribe(party=cnsa, topic="sejour-ouvert", purpose="FINANCEMENT", endpoint="http://127.0.0.1:9/x", filters={})
+    _, secret = subscribing.subscribe(party=cnsa, topic="sejour-ouvert", purpose="FINANCEMENT", endpoint="http://127.0.0.1:9/x", filters={}, level=2)
     person = vault.token("usager", "x")
     before = {row.pk: intake.content_of(row) for row in Resource.objects.all()}
     old = vault._held()[0][0]

@@ -73,7 +73,7 @@ def test_portability_and_transfers_on_screen():
     institution("ARCHIVES_DEPARTEMENTALES", department="75")
     who = Resource.objects.filter(type="Patient").get().person
     assert "dès sa clôture" in text(client.get("/echanges/versements/"))
-    linked = text(client.post("/echanges/versements/", {"person": who.pk, "link": "1"}, follow=True))
+    linked = text(client.post("/echanges/liens/", {"number": resident(0).ins}))
     address = re.search(r"/echanges/mes-acces/[\w-]+/", linked)[0]
     client.post("/echanges/versements/", {"person": who.pk})
     assert Transfer.objects.get().state == "prepared"
@@ -96,6 +96,7 @@ def test_an_institution_subscribes_and_takes_its_datasets(monkeypatch):
     monkeypatch.setenv("BELVEDERE_WEBHOOK_PRIVATE", "1")
     service, cnsa = establishment(), institution("CNSA_SIDOBA")
     client = browsing(person(Role.INSTITUTION, party=cnsa))
+    keys.issue(party=cnsa, label="structure", by="test")
     asked = {"topic": "sejour-ouvert", "purpose": "FINANCEMENT", "endpoint": "http://127.0.0.1:9/", "departements": "75, 69"}
     assert "whsec_" in text(client.post("/echanges/reception/", asked))
     made = Subscription.objects.get()

@@ -51,7 +51,7 @@ def service():
 
 def subscribed(consumer, topic="sejour-ouvert", purpose="FINANCEMENT", party=None, **filters):
     made, consumer.secret = subscribing.subscribe(
-        party=party or institution("CNSA_SIDOBA"), topic=topic, purpose=purpose, endpoint=consumer.url, filters=filters
+        party=party or institution("CNSA_SIDOBA"), topic=topic, purpose=purpose, endpoint=consumer.url, filters=filters, level=2
     )
     telling.deliver()
     made.refresh_from_db()
@@ -177,7 +177,7 @@ def test_filters_and_refused_deposits(consumer, service, monkeypatch):
     subscribed(consumer, departement=["69"])
     own = Consumer()
     try:
-        mine, own.secret = subscribing.subscribe(party=service, topic="depot-refuse", purpose="ACCOMPAGNEMENT", endpoint=own.url, filters={})
+        mine, own.secret = subscribing.subscribe(party=service, topic="depot-refuse", purpose="ACCOMPAGNEMENT", endpoint=own.url, filters={}, level=2)
         intake.receive(service, deposit(range(1)))
         intake.receive(other, deposit(range(1, 2), number=OTHER))
         intake.receive(other, b"{}")
@@ -251,7 +251,7 @@ def test_secrets_rotate_with_both_signatures(consumer, service):
 def test_private_addresses_are_refused(address, monkeypatch):
     monkeypatch.delenv("BELVEDERE_WEBHOOK_PRIVATE", raising=False)
     with pytest.raises(subscribing.SubscriptionRefused):
-        subscribing.subscribe(party=institution("ARS"), topic="sejour-ouvert", purpose="PILOTAGE", endpoint=address, filters={})
+        subscribing.subscribe(party=institution("ARS"), topic="sejour-ouvert", purpose="PILOTAGE", endpoint=address, filters={}, level=2)
 
 
 def test_an_idle_subscription_gets_a_heartbeat_a_day(consumer, clock):

@@ -184,7 +184,7 @@ def test_consent_closes_at_once(producer, sidoba):
     said = {
         "resourceType": "Consent", "status": "active", "scope": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "patient-privacy"}]},
         "category": [{"coding": [{"system": "http://loinc.org", "code": "59284-0"}]}], "patient": {"reference": f"Patient/{uid}"}, "dateTime": "2026-11-01",
-        "policyRule": {"coding": [{"code": "OPTOUT"}]},
+        "performer": [{"reference": f"Patient/{uid}"}], "policyRule": {"coding": [{"code": "OPTOUT"}]},
     }  # fmt: skip
     assert post("/Consent", json.dumps(said).encode(), producer).status_code == 201
     assert len(get("/Patient", drees).json()["entry"]) == 1

@@ -86,7 +86,8 @@ def answer(content: dict, status: int = 200, **headers: str) -> HttpResponse:
 
 
 def _body(request: HttpRequest) -> bytes:
-    if int(request.headers.get("Content-Length") or 0) > MOST_BYTES:
+    length = request.headers.get("Content-Length") or "0"
+    if not length.isdecimal() or int(length) > MOST_BYTES:
         raise Problem(413, "too-long", "Le dépôt dépasse 10 Mo : découpez-le en plusieurs transactions.")
     raw = request.read(MOST_BYTES + 1)
     if request.headers.get("Content-Encoding", "").lower() == "gzip":

@@ -19,6 +19,7 @@ OPERATIONS = (
     Operation("POST", "", "transaction", "Dépôt TDDUI : tout ou rien, une seule fois par identifiant.", reads.deposit),
     Operation("POST", "Bundle/$validate", "operation", "Essai d’un dépôt : mêmes contrôles, rien n’est gardé.", reads.validate),
     Operation("POST", "Consent", "create", "Volonté d’une personne accompagnée : accord, opposition, retrait.", records.state_consent),
+    Operation("GET", "Consent/{id}", "read", "Une volonté que l’établissement a écrite.", records.consent),
     Operation("GET", "AuditEvent", "search-type", "Traces, entre deux dates.", records.audit),
     Operation("GET", "CodeSystem/$lookup", "operation", "Ce qu’un code voulait dire à une date.", records.lookup, open=True),
     Operation("GET", "ValueSet/$expand", "operation", "Les codes d’un jeu de valeurs à une date.", records.expand, open=True),

@@ -5,6 +5,7 @@ import datetime as dt
 from django.http import HttpResponse
 
 from belvedere.api.exchange.fhir import Call, Problem, answer
+from belvedere.engine.exchange.access import STRUCTURE
 from belvedere.engine.exchange.checks import moment
 from belvedere.engine.exchange.profiles import types
 from belvedere.engine.exchange.vocabulary import Actor, Grain
@@ -16,6 +17,10 @@ MOST_COUNT = 200
 def _producer(call: Call) -> None:
     if call.by.party.actor not in (Actor.PRODUCER, Actor.RECEIVER) or not call.by.party.finess:
         raise Problem(403, "forbidden", "Seul un établissement dépose des données.")
+    if call.by.level < STRUCTURE:
+        raise Problem(
+            403, "forbidden", "Un dépôt porte des données de santé : un jeton de niveau 1 ne dépose pas. Liez-le à un certificat de structure."
+        )
 
 
 def deposit(call: Call) -> HttpResponse:

@@ -6,13 +6,14 @@ from urllib.parse import urlencode
 from django.http import HttpResponse
 from django.utils import timezone
 
+from belvedere.api.exchange import reads
 from belvedere.api.exchange.fhir import Call, Problem, answer
 from belvedere.engine.exchange import checks, structure
 from belvedere.engine.exchange.checks import moment
 from belvedere.engine.exchange.rules import rules
-from belvedere.engine.exchange.vocabulary import Actor, Purpose
+from belvedere.engine.exchange.vocabulary import Actor, Purpose, Statement
 from belvedere.observatory.exchange import directory, messages, policy, referentials, traces
-from belvedere.observatory.exchange.models import Concept, Resource
+from belvedere.observatory.exchange.models import Concept, Resource, Stated
 from belvedere.observatory.journal.actions import note
 
 MOST_DAYS = 92
@@ -34,12 +35,31 @@ def state_consent(call: Call) -> HttpResponse:
     )
     if row is None or row.person is None:
         raise Problem(422, "not-found", "L’usager n’est pas de vos dépôts.")
+    wrong = checks.consent_told(content)
     terms = checks.consent_terms(content)
-    if terms is None:
-        rule = rules()["tddui-consent-04"]
-        raise Problem(422, "not-supported", f"{rule.message} {rule.remedy}")
+    if wrong or terms is None:
+        rule = rules()[wrong[0].rule if wrong else "tddui-consent-04"]
+        raise Problem(422, rule.issue, f"{rule.message} {rule.remedy}")
     made = policy.state(person=row.person, terms=terms, party=call.by.party, proof="Consent FHIR")
-    return answer({"resourceType": "Consent", "id": str(made.pk), "status": content["status"], "dateTime": made.at.isoformat()}, 201)
+    said = {"resourceType": "Consent", "id": str(made.pk), "status": content["status"], "dateTime": made.at.isoformat()}
+    return answer(said, 201, Location=f"{messages.base()}/Consent/{made.pk}")
+
+
+def consent(call: Call) -> HttpResponse:
+    """A statement that the calling establishment wrote, as it is held: what a person says is never changed, a later one takes its place."""
+    number = call.parts["id"]
+    row = Stated.objects.filter(pk=number, collected_by=call.by.party.code).first() if number.isdecimal() and len(number) < 16 else None
+    if row is None:  # one that came within a deposit is read as its other resources are
+        return reads.one(Call(call.request, call.caller, call.parts | {"type": "Consent"}, call.raw))
+    rule = {Statement.AGREEMENT: "OPTIN", Statement.OPPOSITION: "OPTOUT"}.get(Statement(row.kind))
+    provision = {
+        **({"purpose": [{"code": row.purpose}]} if row.purpose else {}), **({"class": [{"code": row.category}]} if row.category else {}),
+        **({"actor": [{"role": {"text": "destinataire"}, "reference": {"display": row.recipient}}]} if row.recipient else {}),
+    }  # fmt: skip
+    return answer({
+        "resourceType": "Consent", "id": number, "status": "active" if rule else "inactive", "dateTime": row.at.isoformat(),
+        **({"policyRule": {"coding": [{"system": checks.ACT, "code": rule}]}} if rule else {}), **({"provision": provision} if provision else {}),
+    })  # fmt: skip
 
 
 def audit(call: Call) -> HttpResponse:

@@ -14,6 +14,7 @@ from belvedere.engine.exchange import contracts, matrix
 from belvedere.engine.exchange.access import Party as Asking
 from belvedere.engine.exchange.access import Thing
 from belvedere.engine.exchange.items import items, redundancy
+from belvedere.engine.exchange.strict import MOST_BYTES
 from belvedere.engine.exchange.topics import topics
 from belvedere.engine.exchange.vocabulary import Actor, Category, Grain, Purpose
 from belvedere.observatory.exchange import aggregates, archives, datasets, doors, gating, intake, offers, policy, portability, subscribing
@@ -87,6 +88,7 @@ class Question(Schema):
     establishment_kind: str = Field("", max_length=4)
     same_territory: bool = True
     agreed: bool = False
+    named: bool = Field(False, description="L’accord désigne ce destinataire")
     opposed: bool = False
 
 
@@ -116,7 +118,7 @@ def simulate(request: HttpRequest, question: Question) -> Decided:
         "tddui-questionnaire-aggir-pa-ssiad",
         timezone.localdate(),
     )
-    said = State(question.opposed, question.agreed)
+    said = State(question.opposed, question.agreed or question.named, question.named)
     made = policy.judge().decide(asking, question.purpose, question.category, question.grain, thing, timezone.now(), lambda *asked: said)
     return Decided(permitted=made.permitted, rule=made.rule, version=made.version, obligations=list(made.obligations), reason=made.reason)
 
@@ -135,12 +137,15 @@ def deposits(request: HttpRequest) -> list[dict[str, Any]]:
 
 @router.post(
     "/deposits",
-    auth=PartyToken(),
-    response={202: dict[str, Any], 200: dict[str, Any], 422: Problem, 409: Problem, 503: Problem},
+    auth=StructureToken(),
+    response={202: dict[str, Any], 200: dict[str, Any], 413: Problem, 422: Problem, 409: Problem, 503: Problem},
     summary="Déposer un document CDA, une archive XDM ou le fichier mensuel",
 )
 def deposit_file(request: HttpRequest) -> Status:
     """Corps : un document CDA R2 (TDDUI version 1), une archive XDM, ou le fichier mensuel (CSV `;`). Lu comme une transaction : mêmes contrôles, mêmes accusés."""
+    length = request.headers.get("Content-Length") or "0"
+    if not length.isdecimal() or int(length) > MOST_BYTES:
+        return Status(413, Problem(code="X413", message="Le dépôt dépasse 10 Mo.", remedy="Découpez-le en plusieurs dépôts."))
     try:
         raw, channel = doors.transaction_of(request.body, _party(request).finess)
     except doors.DoorRefused as error:

@@ -244,14 +244,21 @@ def scored(entry: Entry, deposited: Deposited, known: Known) -> Check:
 
 
 def consent(entry: Entry, deposited: Deposited, known: Known) -> Check:
-    if len(entry.resource.get("performer", [])) != 1:
-        yield Remark("tddui-consent-01", entry.where + ".performer")
-    if moment(entry.resource.get("dateTime")) is None:
-        yield Remark("tddui-consent-02", entry.where + ".dateTime")
-    if consent_rule(entry.resource) is None:
-        yield Remark("tddui-consent-03", entry.where + ".policyRule")
-    elif consent_terms(entry.resource) is None:
-        yield Remark("tddui-consent-04", entry.where + ".provision")
+    yield from consent_told(entry.resource, entry.where)
+
+
+def consent_told(resource: Mapping, where: str = "Consent") -> list[Remark]:
+    """What the rules say of a Consent, within a deposit or alone: who speaks (a person or its representative), when, what of."""
+    found = []
+    if len(resource.get("performer", [])) != 1:
+        found.append(Remark("tddui-consent-01", where + ".performer"))
+    if moment(resource.get("dateTime")) is None:
+        found.append(Remark("tddui-consent-02", where + ".dateTime"))
+    if consent_rule(resource) is None and resource.get("status") == "active":
+        found.append(Remark("tddui-consent-03", where + ".policyRule"))
+    elif consent_terms(resource) is None:
+        found.append(Remark("tddui-consent-04", where + ".provision"))
+    return found
 
 
 def consent_rule(resource: Mapping) -> str | None:

@@ -33,9 +33,10 @@ def _by_profile() -> dict[str, str]:
     return {profile: row["topic"] for row in reversed(_rows()) for profile in row["profiles"].split()}
 
 
-def topic_of(profile: str, facts: Mapping[str, object], rectified: bool) -> str:
-    """The topic of a deposited resource, "" when it raises none. A stay that gets its end is its closing, not a rectification."""
-    if profile == "tddui-encounter-sejour":
+def topic_of(profile: str, facts: Mapping[str, object], rectified: bool, closed: bool = False) -> str:
+    """The topic of a deposited resource, "" when it raises none. A stay that gets its end is its closing, not a rectification; one that was `closed` already
+    is rectified."""
+    if profile == "tddui-encounter-sejour" and not closed:
         return "sejour-clos" if facts.get("end") else "donnee-rectifiee" if rectified else "sejour-ouvert"
     if rectified:
         return "donnee-rectifiee"

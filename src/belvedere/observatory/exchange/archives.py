@@ -12,6 +12,7 @@ from django.utils import timezone
 from belvedere.engine.exchange import seda, strict
 from belvedere.engine.exchange.profiles import profiles
 from belvedere.engine.exchange.seda import Header, Piece
+from belvedere.engine.nomenclature.territories import region_of
 from belvedere.observatory import pdfseal, printing
 from belvedere.observatory.exchange import erasing, events, intake, vault
 from belvedere.observatory.exchange.models import Deposit, DepositState, Party, Person, Resource, RetentionRule, Transfer, TransferState
@@ -20,7 +21,9 @@ from belvedere.observatory.journal.actions import record
 from belvedere.observatory.journal.models import Entry, TreeHead
 from belvedere.observatory.tokens import reference
 
+FILE = "sejour"  # the kind of file that is transferred: closed stays
 DEFAULT_MONTHS, DEFAULT_FATE = 120, "conserver"
+FATES = ("conserver", "trier", "detruire")
 NEXT: dict[str, frozenset[str]] = {
     TransferState.PREPARED: frozenset({TransferState.SENT}), TransferState.SENT: frozenset({TransferState.ACKNOWLEDGED, TransferState.ACCEPTED, TransferState.REFUSED}),
     TransferState.ACKNOWLEDGED: frozenset({TransferState.ACCEPTED, TransferState.REFUSED}), TransferState.ACCEPTED: frozenset({TransferState.PURGE_ALLOWED}),
@@ -34,8 +37,18 @@ class TransferRefused(Exception):
 
 def rule_of(department: str, day: dt.date) -> tuple[int, str]:
     """(months to keep a closed file, what becomes of it) in a department on a day."""
-    row = RetentionRule.objects.filter(department=department, since__lte=day).order_by("-since").first()
+    row = RetentionRule.objects.filter(department=department, kind=FILE, since__lte=day).order_by("-since").first()
     return (row.months, row.fate) if row else (DEFAULT_MONTHS, DEFAULT_FATE)
+
+
+@transaction.atomic
+def set_rule(*, department: str, months: int, fate: str, since: dt.date, by: str) -> RetentionRule:
+    """What a department asks of closed files from a day on; the rules before it stay, for the files of their time. TransferRefused."""
+    if department not in region_of() or not 0 <= months <= 1_200 or fate not in FATES:
+        raise TransferRefused(f"Un département connu, une durée de 0 à 1 200 mois, et un sort final : {', '.join(FATES)}.")
+    made, _ = RetentionRule.objects.update_or_create(department=department, kind=FILE, since=since, defaults={"months": months, "fate": fate})
+    record(by=by, action="echange.conservation", subject=f"departement:{department}", months=months, fate=fate, since=since.isoformat())
+    return made
 
 
 def _after(day: dt.date, months: int) -> dt.date:
@@ -132,6 +145,8 @@ def prepare(*, party: Party, person: Person, by: str, day: dt.date | None = None
     name, now = reference("V", 4, 4), timezone.now()
     stays = [row for row in rows if row.profile == "tddui-encounter-sejour"]
     _, fate = rule_of(party.department, today)
+    if fate == "detruire":
+        raise TransferRefused("Dans ce département ces dossiers se détruisent au terme de leur durée : ils ne se versent pas.")
     header = Header(
         name, now, party.finess, f"AD-{party.department}", f"Dossier clos {name}", min(dt.date.fromisoformat(row.facts["start"]) for row in stays),
         max(dt.date.fromisoformat(row.facts["end"]) for row in stays), fate,

@@ -243,17 +243,17 @@ def publish(*, code: str, period: str, by: str) -> Dataset:
     return made
 
 
-def content(dataset: Dataset, *, by: str) -> bytes:
-    """The file of a dataset; each person in it has the reading told in the journal."""
+def content(dataset: Dataset, *, by: str, person: str = "") -> bytes:
+    """The file of a dataset; each person in it has the reading told in the journal, with whoever took it (`person`)."""
     if not dataset.content:
         raise DatasetRefused("Le contrat est rompu : ce jeu n’a pas de fichier.")
     raw = vault.unseal(dataset.content, f"jeu:{dataset.code}:{dataset.period}:{dataset.version}")
     contract = contracts.contracts()[dataset.code]
-    people = dataset.report.get("people", [])
+    people, taken = dataset.report.get("people", []), {"taken_by": person} if person else {}
     with transaction.atomic():
         append(
-            [Fact(by, "echange.jeu", f"usager:{person}", {"purpose": contract.purpose, "profiles": [dataset.code]}) for person in people]
-            or [Fact(by, "echange.jeu", f"jeu:{dataset.code}", {})]
+            [Fact(by, "echange.jeu", f"usager:{each}", {"purpose": contract.purpose, "profiles": [dataset.code], **taken}) for each in people]
+            or [Fact(by, "echange.jeu", f"jeu:{dataset.code}", taken)]
         )
     return raw
 

@@ -26,13 +26,13 @@ def raise_(
     )
 
 
-def of_deposit(deposit: Deposit, stored: Iterable[Resource], rectified: set[str]) -> None:
-    """The events of a deposit's resources."""
+def of_deposit(deposit: Deposit, stored: Iterable[Resource], rectified: set[str], closed: set[str]) -> None:
+    """The events of a deposit's resources; `closed`: stays that had an end already."""
     now = timezone.now()
     Event.objects.bulk_create([
         Event(topic=topic, at=now, establishment=deposit.party, person=row.person, resource=row, deposit=deposit, focus=f"{row.type}/{row.uid}")
         for row in stored
-        if (topic := topic_of(row.profile, row.facts, row.uid in rectified))
+        if (topic := topic_of(row.profile, row.facts, row.uid in rectified, row.uid in closed))
     ])  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import secrets
 from django.db import transaction
 from django.utils import timezone
 
+from belvedere.engine.exchange.access import STRUCTURE, TOKEN
 from belvedere.observatory.exchange.models import Party, PartyCertificate, PartyKey, Person, PersonLink
 from belvedere.observatory.journal.actions import record
 from belvedere.observatory.tokens import digest
@@ -27,6 +28,13 @@ def revoke(*, key: PartyKey, by: str) -> None:
     """Close a token at once."""
     PartyKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=timezone.now())
     record(by=by, action="echange.jeton.ferme", subject=key.party.code)
+
+
+def level_of(party: Party) -> int:
+    """The level of identification that the operator verified of a party: that of its best open token, or of a certificate it holds."""
+    if PartyCertificate.objects.filter(party=party, revoked_at=None).exists():
+        return STRUCTURE
+    return max(PartyKey.objects.filter(party=party, revoked_at=None).values_list("level", flat=True), default=TOKEN)
 
 
 def key_of(token: str, thumbprint: str = "") -> PartyKey | None:

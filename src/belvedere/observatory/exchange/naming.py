@@ -128,6 +128,20 @@ def _merge_files(other: Person, person: Person) -> None:
         twin.save()
 
 
+OWN_SYSTEM = "https://identifiant-medicosocial-usager.esante.gouv.fr"
+
+
+def accompanied(party: Party, number: str) -> Person | None:
+    """The person of an establishment's deposits that an INS, or the establishment's own number, names."""
+    text = number.strip()
+    bare = "".join(text.split()).upper()
+    people = found(
+        [person_token(f"ins:{bare}"), *(person_token(f"{party.finess}:{OWN_SYSTEM}|{name}") for name in (text, f"3{party.finess}/{text}"))]
+    )
+    held = Person.objects.filter(pk__in=[person.pk for person in people.values()], resources__establishment=party).distinct()
+    return held.first() if held.count() == 1 else None
+
+
 def numbers(person: Person) -> list[int]:
     """The numbers under which the journal speaks of a person: its own, and those of the persons that it was recognised in."""
     return [

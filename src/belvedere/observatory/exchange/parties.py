@@ -5,8 +5,8 @@ from django.db import transaction
 from belvedere.engine.exchange.identifiers import finess_valid
 from belvedere.engine.exchange.vocabulary import Actor
 from belvedere.engine.nomenclature.territories import region_of
-from belvedere.observatory.exchange import keys
-from belvedere.observatory.exchange.models import Party
+from belvedere.observatory.exchange import keys, subscribing
+from belvedere.observatory.exchange.models import Party, PartyKey, Subscription, SubscriptionState
 from belvedere.observatory.journal.actions import record
 
 TERRITORIAL = {Actor.ARS: "region", Actor.DEPARTMENT: "department", Actor.MDPH: "department", Actor.ARCHIVES: "department"}
@@ -22,6 +22,21 @@ def named(name: str) -> Party:
     if found is None:
         raise PartyRefused(f"Aucun acteur admis ne s’appelle « {name[:80]} » : le nom est celui de la page Exploitation, Échanges.")
     return found
+
+
+@transaction.atomic
+def end(party: Party, *, by: str, why: str) -> None:
+    """End a party's admission: its tokens and subscriptions close at once; what it deposited stays under the rights of others. PartyRefused without a reason."""
+    if not why.strip():
+        raise PartyRefused("Dites pourquoi : le motif va au journal.")
+    row = Party.objects.select_for_update(of=("self",), no_key=True).get(pk=party.pk)
+    row.admitted = False
+    row.save(update_fields=["admitted"])
+    for key in PartyKey.objects.filter(party=row, revoked_at=None):
+        keys.revoke(key=key, by=by)
+    for subscription in Subscription.objects.filter(party=row).exclude(state=SubscriptionState.OFF):
+        subscribing.stop(subscription, by=by, why="L’admission a pris fin.")
+    record(by=by, action="echange.acteur.fini", subject=row.code, why=why.strip()[:200])
 
 
 @transaction.atomic

@@ -1,5 +1,6 @@
 """Portability: everything an establishment deposited, in a package that another software takes back, with the proof that nothing is missing."""
 
+import base64
 import contextlib
 import datetime as dt
 import hashlib
@@ -8,6 +9,7 @@ import json
 import zipfile
 from collections import Counter
 
+from cryptography.exceptions import InvalidSignature
 from django.db import transaction
 from django.utils import timezone
 
@@ -15,6 +17,7 @@ from belvedere.engine.exchange import bundle, comparing, seda, strict
 from belvedere.engine.exchange.profiles import BARE, PROFILE_ROOT
 from belvedere.engine.exchange.strict import MOST_BYTES
 from belvedere.engine.exchange.vocabulary import Statement
+from belvedere.observatory.collect import keyring, receipts
 from belvedere.observatory.exchange import events, leasing, vault
 from belvedere.observatory.exchange.intake import content_of
 from belvedere.observatory.exchange.models import Export, ExportKind, ExportState, Party, Resource, Stated
@@ -24,11 +27,13 @@ from belvedere.observatory.tokens import reference
 DUE = {ExportKind.UNITARY: dt.timedelta(0), ExportKind.TARGETED: dt.timedelta(days=30), ExportKind.MASSIVE: dt.timedelta(days=30)}
 KEPT = dt.timedelta(days=90)
 MOST_KEPT, MOST_A_DAY = 12, 200  # exports of several persons kept, and of one person asked in a day
+REPORT, SIGNATURE = "rapport-integrite.json", "rapport-integrite.sig.json"
 BATCH = 1_500  # entries of a re-import transaction
 _GUIDE = """# Export de portabilité
 
 `export/*.ndjson` : une ressource FHIR R4 par ligne, un fichier par type, dans l’état en vigueur.
-`rapport-integrite.json` : comptes par type, empreinte SHA-256 de chaque fichier, ressources refusées et leur raison.
+`rapport-integrite.json` : comptes par type, empreinte SHA-256 de chaque fichier, ressources refusées et leur raison ; `rapport-integrite.sig.json` :
+sa signature Ed25519, que vérifie la clé publiée à `/api/v1/receipt-keys`.
 
 Une donnée absente n’a pas été saisie. Une donnée négative est écrite : `valueBoolean: false`.
 Les codes gardent leur système et leur version d’origine.
@@ -192,7 +197,12 @@ def _made(export: Export) -> Export:
             "reference": export.reference, "establishment": export.party.finess, "kind": export.kind, "made_at": timezone.now().isoformat(), "counts": dict(Counter(content["resourceType"] for content in contents)),
             "persons": len({row.person_id for row in rows if row.person_id}), "refused": [{"count": erased, "reason": "effacées"}] if erased else [], "sha256": digests, "set": comparing.fingerprint(contents),
         }  # fmt: skip
-        archive.writestr("rapport-integrite.json", json.dumps(report, ensure_ascii=False, indent=1))
+        told = json.dumps(report, ensure_ascii=False, indent=1).encode()
+        archive.writestr(REPORT, told)
+        archive.writestr(
+            SIGNATURE,
+            json.dumps({"alg": "EdDSA", "kid": receipts.key_id(), "signature": base64.b64encode(keyring.receipt_key().sign(told)).decode()}),
+        )
         archive.writestr("INDEX.HTM", _index(report))
     raw, now = out.getvalue(), timezone.now()
     with transaction.atomic():
@@ -249,14 +259,32 @@ def contents(raw: bytes) -> list[dict]:
     return [json.loads(line) for name in sorted(held) if name.startswith("export/") for line in held[name].splitlines()]
 
 
+def _signed(held: dict[str, bytes]) -> None:
+    """The report's signature, when it is ours: another platform's is verified by its published key (`/api/v1/receipt-keys`). `seda.PackageRefused`."""
+    try:
+        said = json.loads(held[SIGNATURE])
+        name, signature = str(said["kid"]), base64.b64decode(said["signature"])
+    except (KeyError, ValueError, TypeError) as error:
+        raise seda.PackageRefused("La signature du rapport d’intégrité manque ou n’est pas lisible.") from error
+    if name == receipts.key_id():
+        try:
+            receipts.public_key().verify(signature, held[REPORT])
+        except InvalidSignature as error:
+            raise seda.PackageRefused("Le rapport d’intégrité n’est plus celui qui fut signé.") from error
+
+
 def lots(raw: bytes) -> list[bytes]:
     """The transactions of a package, in order, each file checked against the integrity report. `seda.PackageRefused` names the first that differs."""
     held = seda.members(raw)
     try:
-        report = json.loads(held["rapport-integrite.json"])
-    except (KeyError, ValueError) as error:
+        report = json.loads(held[REPORT])
+        digests = dict(report["sha256"])
+    except (KeyError, ValueError, TypeError) as error:
         raise seda.PackageRefused("Le rapport d’intégrité manque ou n’est pas lisible.") from error
-    for name, digest in report["sha256"].items():
+    if unlisted := sorted(held.keys() - digests.keys() - {REPORT, SIGNATURE, "INDEX.HTM"}):
+        raise seda.PackageRefused(f"{unlisted[0][:80]} : ce fichier n’est pas du rapport d’intégrité.")
+    _signed(held)
+    for name, digest in digests.items():
         if hashlib.sha256(held.get(name, b"")).hexdigest() != digest:
             raise seda.PackageRefused(f"{name} : l’empreinte diffère du rapport d’intégrité.")
     return [held[name] for name in sorted(held) if name.startswith("reprise/")]

@@ -36,6 +36,7 @@ def build(by: str) -> dict[str, Party]:
     with transaction.atomic():
         for name, actor, department, region in INSTITUTIONS:
             parties[name] = Party.objects.create(actor=actor, name=name, department=department, region=region)
+            keys.issue(party=parties[name], label="Premier jeton", by=by)
         RetentionRule.objects.create(department="75", months=0, fate="conserver", since=dt.date(2020, 1, 1))
     seed = 0
     for rank, (name, department, region, kind, software, people) in enumerate(PLACES):

@@ -34,7 +34,7 @@ def _new_secret() -> str:
 
 
 @transaction.atomic
-def subscribe(*, party: Party, topic: str, purpose: str, endpoint: str, filters: dict[str, list[str]], level: int = 2) -> tuple[Subscription, str]:
+def subscribe(*, party: Party, topic: str, purpose: str, endpoint: str, filters: dict[str, list[str]], level: int) -> tuple[Subscription, str]:
     """A subscription that waits for its handshake, and its signing secret, shown once; its events are decided at the `level` of identification of who asked. SubscriptionRefused."""
     if topic not in topics():
         raise SubscriptionRefused(f"Le sujet « {topic[:40]} » n’existe pas : voyez la liste des sujets.")

@@ -7,6 +7,7 @@ import json
 import logging
 import random
 from concurrent.futures import ThreadPoolExecutor
+from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
 from django.db import DatabaseError, close_old_connections, transaction
@@ -80,8 +81,18 @@ def _posted(subscription: Subscription, name: str, body: str, now: dt.datetime) 
         return Answered(0, str(error)[:60])
     except (OSError, ValueError, http.client.HTTPException) as error:
         return Answered(0, type(error).__name__)
-    asked = headers.get("retry-after", "")
-    return Answered(status, str(status), min(float(asked), LONGEST_PAUSE) if asked.isdecimal() and len(asked) < 12 else 0)
+    return Answered(status, str(status), min(_pause(headers.get("retry-after", ""), now), LONGEST_PAUSE))
+
+
+def _pause(asked: str, now: dt.datetime) -> float:
+    """Seconds of a Retry-After: a number, or a date (RFC 9110 §10.2.3); 0 for anything else."""
+    if asked.isdecimal() and len(asked) < 12:
+        return float(asked)
+    try:
+        at = parsedate_to_datetime(asked)
+    except ValueError:
+        return 0.0
+    return max(0.0, ((at if at.tzinfo else at.replace(tzinfo=dt.UTC)) - now).total_seconds())
 
 
 def _send(subscription: Subscription) -> int:

@@ -137,12 +137,15 @@ def store(party: Party, deposited: Deposited, remarks: list[Remark], ready: Read
     # What a person says holds before anything else of the same deposit is told to anybody.
     _state(party, deposited, ready, made)
     changed = {row.own_key for row in ready.rows} & ready.before.keys()
+    closed: set[str] = set()
     if changed:
+        ended = Resource.objects.filter(pk__in=[ready.before[key].pk for key in changed], profile="tddui-encounter-sejour").exclude(facts__end="")
+        closed = set(ended.values_list("uid", flat=True))
         Resource.objects.filter(pk__in=[ready.before[key].pk for key in changed]).update(current=False)
     for row in ready.rows:
         row.deposit = made
     stored = Resource.objects.bulk_create(ready.rows)
-    events.of_deposit(made, stored, {ready.before[key].uid for key in changed})
+    events.of_deposit(made, stored, {ready.before[key].uid for key in changed}, closed)
     made.place = record(
         by=party.code, action="echange.depot", subject=f"depot:{made.reference}", sha256=made.sha256, resources=len(stored), persons=len({p.pk for p in ready.people.values()}),
         software=made.software, rectified=len(changed), **({"person": imputed} if imputed else {}),

@@ -1,14 +1,16 @@
 """The establishment's screens: deposits and their remarks, a file tried or sent, portability, transfers to archives."""
 
+from django import forms
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from belvedere.engine.exchange.rules import rules
 from belvedere.engine.exchange.strict import MOST_BYTES
 from belvedere.observatory.accounts.permissions import Action, check
-from belvedere.observatory.exchange import archives, doors, intake, keys, portability
+from belvedere.observatory.exchange import archives, doors, intake, keys, naming, portability
 from belvedere.observatory.exchange.models import Deposit, Export, Party, Person, Transfer
 from belvedere.observatory.journal import sealing
 
@@ -107,6 +109,30 @@ def package(request: HttpRequest, reference: str) -> HttpResponse:
     return made
 
 
+class LinkForm(forms.Form):
+    """Whose link: the INS, or the establishment's own number."""
+
+    number = forms.CharField(label="INS, ou identifiant interne de la personne", max_length=120)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def links(request: HttpRequest) -> HttpResponse:
+    """A personal link for somebody whom the establishment accompanies: who received what about them."""
+    party, link = _party(request), ""
+    form = LinkForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        person = naming.accompanied(party, form.cleaned_data["number"])
+        if person is None:
+            form.add_error(
+                "number",
+                "Personne de vos dépôts ne porte ce numéro : donnez l’INS (15 caractères), ou l’identifiant interne tel que votre logiciel le dépose.",
+            )
+        else:
+            link = request.build_absolute_uri(reverse("exchange:person", args=[keys.give_link(person=person, party=party)]))
+            form = LinkForm()
+    return render(request, "exchange/links.html", {"form": form, "link": link, "days": keys.LINK_DAYS}, status=422 if form.errors else 200)
+
+
 @require_http_methods(["GET", "HEAD", "POST"])
 def transfers(request: HttpRequest) -> HttpResponse:
     """Closed files that are due to the department's archives, and where their transfers stand."""
@@ -122,13 +148,7 @@ def transfers(request: HttpRequest) -> HttpResponse:
                 person = Person.objects.filter(pk=number, resources__establishment=party).distinct().first()
                 if person is None:
                     raise Http404
-                if request.POST.get("link"):
-                    messages.success(
-                        request,
-                        f"Lien personnel, à remettre à la personne (30 jours) : /echanges/mes-acces/{keys.give_link(person=person, party=party)}/",
-                    )
-                else:
-                    messages.success(request, f"Versement {archives.prepare(party=party, person=person, by=actor).reference} préparé.")
+                messages.success(request, f"Versement {archives.prepare(party=party, person=person, by=actor).reference} préparé.")
             else:
                 found = Transfer.objects.filter(pk=number, establishment=party).first()
                 if found is None:

@@ -66,7 +66,14 @@ class QuestionForm(forms.Form):
     category = forms.ChoiceField(label="Quelles données", choices=list(CATEGORIES.items()))
     grain = forms.ChoiceField(label="À quel grain", choices=list(GRAINS.items()))
     said = forms.ChoiceField(
-        label="La personne", choices=[("", "n’a rien dit"), ("accord", "a donné son accord"), ("opposition", "s’est opposée")], required=False
+        label="La personne",
+        choices=[
+            ("", "n’a rien dit"),
+            ("accord", "a donné son accord"),
+            ("nomme", "a donné un accord qui désigne ce destinataire"),
+            ("opposition", "s’est opposée"),
+        ],
+        required=False,
     )
     inside = forms.ChoiceField(label="De qui", choices=[("1", "de son territoire"), ("", "d’ailleurs")], required=False)
 
@@ -85,7 +92,7 @@ def matrix(request: HttpRequest) -> HttpResponse:
         thing = Thing(
             place[2], place[0], place[1], "354", "p" if given["inside"] else "q", "tddui-questionnaire-aggir-pa-ssiad", timezone.localdate()
         )
-        said = State(given["said"] == "opposition", given["said"] == "accord")
+        said = State(given["said"] == "opposition", given["said"] in ("accord", "nomme"), given["said"] == "nomme")
         made = judge.decide(
             asking, Purpose(given["purpose"]), Category(given["category"]), Grain(given["grain"]), thing, timezone.now(), lambda *asked: said
         )

@@ -18,6 +18,7 @@ urlpatterns = [
     path("echanges/changement/", moves.moves, name="moves"),
     path("echanges/changement/<str:reference>.csv", moves.move_csv, name="move-csv"),
     path("echanges/changement/<str:reference>/", moves.move, name="move"),
+    path("echanges/liens/", producer.links, name="links"),
     path("echanges/versements/", producer.transfers, name="transfers"),
     path("echanges/reception/", consumer.subscriptions, name="subscriptions"),
     path("echanges/reception/<str:reference>/", consumer.subscription, name="subscription"),

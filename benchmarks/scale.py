@@ -99,7 +99,13 @@ def measure_cube(folder: Path, address: str) -> dict[str, Any]:
     cells.compute(made, lattice_of(periods, months), periods, months=months, closed=[table.ledger], counted=[table.counts])
     increment = time.perf_counter() - start
     made.close()
-    return {"cube_s": round(cube, 2), "month_increment_s": round(increment, 2), "check": int(table.measures["amount_amo"].sum())}
+    return {
+        "cube_s": round(cube, 2),
+        "month_increment_s": round(increment, 2),
+        "check": int(table.measures["amount_amo"].sum()),
+        "check_patients": int(table.measures["patients"].sum()),
+        "check_contributions": len(table.contributions.cell),
+    }
 
 
 SQL = """SELECT strftime(period, '%Y-%m') AS month, department, lpp, count(DISTINCT patient) AS patients, sum(amount_amo) AS amo FROM {source} GROUP BY 1, 2, 3"""
@@ -119,20 +125,20 @@ def measure_peer(folder: Path, name: str) -> dict[str, Any]:
         import duckdb
 
         rows = duckdb.connect(config={"threads": 2}).sql(SQL.format(source=f"read_parquet({paths})")).to_arrow_table()
-        check = (len(rows), int(pc.sum(rows["amo"]).as_py()))
+        check = (len(rows), int(pc.sum(rows["amo"]).as_py()), int(pc.sum(rows["patients"]).as_py()))
     elif name == "polars":
         import polars as pl
 
         frame = pl.scan_parquet(paths).group_by("period", "department", "lpp").agg(pl.col("patient").n_unique(), pl.col("amount_amo").sum())
         found = frame.collect(engine="streaming")
-        check = (len(found), int(found["amount_amo"].sum()))
+        check = (len(found), int(found["amount_amo"].sum()), int(found["patient"].sum()))
     else:
         import pandas as pd
 
         whole = pd.concat([pd.read_parquet(path, columns=columns) for path in paths])
         grouped = whole.groupby(["period", "department", "lpp"], observed=True).agg({"patient": "nunique", "amount_amo": "sum"})
-        check = (len(grouped), int(grouped["amount_amo"].sum()))
-    return {"seconds": round(time.perf_counter() - start, 2), "load_s": round(load, 2), "rows": check[0], "amo": check[1]}
+        check = (len(grouped), int(grouped["amount_amo"].sum()), int(grouped["patient"].sum()))
+    return {"seconds": round(time.perf_counter() - start, 2), "load_s": round(load, 2), "rows": check[0], "amo": check[1], "patients": check[2]}
 
 
 def _superset_path(link, asked: str) -> float:
@@ -160,7 +166,13 @@ def _spark(paths: list[str], address: str) -> dict[str, Any]:
         ).to_arrow_table()
         times.append(round(time.perf_counter() - start, 2))
     link.close()
-    return {"seconds": times[1], "first_s": times[0], "rows": len(rows), "amo": int(pc.sum(rows["amo"]).as_py())}
+    return {
+        "seconds": times[1],
+        "first_s": times[0],
+        "rows": len(rows),
+        "amo": int(pc.sum(rows["amo"]).as_py()),
+        "patients": int(pc.sum(rows["patients"]).as_py()),
+    }
 
 
 def _postgresql(paths: list[str], columns: list[str]) -> dict[str, Any]:
@@ -191,7 +203,7 @@ def _postgresql(paths: list[str], columns: list[str]) -> dict[str, Any]:
                 backend = link.info.backend_pid
                 memory = int(Path(f"/proc/{backend}/status").read_text().split("VmHWM:")[1].split()[0]) // 1024
                 board = _superset_path(link, asked)
-            return {"seconds": round(seconds, 2), "load_s": round(load, 2), "rows": len(rows), "amo": int(sum(row[4] for row in rows)), "server_rss_mb": memory, "superset_path_s": board}  # fmt: skip
+            return {"seconds": round(seconds, 2), "load_s": round(load, 2), "rows": len(rows), "amo": int(sum(row[4] for row in rows)), "patients": int(sum(row[3] for row in rows)), "server_rss_mb": memory, "superset_path_s": board}  # fmt: skip
         finally:
             server.cleanup()
 
@@ -260,7 +272,7 @@ def main() -> None:
                     asked = {
                         engine: apart("--measure", "peer", str(folder), engine, str(lines), limit=options.limit) for engine in ("duckdb", address)
                     }
-                    told = {"question_s": asked[address].get("seconds"), "question_first_s": asked[address].get("first_s"), "question_duckdb_s": asked["duckdb"]["seconds"], "question_equal": len({(one.get("rows"), one.get("amo")) for one in asked.values()}) == 1}  # fmt: skip
+                    told = {"question_s": asked[address].get("seconds"), "question_first_s": asked[address].get("first_s"), "question_duckdb_s": asked["duckdb"]["seconds"], "question_equal": len({(one.get("rows"), one.get("amo"), one.get("patients")) for one in asked.values()}) == 1}  # fmt: skip
                     print(json.dumps(told), file=sys.stderr, flush=True)
                     results.append(
                         common | {"engine": "spark"} | told | apart("--measure", "cube", str(folder), address, str(lines), limit=options.limit)

@@ -10,6 +10,7 @@ import http.client
 import json
 import os
 import platform
+import re
 import statistics
 import sys
 import tempfile
@@ -117,6 +118,7 @@ def verdict(stream: Stream, before: int) -> dict[str, object]:
     from belvedere.observatory.collect.models import DataFile, Flow
     from belvedere.observatory.collect.vault import facts_path
     from belvedere.observatory.journal.actions import broken_at
+    from belvedere.observatory.journal.models import Entry
     from belvedere.observatory.objections import register
 
     states = stream.settled()
@@ -132,9 +134,14 @@ def verdict(stream: Stream, before: int) -> dict[str, object]:
         double += len(keys) - len(np.unique(keys))
         hidden += int(objected.hidden(table).sum())
     standing = DataFile.objects.filter(retired_at=None).aggregate(rows=Sum("rows"))["rows"] or 0
+    # What was kept of each flow when it came: lines of persons who had objected already are counted for the receipt and kept nowhere. What the journal says that
+    # later objections took away; anything else that is missing is lost.
+    came = {row.pk: row.rows for row in DataFile.objects.filter(flow__in=flows) if re.fullmatch(r"\d+/\d+-\d+\.parquet", row.name)}
+    kept = sum(came.values())
+    erased = sum(int(entry.detail.get("lines", 0)) for entry in Entry.objects.filter(action="opposition.purgee"))
     return {
         "flows": dict(states), "refused_at_the_door": dict(stream.refused), "lines_sent_accepted": accepted, "lines_of_them_standing": seen, "lines_double": double,
-        "lines_standing_of_objectors": hidden, "lines_standing": standing, "lines_erased": before + accepted - standing, "journal_broken_at": broken_at(),
+        "lines_standing_of_objectors": hidden, "lines_standing": standing, "lines_erased": erased, "lines_of_objectors_never_kept": accepted - kept, "lines_lost": before + kept - standing - erased, "journal_broken_at": broken_at(),
     }  # fmt: skip
 
 

@@ -35,6 +35,9 @@ def register(commands: argparse._SubParsersAction) -> None:
         default="",
         help="millions de lignes auxquelles les pages sont lues pendant que des flux arrivent (défaut : tous les volumes ; none : aucun)",
     )
+    scale.add_argument(
+        "--limit", type=float, default=1800.0, help="secondes au-delà desquelles une mesure sur la grappe n’est pas attendue (200 millions : 4000)"
+    )
     scale.set_defaults(run=_scale)
     pages = tools.add_parser("pages", help="pages d’un adhérent et du marché, huit lecteurs, vingt millions de lignes")
     pages.add_argument("--json", action="store_true", help="un objet JSON")
@@ -70,7 +73,7 @@ def _scale(options: argparse.Namespace) -> int:
     return _run(
         "scale.py",
         ["--json"] * options.json
-        + ["--volumes", options.volumes, "--peers", options.peers, "--spark", options.spark]
+        + ["--volumes", options.volumes, "--peers", options.peers, "--spark", options.spark, "--limit", str(options.limit)]
         + ["--pages", options.pages] * bool(options.pages),
     )
 

@@ -1,11 +1,12 @@
 """What a crash may leave behind: files that no row names, receipts that were not handed back."""
 
+import contextlib
 import datetime as dt
 import logging
 import time
 from pathlib import Path
 
-from django.db import connection
+from django.db import OperationalError, connection
 from django.db.models import Q
 from django.utils import timezone
 
@@ -51,8 +52,9 @@ def statistics() -> None:
     """Bring the statistics that the database plans its queries by up to date; nobody waits for it."""
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":
-            cursor.execute("PRAGMA analysis_limit = 1000")
-            cursor.execute("PRAGMA optimize")
+            with contextlib.suppress(OperationalError):  # somebody writes: tomorrow will do
+                cursor.execute("PRAGMA analysis_limit = 1000")
+                cursor.execute("PRAGMA optimize")
         else:
             cursor.execute("ANALYZE")
 

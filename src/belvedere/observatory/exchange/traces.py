@@ -2,8 +2,11 @@
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
+from django.db.models.functions import TruncMonth
+from django.utils import timezone
 
 from belvedere.engine.exchange.profiles import profiles
 from belvedere.engine.exchange.topics import topics
@@ -41,6 +44,36 @@ def audit_event(entry: Entry, reader: str) -> dict:
         "agent": [{"who": {"identifier": {"value": entry.actor}}, "requestor": True}, {"who": {"display": "Belvédère"}, "requestor": False}],
         "source": {"observer": {"display": "Belvédère"}}, "entity": [{"what": {"identifier": {"value": subject}}, "detail": _details(entry.detail, reader)}],
     }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Use:
+    """What one actor did for one purpose in a month: acts told to the journal, refused ones apart; no person is counted."""
+
+    month: str
+    who: str
+    label: str
+    purpose: str
+    acts: int
+    refused: int
+
+
+def uses(months: int = 3, *, now: dt.datetime | None = None) -> list[Use]:
+    """The secondary use of traces (recommendation 8.1.3): readings, notifications, datasets and exports by month, actor and purpose, the newest month first."""
+    since = (now or timezone.now()) - dt.timedelta(days=31 * months)
+    rows = Entry.objects.filter(action__in=(*RECEIVED, "echange.lecture.refusee"), at__gte=since)
+    counted = rows.annotate(month=TruncMonth("at")).values("month", "actor", "action", "detail__purpose").annotate(acts=Count("pk")).order_by()
+    found: dict[tuple[str, str, str, str], list[int]] = {}
+    for row in counted:
+        kind = row["action"].removesuffix(".refusee")
+        held = found.setdefault((f"{row['month']:%Y-%m}", row["actor"], KINDS[kind][2], row["detail__purpose"] or ""), [0, 0])
+        held[row["action"] != kind] += row["acts"]
+    names = _names(key[1] for key in found)
+    told = [
+        Use(month, str(names.get(actor, actor)), label, PURPOSES.get(purpose, "") if purpose else "", acts, refused)
+        for (month, actor, label, purpose), (acts, refused) in found.items()
+    ]
+    return sorted(sorted(told, key=lambda use: (use.who, use.label, use.purpose)), key=lambda use: use.month, reverse=True)
 
 
 def _hidden(text: str, reader: str) -> str:

@@ -147,7 +147,9 @@ def operator(request: HttpRequest) -> HttpResponse:
         count=Count("deposits", distinct=True), last=Max("deposits__received_at"), taken=Count("subscriptions", distinct=True)
     )
     return render(
-        request, "exchange/operator.html", {"parties": parties, "league": datasets.refused_share(), "versions": MatrixVersion.objects.count()}
+        request,
+        "exchange/operator.html",
+        {"parties": parties, "league": datasets.refused_share(), "versions": MatrixVersion.objects.count(), "uses": traces.uses()},
     )
 
 

@@ -27,7 +27,7 @@ from belvedere.observatory.objections.models import Objection
 logger = logging.getLogger(__name__)
 LOOKBACK = 500  # files of transactions that were under way when the last number was read
 MERGED_SECONDS = 3600.0  # files that compaction merged hold nothing to erase: a long computation may still read them
-GRACE_SECONDS = 600.0  # a reading that opened its list of files just before still finds them; a longer one begins again (`computing.draft`)
+GRACE_SECONDS = 60.0  # a reading that opened its list of files just before still finds them; a longer one begins again (`computing.draft`)
 
 
 def due(now: dt.datetime | None = None) -> bool:

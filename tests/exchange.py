@@ -8,8 +8,8 @@ import zipfile
 from django.utils import timezone
 
 from belvedere.engine.exchange import sample, seda
-from belvedere.engine.exchange.checks import Terms
 from belvedere.engine.exchange.identifiers import finess_valid
+from belvedere.engine.exchange.statements import Terms
 from belvedere.engine.exchange.vocabulary import Statement
 from belvedere.observatory.exchange import keys, policy
 from belvedere.observatory.exchange.models import Party

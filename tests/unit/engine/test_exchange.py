@@ -10,8 +10,9 @@ from dataclasses import replace
 
 import pytest
 
-from belvedere.engine.exchange import aggir, bundle, checks, matrix, sample, structure
+from belvedere.engine.exchange import aggir, bundle, checks, matrix, sample, statements, structure
 from belvedere.engine.exchange.identifiers import finess_valid, ins_valid, rpps_valid
+from belvedere.engine.exchange.moments import moment
 from belvedere.engine.exchange.profiles import PROFILE_ROOT, filtered, profile_of, profiles, pseudonymised
 from belvedere.engine.exchange.rules import Remark, kept, outcome, refuses, rules
 from belvedere.engine.exchange.vocabulary import Category
@@ -81,7 +82,7 @@ def test_the_guides_examples_pass():
         assert told(holding(resource, [*around, *event])) == set(), resource["id"]
     assert len({resource["id"] for resource in resources}) == 3
     consent = json.loads((EXAMPLES / "fhir" / "sdo" / "ESMSConsent.json").read_text())
-    assert structure.problems(consent) == [] and checks.consent_rule(consent) == "OPTIN"
+    assert structure.problems(consent) == [] and statements.consent_rule(consent) == "OPTIN"
     slices = json.loads((folder / "tddui_bundle_slices.json").read_text())["slices"]
     assert {(row["profil"], row["ressource"]) for row in slices} == {(profile.name, profile.type) for profile in profiles().values()}
 
@@ -249,7 +250,7 @@ def test_a_gir_that_differs_is_a_remark():
 ])  # fmt: skip
 def test_what_a_consent_says_and_from_when(said, kind, at):
     """A day alone begins with it for an agreement and ends with it for what closes; nothing holds from later than now."""
-    terms = checks.consent_terms({"status": "active", "policyRule": {"coding": [{"code": "OPTIN"}]}} | said)
+    terms = statements.consent_terms({"status": "active", "policyRule": {"coding": [{"code": "OPTIN"}]}} | said)
     assert terms and (terms.kind, terms.at(dt.datetime(2026, 11, 22, tzinfo=dt.UTC)).isoformat()) == (kind, dt.datetime.fromisoformat(at).isoformat())
 
 
@@ -258,8 +259,8 @@ def test_what_a_consent_says_and_from_when(said, kind, at):
 ])  # fmt: skip
 def test_a_consent_that_cannot_be_told_exactly_is_not_read(provision):
     said = {"status": "active", "dateTime": "2026-09-01", "policyRule": {"coding": [{"code": "OPTIN"}]}, "provision": provision}
-    assert checks.consent_terms(said) is None
-    assert checks.consent_terms(said | {"provision": {}, "policyRule": "OPTIN"}) is None
+    assert statements.consent_terms(said) is None
+    assert statements.consent_terms(said | {"provision": {}, "policyRule": "OPTIN"}) is None
 
 
 def test_a_reader_of_pseudonyms_gets_nothing_written_by_hand():
@@ -378,5 +379,5 @@ def test_what_is_filtered_is_tagged():
 
 
 def test_an_instant_that_has_no_place_in_utc_is_none():
-    assert checks.moment("0001-01-01T00:00:00+14:00") is None and checks.moment("9999-12-31T23:59:59-12:00") is None
-    assert checks.moment("2026-11-23") == dt.datetime(2026, 11, 23, tzinfo=dt.UTC)
+    assert moment("0001-01-01T00:00:00+14:00") is None and moment("9999-12-31T23:59:59-12:00") is None
+    assert moment("2026-11-23") == dt.datetime(2026, 11, 23, tzinfo=dt.UTC)

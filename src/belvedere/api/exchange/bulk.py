@@ -3,7 +3,7 @@
 from django.http import HttpResponse
 
 from belvedere.api.exchange.fhir import Call, Problem, answer
-from belvedere.engine.exchange.checks import moment
+from belvedere.engine.exchange.moments import moment
 from belvedere.engine.exchange.profiles import types
 from belvedere.engine.exchange.rules import outcome
 from belvedere.observatory.exchange import bulk, messages, reading

@@ -6,7 +6,7 @@ from django.http import HttpResponse
 
 from belvedere.api.exchange.fhir import Call, Problem, answer
 from belvedere.engine.exchange.access import STRUCTURE
-from belvedere.engine.exchange.checks import moment
+from belvedere.engine.exchange.moments import moment
 from belvedere.engine.exchange.profiles import types
 from belvedere.engine.exchange.vocabulary import Actor, Grain
 from belvedere.observatory.exchange import intake, messages, reading

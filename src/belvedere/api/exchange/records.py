@@ -8,8 +8,8 @@ from django.utils import timezone
 
 from belvedere.api.exchange import reads
 from belvedere.api.exchange.fhir import Call, Problem, answer
-from belvedere.engine.exchange import checks, structure
-from belvedere.engine.exchange.checks import moment
+from belvedere.engine.exchange import checks, statements, structure
+from belvedere.engine.exchange.moments import moment
 from belvedere.engine.exchange.rules import rules
 from belvedere.engine.exchange.vocabulary import Actor, Purpose, Statement
 from belvedere.observatory.exchange import directory, messages, policy, referentials, traces
@@ -35,8 +35,8 @@ def state_consent(call: Call) -> HttpResponse:
     )
     if row is None or row.person is None:
         raise Problem(422, "not-found", "L’usager n’est pas de vos dépôts.")
-    wrong = checks.consent_told(content)
-    terms = checks.consent_terms(content)
+    wrong = statements.consent_told(content)
+    terms = statements.consent_terms(content)
     if wrong or terms is None:
         rule = rules()[wrong[0].rule if wrong else "tddui-consent-04"]
         raise Problem(422, rule.issue, f"{rule.message} {rule.remedy}")

@@ -6,11 +6,12 @@ from typing import Any
 
 from belvedere.engine.exchange import checks
 from belvedere.engine.exchange.bundle import Deposited, Entry
+from belvedere.engine.exchange.moments import moment
 
 
 def day_text(text: object, *, last: bool = False) -> str:
     """The ISO day of a FHIR date, "" when there is none; a month or a year is its first day, or its last."""
-    found = checks.moment(text)
+    found = moment(text)
     if found is None:
         return ""
     day = found.date()

@@ -11,8 +11,8 @@ from django.utils import timezone
 from belvedere.engine.exchange import consent
 from belvedere.engine.exchange.access import Consent, Judge, Thing
 from belvedere.engine.exchange.access import Party as Asking
-from belvedere.engine.exchange.checks import Terms
 from belvedere.engine.exchange.matrix import proposed, read
+from belvedere.engine.exchange.statements import Terms
 from belvedere.engine.exchange.vocabulary import Actor, Statement
 from belvedere.observatory.exchange.models import Deposit, Event, MatrixVersion, Party, Person, Proposal, Resource, Stated
 from belvedere.observatory.journal.actions import record

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from django.utils import timezone
 
-from belvedere.engine.exchange import bundle, checks, strict
+from belvedere.engine.exchange import bundle, statements, strict
 from belvedere.engine.exchange.bundle import Deposited
 from belvedere.engine.exchange.rules import Remark
 from belvedere.observatory.exchange import events, facts, policy, vault
@@ -115,7 +115,7 @@ def _state(party: Party, deposited: Deposited, ready: Ready, made: Deposit) -> N
     """Write what persons say. What a deposit only repeats says nothing new."""
     written = {row.own_key for row in ready.rows}
     for entry in deposited.of_profile("tddui-consent-accord"):
-        terms = checks.consent_terms(entry.resource)
+        terms = statements.consent_terms(entry.resource)
         if terms is not None and entry.place in ready.people and ready.keys[entry.place] in written:
             policy.state(person=ready.people[entry.place], terms=terms, party=party, now=ready.at, proof=f"dépôt {made.reference}", deposit=made)
 

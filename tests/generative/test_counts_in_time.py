@@ -33,14 +33,18 @@ def next_month(
     move: float,
     renamed: bool = False,
     first: bool = False,
+    passed: int = 0,
 ) -> list[Row]:
-    """The same world a month later: some left, some came, some have another GIR; a house may name its persons anew, another give them all a first GIR."""
+    """The same world a month later: some left, some came, some have another GIR, some passed to another operator; houses may name their persons anew, with
+    their INS or without, another give them all a first GIR."""
     kept: list[Row] = []
     for territory, gir, sex, operator, place, person, identified, known in rows:
         if rng.random() < leave:
             continue
-        if renamed and place < 3 and not identified:
-            person += 5_000_000
+        if renamed and place < 4 and (not identified or place < 2):
+            person, identified = person + 5_000_000, place == 3
+        if passed and place == 5:
+            operator, place, passed = "o4", 4, passed - 1
         if first and place == 3:
             gir = "2"
         kept.append((territory, str(rng.choice(GIRS[:6])) if rng.random() < move else gir, sex, operator, place, person, identified, known))
@@ -68,12 +72,13 @@ def designates(keys: list[tuple[str, str, str]], before: list[Row], after: list[
     """Whether the change of these cells together is that of few, an operator that knows its own part reading it or not."""
     was, now = ({row for row in rows if any(within(key, row) for key in keys)} for rows in (before, after))
     person = lambda row: row[PERSON] % 5_000_000  # noqa: E731 - whoever was named anew is the same human being
-    if {person(row) for row in was} == {person(row) for row in now} and len(was) == len(now):
-        return False  # the number has not changed, whoever is in it
+    theirs = {(person(row), row[OPERATOR]) for row in was}, {(person(row), row[OPERATOR]) for row in now}
+    if theirs[0] == theirs[1]:
+        return False  # neither the number nor what each knows of its own has changed
     known = {person(row) for row in before}, {person(row) for row in after}
     moved = {row for row in was if person(row) not in known[1]} | {row for row in now if person(row) not in known[0]}
-    if len(was) == len(now) and not moved:
-        return False  # as many moved in as out: the difference is nothing
+    if len(was) == len(now) and not moved and Counter(by for _, by in theirs[0]) == Counter(by for _, by in theirs[1]):
+        return False  # as many moved in as out, of each: the difference is nothing, to whoever takes its own away too
     return few(moved)
 
 
@@ -121,11 +126,11 @@ def months(seed: int, people: int, count: int, **happens) -> list[tuple[list[Row
 
 @given(
     seed=st.integers(0, 2**32 - 1), people=st.integers(150, 900), leave=st.sampled_from([0.0, 0.02, 0.1]), come=st.sampled_from([0, 1, 12, 40, 120]),
-    move=st.sampled_from([0.0, 0.02]), renamed=st.booleans(), first=st.booleans(),
+    move=st.sampled_from([0.0, 0.02]), renamed=st.booleans(), first=st.booleans(), passed=st.sampled_from([0, 1, 4]),
 )  # fmt: skip
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
-def test_no_two_counts_tell_who_came_or_left(seed, people, leave, come, move, renamed, first):
-    out = months(seed, people, 4, leave=leave, come=come, move=move, renamed=renamed, first=first)
+def test_no_two_counts_tell_who_came_or_left(seed, people, leave, come, move, renamed, first, passed):
+    out = months(seed, people, 4, leave=leave, come=come, move=move, renamed=renamed, first=first, passed=passed)
     leaves = list(itertools.product(ABOVE, GIRS, SEXES))
     every = list(itertools.product(("*", *set(ABOVE.values()), *ABOVE), ("*", *GIRS), ("*", *SEXES)))
     of_leaves = {key: np.array([within(key, (*leaf, "", 0, 0, True, False)) for leaf in leaves], dtype=float) for key in every}
@@ -161,7 +166,7 @@ def test_the_judge_sees_a_difference_of_one():
     assert designates([("*", "*", "*")], before, [*before, *(of(100 + rank, place=min(rank // 9, 2)) for rank in range(12))]), (
         "nine are the reader's own"
     )
-    moved = [of(1, "2"), *before[1:]]
+    moved = [of(1, "2", 1), *before[1:]]
     assert designates([("*", "1", "*")], before, moved) and not designates([("*", "*", "*")], before, moved)
 
 
@@ -212,6 +217,30 @@ def test_three_houses_that_name_their_persons_anew_tell_not_who_came():
     anew = [(*row[:PERSON], row[PERSON] + 500_000, *row[PERSON + 1 :]) for row in before]
     with pytest.raises(TooFewMoved):
         counted([*anew, of(9_999)], before)
+
+
+@pytest.mark.parametrize("before, after", [(True, False), (False, True)], ids=["lost", "gained"])
+def test_an_ins_that_goes_or_comes_with_a_number_tells_not_who_came(before, after):
+    held = crowd(40, 40, 40, identified=before)
+    anew = [(*row[:PERSON], row[PERSON] + 500_000, after, False) for row in held]
+    with pytest.raises(TooFewMoved):
+        counted([*anew, of(9_999)], held)
+
+
+def test_who_passes_to_another_operator_is_not_read_by_the_one_it_left():
+    before = crowd(60, 60, 60)
+    after = [(*before[0][:OPERATOR], "o1", 1, *before[0][PERSON:]), *before[1:]]
+    with pytest.raises(TooFewMoved):
+        counted(after, before)
+    come = crowd(30, 30, 30, gir="2", start=200_000)
+    assert counted([*after, *come], before)["75", "1", "F"] is None
+
+
+def test_what_begins_where_some_were_is_not_told():
+    """A cell of nobody, masked as one of few, stays masked: told, it would say that it had nobody."""
+    before = crowd(60, 60, 60)
+    cells = counted([*before, *crowd(40, 40, 40, gir="2", start=200_000)], before)
+    assert cells["75", "*", "*"] == 300 and cells["75", "2", "F"] is None
 
 
 def test_a_house_that_evaluates_everybody_at_once_is_not_read():

@@ -102,7 +102,8 @@ def test_standing_approvals_speak_for_what_may_go_out(federations, ars):
     third = establishment(finess("75000015"))
     intake.receive(third, deposit(range(500, 512), number=third.finess))
     again = aggregates.propose(by="test")
-    assert again.state == "sound" and again.version == 2 and all(word.standing for word in again.words.all())
+    assert again.state == "sound" and again.version == 1, "versions tell nothing of what was set aside"
+    assert all(word.standing for word in again.words.all())
 
 
 def out(held: Dataset, federations, period: str = "2026-01") -> Dataset:
@@ -272,12 +273,38 @@ def test_places_of_one_operator_are_one(federations, ars):
     assert any("3 entités juridiques" in text for text in gating.reasons(held)) and set(told(held, ars).values()) == {None}
 
 
+def test_whom_two_operators_know_and_places_of_nobody_are_not_counted(federations, ars):
+    """Both would take that person away from what is told; a place of which nobody is known to run it may be anybody's."""
+    places(12, 12, 12)
+    shared = Party.objects.get(finess=finess("75000011"))
+    intake.receive(shared, deposit(range(2), number=shared.finess, name="partagés"))
+    assert len(aggregates._rows(timezone.now(), None)) == 34
+    Party.objects.filter(finess=finess("75000012")).update(entity="")
+    assert {row[3] for row in aggregates._rows(timezone.now(), None)} == {finess("75000010"), finess("75000011")}
+
+
+def test_a_reader_whose_territory_changed_reads_nothing_of_before(federations, ars):
+    places(12, 12, 12)
+    held = out(aggregates.propose(by="test"), federations)
+    assert aggregates.cells(held, ars)
+    Party.objects.filter(pk=ars.pk).update(region="R84")
+    ars.refresh_from_db()
+    assert aggregates.cells(held, ars) == []
+
+
+def test_a_place_that_changes_hands_makes_nobody_leave(federations, ars):
+    places(12, 12, 12)
+    held = out(aggregates.propose(by="test"), federations)
+    Party.objects.filter(finess=finess("75000010")).update(entity=finess("75000099"))
+    assert finess("75000099") in counted.today(counted.unseal(Dataset.objects.get(pk=held.pk)))["operator"].to_pylist()
+
+
 def test_what_another_place_says_moves_nobody(federations, ars):
     """An evaluation elsewhere, of later days, does not change where a person is counted; nor does the order of rows."""
     places(12, 12, 12)
     before = {row[5]: row for row in aggregates._rows(timezone.now(), None)}
     lyon = establishment(OTHER)
-    intake.receive(lyon, deposit(range(12), number=lyon.finess))
+    intake.receive(lyon, deposit(range(12), number=lyon.finess, end=dt.date(2026, 9, 20)))
     Resource.objects.filter(establishment=lyon, facts__has_key="gir").update(facts={"questionnaire": "tddui-questionnaire-aggir-pa-ssiad", "gir": 6})
     after = {row[5]: row for row in aggregates._rows(timezone.now(), None)}
     assert before == {person_: row for person_, row in after.items() if person_ in before} and len(after) == len(before)

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import yaml
 
-from belvedere.engine.exchange.turnover import TOP, Change, between, sensitive
+from belvedere.engine.exchange.turnover import TOP, Change, between, outweighed, sensitive
 from belvedere.engine.secrecy.contributions import Filled, fill
 from belvedere.engine.secrecy.protect import Protection, protect
 from belvedere.engine.secrecy.rules import Parameters
@@ -52,31 +52,44 @@ def protected(counted: pa.Table, earlier: Sequence[Earlier], parameters: Paramet
     filled = _filled(persons, counted)
     index, given = filled.table.lattice.index, filled.table.given
     sticky = np.zeros(len(index), dtype=bool)
+    silent = np.zeros(len(index), dtype=bool)
+    places = np.array([index[key[0], TOP, TOP] for key in index], dtype=np.int64)
     for one in earlier:
-        # Where nobody was, nothing was hidden: whoever begins there is a change like another.
+        if not one.cells.keys() <= index.keys():
+            raise Unprotected(f"les territoires des comptes de {one.name} ne sont plus ceux d’aujourd’hui")
         masked = np.zeros(len(index), dtype=bool)
         masked[[index[key] for key, value in one.cells.items() if value is None]] = True
-        sticky |= masked & (_filled(persons, one.counted).table.given.patients > 0)
+        then = _filled(persons, one.counted).table.given.patients
+        sticky |= masked & (then > 0)
+        # A cell of nobody was masked as one of few: to tell it now would say that it had nobody. A territory that begins whole had no establishment.
+        silent |= masked & (then == 0) & (then[places] > 0)
     moves = _specification(above, {"column": "moved"}, "moved")
     for one in earlier:
         if change := between(one.counted, counted, above):
-            sticky |= _kept(one, change, moves, rules, sticky)
+            sticky |= _kept(one, change, moves, rules, sticky, above)
     mask = _sound(protect(filled.table, rules, seed=SEED, sticky=sticky, certified=len(index) <= CERTIFIED))
-    mask = mask | (given.patients < parameters.patients)
+    mask = mask | silent | (given.patients < parameters.patients)
     return {(key[0], key[1], key[2]): None if mask[place] else int(filled.measures["persons"][place]) for key, place in index.items()}
 
 
+TURNS = 8
 CERTIFIED = 1_000  # cells up to which intervals are proven too; beyond, the sums alone
 
 
-def _kept(one: Earlier, change: Change, moves: Specification, rules: Parameters, sticky: np.ndarray) -> np.ndarray:
+def _kept(one: Earlier, change: Change, moves: Specification, rules: Parameters, sticky: np.ndarray, above: Mapping[str, str]) -> np.ndarray:
     """What must be masked for a change not to be told. TooFewMoved, Unprotected."""
     table = fill(moves, change.rows).table
     given, lattice = table.given, table.lattice
     primary = sensitive(change, lattice, given.patients, given.cell, given.amount, rules)
-    if primary[lattice.index[TOP, TOP, TOP]]:
-        raise TooFewMoved(one.name)
-    return _sound(protect(table, rules, seed=SEED, sticky=sticky, primary=primary, certified=False))
+    for _ in range(TURNS):
+        if primary[lattice.index[TOP, TOP, TOP]]:
+            raise TooFewMoved(one.name)
+        mask = _sound(protect(table, rules, seed=SEED, sticky=sticky, primary=primary, certified=False))
+        # What is left under a told change, once its told parts are taken away, must not be one operator's either.
+        if not (heavy := outweighed(change, lattice, mask, rules, above)).any():
+            return mask
+        primary = primary | heavy
+    raise Unprotected("trop de restes d’un seul opérateur")
 
 
 def _filled(specification: Specification, counted: pa.Table) -> Filled:

@@ -4,8 +4,9 @@ Two counts that are told both tell their difference, and a difference of one is 
 second count. Whoever came or left makes it thicker. Whoever moved from one cell to another makes both sensitive and never thicker, for a move inside a
 total changes nothing there; it weighs in what an operator brings to the change of each cell where it is counted no more, or newly.
 
-A number may be had anew without anybody coming: persons without an INS, whom their establishment's software names, make nothing thicker, nor do persons
-erased since, nor their coming back.
+A number may be had anew without anybody coming: persons without an INS, whom their establishment's software names, make nothing thicker, and take away as
+many arrivals, or departures, of their operator the other way, for an INS may come or go with a number; nor do persons erased since, nor their coming back.
+Whoever passes from an operator to another is, to both, somebody who left or came: the cell where it happens is sensitive, though its number stays.
 """
 
 import itertools
@@ -34,6 +35,7 @@ class Change:
 
     rows: pa.Table
     shifted: pa.Table
+    people: pa.Table  # whoever is counted otherwise: SCHEMA, and whether it is as it was `first`
 
     @property
     def moved(self) -> int:
@@ -60,33 +62,39 @@ def between(before: pa.Table, after: pa.Table, above: Mapping[str, str]) -> Chan
     stayed = np.isin(person, np.intersect1d(person[first], person[~first])) & (person != NOBODY)
     erased = (person[first] == NOBODY).any()
     # Whoever the hub knew already may be one of the erased who came back: it makes nothing thicker while some are missing.
-    counts = (
-        ~stayed
-        & (person != NOBODY)
-        & both["identified"].to_numpy(zero_copy_only=False)
-        & ~(~first & both["known"].to_numpy(zero_copy_only=False) & erased)
-    )
+    counts = ~stayed & (person != NOBODY) & ~(~first & both["known"].to_numpy(zero_copy_only=False) & erased)
+    identified = both["identified"].to_numpy(zero_copy_only=False)
     changed = ~same
     leaf = _ranks([both[name].to_numpy(zero_copy_only=False).astype(str) for name in (*LEAF, "operator")])
     size = int(leaf.max(initial=-1)) + 1
-    thick = np.bincount(leaf[counts], minlength=size).astype(float)
+    thick = _thickness(leaf, operator, first, counts & identified, ~stayed & ~identified & (person != NOBODY), size)
     places = np.unique(leaf[changed])
     example = np.zeros(size, dtype=np.int64)
     example[leaf[::-1]] = np.arange(len(both))[::-1]
     chosen = both.select([*LEAF, "operator"]).take(pa.array(example[places]))
     rows = chosen.append_column("moved", pa.array(thick[places])).sort_by([(name, "ascending") for name in (*LEAF, "operator")])
-    return Change(rows, _shifted(both.filter(pa.array(changed)), first[changed], person[changed], operator[changed], above))
+    people = both.filter(pa.array(changed)).append_column("first", pa.array(first[changed]))
+    return Change(rows, _shifted(people, first[changed], person[changed], operator[changed], above), people)
+
+
+def _thickness(leaf: np.ndarray, operator: np.ndarray, first: np.ndarray, known: np.ndarray, anonymous: np.ndarray, size: int) -> np.ndarray:
+    """How many came or left for sure, by leaf and operator: those named by an INS, less what anonymous persons of the operator may be the other side of."""
+    codes = np.unique(operator, return_inverse=True)[1]
+    owner = np.zeros(size, dtype=np.int64)
+    owner[leaf] = codes
+    found = np.zeros(size)
+    for side in (first, ~first):
+        other = np.bincount(codes[anonymous & ~side], minlength=int(codes.max(initial=-1)) + 1)
+        found += np.maximum(0, np.bincount(leaf[known & side], minlength=size) - other[owner])
+    return found
 
 
 def _shifted(rows: pa.Table, first: np.ndarray, person: np.ndarray, operator: np.ndarray, above: Mapping[str, str]) -> pa.Table:
     """Of every cell of the lattice, how many persons each operator counts there newly, or no longer."""
-    department, gir, sex = (np.array(rows[name].to_pylist(), dtype=object) for name in LEAF)
-    top = np.full(len(rows), TOP, dtype=object)
-    region = np.array([above[code] for code in department], dtype=object)
     found: list[pa.Table] = []
-    for territory, of_gir, of_sex in itertools.product((department, region, top), (gir, top), (sex, top)):
-        keys = [part.astype(str) for part in (territory, of_gir, of_sex)]
-        cell = _ranks([*keys, person]) if len(rows) else np.zeros(0, dtype=np.int64)
+    for level in itertools.product(*_levels(rows, above)):
+        keys = [part.astype(str) for part in level]
+        cell = _ranks([*keys, operator, person]) if len(rows) else np.zeros(0, dtype=np.int64)
         inside = np.zeros(int(cell.max(initial=-1)) + 1)
         np.add.at(inside, cell, np.where(first, -1.0, 1.0))
         gone_or_come = (inside[cell] != 0) | (person == NOBODY)
@@ -111,6 +119,40 @@ def sensitive(change: Change, lattice: Lattice, thick: np.ndarray, cell: np.ndar
     few = unsafe(thick, cell[some], amount[some], parameters) | (np.bincount(cell[some], minlength=len(lattice)) == 0)
     weighed = unsafe(np.full(len(lattice), parameters.patients), places, change.shifted["count"].to_numpy(), parameters)
     return shifted & (few | weighed)
+
+
+def outweighed(change: Change, lattice: Lattice, mask: np.ndarray, parameters: Parameters, above: Mapping[str, str]) -> np.ndarray:
+    """Told cells (bool) under which what is masked, along one dimension, shifted by one operator's doing. A move between two masked cells is nothing there."""
+    people = change.people
+    levels = _levels(people, above)
+    first = people["first"].to_numpy(zero_copy_only=False)
+    person, operator = people["person"].to_numpy(), np.unique(people["operator"].to_numpy(zero_copy_only=False).astype(str), return_inverse=True)[1]
+    found = np.zeros(len(lattice), dtype=bool)
+    for place in range(len(LEAF)):
+        for low in range(len(levels[place]) - 1):
+            for others in itertools.product(*(held for rank, held in enumerate(levels) if rank != place)):
+                keys = list(others)
+                child, parent = (_cells(lattice, [*keys[:place], levels[place][low + up], *keys[place:]]) for up in (0, 1))
+                inside = mask[child] & ~mask[parent]
+                if not inside.any():
+                    continue
+                one = _ranks([parent[inside], operator[inside], person[inside]])
+                net = np.bincount(one, weights=np.where(first[inside], -1.0, 1.0))
+                left = (net[one] != 0) | (person[inside] == NOBODY)
+                at, pair = np.unique(parent[inside][left] * (int(operator.max()) + 1) + operator[inside][left], return_counts=True)
+                found |= unsafe(np.full(len(lattice), parameters.patients), at // (int(operator.max()) + 1), pair.astype(float), parameters)
+    return found
+
+
+def _cells(lattice: Lattice, keys: list[np.ndarray]) -> np.ndarray:
+    return np.array([lattice.index[key] for key in zip(*keys, strict=True)], dtype=np.int64)
+
+
+def _levels(rows: pa.Table, above: Mapping[str, str]) -> list[list[np.ndarray]]:
+    """Of each dimension, the codes of the rows from the finest level to the top."""
+    department, gir, sex = (np.array(rows[name].to_pylist(), dtype=object) for name in LEAF)
+    top = np.full(len(rows), TOP, dtype=object)
+    return [[department, np.array([above[code] for code in department], dtype=object), top], [gir, top], [sex, top]]
 
 
 def _ranks(columns: list[np.ndarray]) -> np.ndarray:

@@ -80,6 +80,9 @@ def _rows(at: dt.datetime, since: dt.datetime | None) -> list[Row]:
     )
     held = sorted(stays.select_related("establishment", "person"), key=lambda row: (row.facts.get("start", ""), row.establishment.finess, row.pk))
     people: set[int | None] = {stay.person_id for stay in held}
+    around_person: dict[int | None, set[str]] = {}
+    for stay in held:
+        around_person.setdefault(stay.person_id, set()).add(stay.establishment.entity)
     facts = _facts(people, timezone.localtime(at).date())
     said: dict[int, list[Stated]] = {}
     for one in Stated.objects.filter(person__in=people):
@@ -90,6 +93,9 @@ def _rows(at: dt.datetime, since: dt.datetime | None) -> list[Row]:
         person, place = stay.person, stay.establishment
         if person is None or person.pk in seen or place.department not in region_of():
             continue  # a person counts once, where its first stay is: what is summed adds up
+        # Whom two operators know, both would take away; a place of which nobody is known to run it may be anybody's. Neither is counted.
+        if "" in around_person[person.pk] or len(around_person[person.pk]) > 1:
+            continue
         thing = policy.thing(stay)
         where = Thing(department=place.department, region=place.region)
         near = around.setdefault(where, [party for party in every if _right(party, Category.HEALTH, at, thing)])
@@ -100,9 +106,8 @@ def _rows(at: dt.datetime, since: dt.datetime | None) -> list[Row]:
         known = facts.get((person.pk, place.pk), {})
         sexed = [party for party in near if _right(party, Category.ADM, at, thing)]  # the sex is administrative, the GIR is not
         sex = SEXES.get(known.get("sex", ""), UNKNOWN) if sexed and all(_right(party, Category.ADM, at, thing, ask) for party in sexed) else UNKNOWN
-        operator = place.entity or "?"  # whoever runs a place is one of those that nothing is known of, never one more
         found.append(
-            (place.department, str(known.get("gir", UNKNOWN)), sex, operator, place.pk, person.pk, person.qualified, since is not None and person.created_at <= since)
+            (place.department, str(known.get("gir", UNKNOWN)), sex, place.entity, place.pk, person.pk, person.qualified, since is not None and person.created_at <= since)
         )  # fmt: skip
     return found
 
@@ -177,14 +182,14 @@ def _frozen(
     by: str,
 ) -> Dataset:
     cells = [asdict(Cell(*key, persons)) for key, persons in found.items()]
-    version = (Dataset.objects.filter(code=gating.CODE).aggregate(last=Max("version"))["last"] or 0) + 1
+    version = (gating.gone_out().aggregate(last=Max("version"))["last"] or 0) + 1
     held = Counter(row[3] for row in rows)
     floors = {
         "operators": len(held),
         "persons": len(rows),
         "biggest": max(held.values()) / len(rows),
         "against": [one.pk for one in told],
-        "readers": [party.pk for party in every],
+        "readers": {str(party.pk): [party.department, party.region, _right(party, Category.ADM, at, _own(party))] for party in every},
     }
     made = Dataset(
         code=gating.CODE, contract="2.0", period=period, version=version, state=DatasetState.WAITING, rows=len(cells), report={"cells": cells, "gate": floors}, made_at=at,
@@ -204,11 +209,14 @@ def told_to(party: Party) -> QuerySet[Dataset]:
     found = gating.gone_out().order_by("-made_at", "-pk")
     if not party.admitted or not _right(party, Category.HEALTH, timezone.now(), _own(party)):
         return found.none()
-    return found.filter(pk__in=[pk for pk, told in found.values_list("pk", "report__gate__readers") if party.pk in (told or [])])
+    return found.filter(pk__in=[pk for pk, told in found.values_list("pk", "report__gate__readers") if str(party.pk) in (told or {})])
 
 
 def cells(dataset: Dataset, party: Party) -> list[Cell]:
-    """An institution's slice of counts: its own territory and what lies under it; by sex where it may read it."""
+    """An institution's slice of counts: the territory it was taken into account for and what lies under it; by sex where it might and may read it."""
+    department, region, sexed = dataset.report["gate"]["readers"].get(str(party.pk), ["-", "-", False])
+    if (department, region) != (party.department, party.region):
+        return []  # its territory changed: nobody was asked about this one
     places = (
         {party.department}
         if party.department
@@ -216,7 +224,7 @@ def cells(dataset: Dataset, party: Party) -> list[Cell]:
         if party.region
         else None
     )
-    sexed = _right(party, Category.ADM, timezone.now(), _own(party))
+    sexed = sexed and _right(party, Category.ADM, timezone.now(), _own(party))
     return [
         Cell(**cell) for cell in dataset.report["cells"]
         if (places is None or cell["territory"] in places) and (sexed or cell["sex"] == TOP)

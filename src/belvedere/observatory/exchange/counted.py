@@ -28,10 +28,15 @@ def unseal(dataset: Dataset) -> pa.Table:
 
 
 def today(counted: pa.Table) -> pa.Table:
-    """The same persons under the numbers they have today: those who proved to be one since are one."""
+    """The same persons under the numbers they have today, those who proved to be one since being one, and under the operators of today."""
     moved = dict(Alias.objects.exclude(own_name="").values_list("own_name", "person_id"))
     merged = Person.objects.filter(token__in=Alias.objects.exclude(own_name="").values("own_name"))
     numbers = {pk: moved[token] for pk, token in merged.values_list("pk", "token")}
+    # Who runs a place may have changed hands: its persons have not.
+    entities = dict(Party.objects.exclude(entity="").values_list("pk", "entity"))
+    pairs = zip(counted["establishment"].to_pylist(), counted["operator"].to_pylist(), strict=True)
+    operators = pa.array([entities.get(place, operator) for place, operator in pairs], pa.string())
+    counted = counted.set_column(SCHEMA.get_field_index("operator"), SCHEMA.field("operator"), operators)
     people = pa.array([numbers.get(person, person) for person in counted["person"].to_pylist()], pa.int64())
     return counted.set_column(SCHEMA.get_field_index("person"), SCHEMA.field("person"), people)
 

@@ -66,7 +66,7 @@ def decide(
         row.state = DatasetState.SOUND
         row.save(update_fields=["state"])
         record(by="verrou", action="echange.agregats.parus", subject=_subject(row))
-        for reader in Party.objects.filter(pk__in=row.report["gate"]["readers"], admitted=True):
+        for reader in Party.objects.filter(pk__in=map(int, row.report["gate"]["readers"]), admitted=True):
             events.raise_(topic="jeu-publie", establishment=reader, focus=f"jeux/{row.code}/{row.period}/{row.version}")
     return row
 

@@ -49,3 +49,4 @@ def signing_key():
     """What `belvedere serve` makes at its first start, and portable packages are signed with."""
     if not (keys_dir() / "receipts.key").exists():
         write_secret(keys_dir() / "receipts.key", pem(ed25519.Ed25519PrivateKey.generate()))
+    (keys_dir() / "receipts.key").chmod(0o600)  # a test of strict modes opens it to others

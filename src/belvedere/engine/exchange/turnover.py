@@ -35,6 +35,7 @@ class Change:
 
     rows: pa.Table
     shifted: pa.Table
+    sure: pa.Table  # as `shifted`, without whoever came or left of operators that have persons without an INS on the other side
     people: pa.Table  # whoever is counted otherwise: SCHEMA, and whether it is as it was `first`
 
     @property
@@ -74,7 +75,12 @@ def between(before: pa.Table, after: pa.Table, above: Mapping[str, str]) -> Chan
     chosen = both.select([*LEAF, "operator"]).take(pa.array(example[places]))
     rows = chosen.append_column("moved", pa.array(thick[places])).sort_by([(name, "ascending") for name in (*LEAF, "operator")])
     people = both.filter(pa.array(changed)).append_column("first", pa.array(first[changed]))
-    return Change(rows, _shifted(people, first[changed], person[changed], operator[changed], above), people)
+    renaming = np.isin(operator, np.unique(operator[~stayed & ~identified])) & ~stayed
+    sure = (changed & ~renaming)[changed]
+    shifted = _shifted(people, first[changed], person[changed], operator[changed], above)
+    return Change(
+        rows, shifted, _shifted(people.filter(pa.array(sure)), first[changed][sure], person[changed][sure], operator[changed][sure], above), people
+    )
 
 
 def _thickness(leaf: np.ndarray, operator: np.ndarray, first: np.ndarray, known: np.ndarray, anonymous: np.ndarray, size: int) -> np.ndarray:
@@ -118,6 +124,9 @@ def sensitive(change: Change, lattice: Lattice, thick: np.ndarray, cell: np.ndar
     shifted[places] = True
     few = unsafe(thick, cell[some], amount[some], parameters) | (np.bincount(cell[some], minlength=len(lattice)) == 0)
     weighed = unsafe(np.full(len(lattice), parameters.patients), places, change.shifted["count"].to_numpy(), parameters)
+    # Numbers had anew make an operator look heavier than it is, and another lighter: the others are weighed without them too.
+    at = np.array([lattice.index[key] for key in zip(*(change.sure[name].to_pylist() for name in LEAF), strict=True)], dtype=np.int64)
+    weighed |= unsafe(np.full(len(lattice), parameters.patients), at, change.sure["count"].to_numpy(), parameters)
     return shifted & (few | weighed)
 
 

@@ -94,7 +94,7 @@ def test_one_content_that_no_longer_opens_stops_neither_the_others_nor_is_forgot
     service = establishment()
     assert intake.receive(service, deposit(range(2))).status == 200
     broken = Resource.objects.order_by("pk").first()
-    Resource.objects.filter(pk=broken.pk).update(content=bytes(broken.content)[:-1] + b"?")
+    Resource.objects.filter(pk=broken.pk).update(content=bytes(broken.content)[:-1] + bytes([bytes(broken.content)[-1] ^ 1]))
     rotating.begin(by="test")
     lost: list[str] = []
     assert sum(dict(rotating.seal_anew(lost)).values()) == Resource.objects.count() and lost == [f"exchange.Resource:{broken.pk}"]

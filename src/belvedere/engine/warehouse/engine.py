@@ -41,7 +41,7 @@ def files_gone() -> Iterator[None]:
     """FilesGone instead of what an engine says of a file that is no longer there."""
     try:
         yield
-    except Exception as error:
+    except Exception as error:  # each engine has its own class for it: told by its words, anything else goes on as it came
         if any(text in str(error) for text in GONE):
             raise FilesGone(type(error).__name__) from error
         raise

@@ -2,7 +2,10 @@
 
 Printed: memory of each process and its slope, latency minute by minute, lines lost or counted twice, whether the journal verifies. One JSON object.
 
-    python benchmarks/soak.py [--minutes 30] [--lines 1000000] [--json]
+    python benchmarks/soak.py [--minutes 30] [--lines 1000000] [--seed 1] [--json]
+
+The seed draws the sector, the numbers and persons of the flows, the order in which senders send and pages are read, and who objects: two runs differ only by how
+fast the machine goes.
 """
 
 import argparse
@@ -10,6 +13,7 @@ import http.client
 import json
 import os
 import platform
+import random
 import re
 import statistics
 import sys
@@ -59,25 +63,27 @@ def name_of(pid: int) -> str:
 
 
 class Readers:
-    """People who read pages, with a pause between two; (second of the soak, seconds of the answer) of each reading."""
+    """People who read pages drawn by a seed, with a pause between two; (second of the soak, seconds of the answer) of each reading."""
 
-    def __init__(self, port: int, cookies: list[str], start: float) -> None:
+    def __init__(self, port: int, cookies: list[str], start: float, seed: int) -> None:
         self.times: list[tuple[float, float]] = []
         self.failures = 0
         self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._run, args=(port, cookie, rank, start), daemon=True) for rank, cookie in enumerate(cookies)]
+        self._threads = [
+            threading.Thread(target=self._run, args=(port, cookie, random.Random(f"{seed}-{rank}"), start), daemon=True)
+            for rank, cookie in enumerate(cookies)
+        ]
         for thread in self._threads:
             thread.start()
 
-    def _run(self, port: int, cookie: str, rank: int, start: float) -> None:
-        turn, connection = rank, http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+    def _run(self, port: int, cookie: str, rng: random.Random, start: float) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
         while not self._stop.wait(THINK):
             try:
-                self.times.append((time.monotonic() - start, pages.read(port, PATHS[turn % len(PATHS)], cookie, connection)))
+                self.times.append((time.monotonic() - start, pages.read(port, rng.choice(PATHS), cookie, connection)))
             except (OSError, http.client.HTTPException, SystemExit):
                 self.failures += 1
                 connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
-            turn += 1
 
     def stop(self) -> None:
         self._stop.set()
@@ -95,19 +101,19 @@ class Readers:
         ]
 
 
-def objection() -> bool:
-    """Somebody of the streamed flows objects; the treatment erases what there is."""
+def objection(rng: random.Random, flows: list[int]) -> bool:
+    """A person drawn from a flow that was sent objects; the treatment erases what there is."""
     import pyarrow.parquet as pq
 
     from belvedere.observatory.collect.models import DataFile
     from belvedere.observatory.collect.vault import facts_path
     from belvedere.observatory.objections.models import Objection
 
-    row = DataFile.objects.filter(retired_at=None).order_by("-pk").first()
-    if row is None:
+    row = DataFile.objects.filter(retired_at=None, flow=rng.choice(flows)).first() if flows else None
+    if row is None:  # melted into another file, or not settled yet
         return False
-    person = pq.read_table(facts_path(row.name), columns=["patient"])["patient"][0].as_py()
-    return Objection.objects.get_or_create(pseudonym=person)[1]
+    people = pq.read_table(facts_path(row.name), columns=["patient"])["patient"]
+    return Objection.objects.get_or_create(pseudonym=people[rng.randrange(len(people))].as_py())[1]
 
 
 def verdict(stream: Stream, before: int) -> dict[str, object]:
@@ -160,13 +166,14 @@ def main() -> None:
     parser.add_argument("--lines", type=int, default=1_000_000)
     parser.add_argument("--pace", type=float, default=3.0, help="seconds between two one-megabyte flows")
     parser.add_argument("--epoch", type=float, default=10.0, help="minutes between two epochs")
+    parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--port", type=int, default=8571)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     os.environ["BELVEDERE_PURGE_MINUTES"] = "2"
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        built = pages.build(folder, options.lines)
+        built = pages.build(folder, options.lines, seed=options.seed)
         cookies, tokens = pages.sessions(READERS), pages.senders()
         from belvedere.observatory.collect import keyring
         from belvedere.observatory.publication import computing
@@ -181,8 +188,9 @@ def main() -> None:
             for cookie in cookies:
                 pages.first_reading(options.port, cookie)
             start = time.monotonic()
-            readers = Readers(options.port, cookies, start)
-            with Stream(f"http://127.0.0.1:{options.port}", tokens, keyring.certificate(), options.pace) as stream:
+            rng = random.Random(options.seed)
+            readers = Readers(options.port, cookies, start, options.seed)
+            with Stream(f"http://127.0.0.1:{options.port}", tokens, keyring.certificate(), options.pace, seed=options.seed) as stream:
                 next_epoch, next_objection = options.epoch * 60, 120.0
                 while (now := time.monotonic() - start) < options.minutes * 60:
                     for pid, kb in processes(server.pid).items():
@@ -190,11 +198,11 @@ def main() -> None:
                         names.setdefault(pid, name_of(pid))
                     if now > next_epoch:
                         begun = time.monotonic()
-                        computing.draft(months, seed=1)
+                        computing.draft(months, seed=options.seed)
                         epochs.append(round(time.monotonic() - begun, 1))
                         next_epoch += options.epoch * 60
                     if now > next_objection:
-                        objections += objection()
+                        objections += objection(rng, sorted(stream.sent))
                         next_objection += 120
                     time.sleep(SAMPLE)
             readers.stop()
@@ -204,7 +212,7 @@ def main() -> None:
         latency = readers.by_minute()
         third = max(1, len(latency) // 3)
     print(json.dumps({
-        "minutes": options.minutes, "lines_before": built["lines"], "flows_sent": len(stream.sent), "flow_pace_s": options.pace, "sender_late_s": round(stream.late, 1), "epochs_s": epochs,
+        "minutes": options.minutes, "seed": options.seed, "lines_before": built["lines"], "flows_sent": len(stream.sent), "flow_pace_s": options.pace, "sender_late_s": round(stream.late, 1), "epochs_s": epochs,
         "objections": objections, "readings": len(readers.times), "reading_failures": readers.failures, "p95_ms_by_minute": latency,
         "p95_first_third_ms": round(statistics.median(latency[:third]), 1), "p95_last_third_ms": round(statistics.median(latency[-third:]), 1),
         "memory_mb": {f"{names[pid]} {pid}": {"peak": max(kb for _, kb in rows) // 1024, "last": rows[-1][1] // 1024, "slope_mb_hour": slope(rows)}

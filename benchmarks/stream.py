@@ -1,6 +1,7 @@
 """Flows that keep coming while something else is measured: one-megabyte B2 files, sealed, sent by the API at a steady pace."""
 
 import json
+import random
 import threading
 import time
 import urllib.error
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Stream:
-    """Senders (entity's FINESS, token) in turn, one flow every `pace` seconds. `sent` are receipt numbers, `lines` those they hold, `refused`
+    """Senders (entity's FINESS, token) drawn by `seed`, one flow every `pace` seconds. `sent` are receipt numbers, `lines` those they hold, `refused`
     what came back instead of a receipt, `late` seconds by which the sender itself was behind its pace."""
 
     url: str
@@ -20,6 +21,7 @@ class Stream:
     certificate: object
     pace: float
     first: int = 0
+    seed: int = 1
     sent: dict[int, str] = field(default_factory=dict)
     refused: Counter = field(default_factory=Counter)
     late: float = 0.0
@@ -40,9 +42,9 @@ class Stream:
         from belvedere.engine.b2.envelope import seal
         from benchmarks.load import one_megabyte
 
-        number, due = self.first, time.monotonic()
+        number, due, rng = self.first, time.monotonic(), random.Random(self.seed)
         while not self._stop.is_set():
-            finess, token = self.senders[number % len(self.senders)]
+            finess, token = rng.choice(self.senders)
             number += 1
             body = seal(one_megabyte(finess, number), self.certificate)
             try:

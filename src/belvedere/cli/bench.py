@@ -51,7 +51,10 @@ def register(commands: argparse._SubParsersAction) -> None:
     soak = tools.add_parser("soak", help="trente minutes de flux, de lecteurs, d’époques et de purges à la fois")
     soak.add_argument("--json", action="store_true", help="un objet JSON")
     soak.add_argument("--minutes", type=float, default=30, help="durée")
-    soak.set_defaults(run=lambda options: _run("soak.py", ["--json"] * options.json + ["--minutes", str(options.minutes)]))
+    soak.add_argument("--seed", type=int, default=1, help="tirage du secteur, des flux, des lectures et des oppositions")
+    soak.set_defaults(
+        run=lambda options: _run("soak.py", ["--json"] * options.json + ["--minutes", str(options.minutes), "--seed", str(options.seed)])
+    )
     capacity = tools.add_parser("capacity", help="la France, dix fois, cent fois : file simulée, disque et durées par les courbes mesurées")
     capacity.add_argument("--json", action="store_true", help="un objet JSON")
     capacity.set_defaults(run=lambda options: _run("capacity.py", ["--json"] * options.json))

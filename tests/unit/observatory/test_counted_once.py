@@ -5,7 +5,7 @@ import pytest
 
 from belvedere.engine.b2.controls import control_bytes
 from belvedere.engine.b2.envelope import seal
-from belvedere.observatory.collect import keyring, queue, reception, settlement, vault, worker
+from belvedere.observatory.collect import committing, keyring, queue, reception, vault, worker
 from belvedere.observatory.collect.models import COUNTED, DataFile, Flow, State
 from belvedere.observatory.members.own import OwnFacts
 from belvedere.observatory.objections.models import Objection
@@ -113,25 +113,22 @@ def test_test_flows_never_count(groups):
     assert (real.state, real.lines) == (State.ACCEPTED, 400)
 
 
-def test_two_workers_on_overlapping_flows_count_once(groups):
+def test_two_workers_on_overlapping_flows_count_once(groups, monkeypatch):
     """The second flow is compared with a past in which the first does not stand yet; it starts again."""
     one = reception.receive(group=groups[0], sealed=seal(a_file(), keyring.certificate()), channel="api")
     other = reception.receive(group=groups[0], sealed=seal(corrected(a_file()), keyring.certificate()), channel="api")
     first, second = queue.claim(), queue.claim()
     assert {first.pk, second.pk} == {one.pk, other.pk}
-    looked, original = [], settlement._finish
+    looked, original = [], committing.commit
 
-    def interrupted(flow, *arguments):
-        if flow.pk == second.pk and not looked:
+    def interrupted(treated):
+        if treated[0].flow.pk == second.pk and not looked:
             looked.append(True)
             assert worker.settle(first).state == State.ACCEPTED
-        return original(flow, *arguments)
+        return original(treated)
 
-    settlement._finish = interrupted
-    try:
-        settled = worker.settle(second)
-    finally:
-        settlement._finish = original
+    monkeypatch.setattr(committing, "commit", interrupted)
+    settled = worker.settle(second)
     assert looked and settled.replaced_invoices == 1
     assert sum(counted().values()) == 400
     assert Flow.objects.filter(state__in=COUNTED).count() == 2

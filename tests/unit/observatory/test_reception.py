@@ -91,9 +91,9 @@ def test_a_revoked_sender_is_nobody(api, token):
 def test_a_damaged_past_holds_up_nobody_else(groups, data_folder):
     send(groups[0], a_file())
     vault.facts_path(DataFile.objects.get().name).unlink()
-    from belvedere.observatory.collect import settlement
+    from belvedere.observatory.collect import past
 
-    settlement._kept.clear()
+    past._kept.clear()
     stuck = reception.receive(group=groups[0], sealed=sealed(corrected(a_file())), channel="api")
     other = reception.receive(group=groups[1], sealed=sealed(a_file(1)), channel="api")
     worker.drain()

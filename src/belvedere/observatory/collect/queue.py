@@ -5,9 +5,10 @@ import datetime as dt
 import os
 import socket
 import threading
+from collections.abc import Mapping
 
 from django.db import DatabaseError, connection, transaction
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 
 from belvedere.observatory.collect.models import Flow, State
@@ -17,6 +18,9 @@ HEARTBEAT_SECONDS = 5.0
 MAX_TRIES = 8  # failures by the flow's own fault
 MAX_CLAIMS = 60  # a flow that kills whoever treats it is given up in the end
 BACK_OFF = dt.timedelta(seconds=3)
+TOGETHER = 8  # small flows that share one transaction
+AHEAD = 8  # how many times as many are looked at to find them
+SMALL_BYTES = 262_144  # sealed
 
 
 class LeaseLost(Exception):
@@ -28,22 +32,52 @@ def worker_name(pid: int | None = None) -> str:
     return f"{socket.gethostname()[:40]}:{pid or os.getpid()}"
 
 
-@transaction.atomic
 def claim() -> Flow | None:
     """Lease the oldest waiting flow, or one whose worker died; None when there is nothing to do."""
+    return next(iter(claim_some(1)), None)
+
+
+@transaction.atomic
+def claim_some(most: int = TOGETHER) -> list[Flow]:
+    """Lease the oldest waiting flow and, when it is small, up to `most` of the next ones that are small too, each of another group: flows of
+    one group are compared with each other. A flow that was tried before goes alone: whatever became of its worker happens to it only."""
     now = timezone.now()
-    waiting = Flow.objects.filter(Q(state=State.RECEIVED) | Q(state=State.RUNNING, lease_until__lt=now))
-    flow = waiting.order_by("id").select_for_update(skip_locked=True, of=("self",)).first()
-    if flow is None:
-        return None
-    flow.state, flow.lease_until, flow.tries, flow.worker = State.RUNNING, now + LEASE, flow.tries + 1, worker_name()
-    flow.save(update_fields=["state", "lease_until", "tries", "worker"])
-    return flow
+    waiting = Flow.objects.select_related("group", "sender", "member").filter(Q(state=State.RECEIVED) | Q(state=State.RUNNING, lease_until__lt=now))
+    first = waiting.order_by("id").select_for_update(skip_locked=True, of=("self",)).first()
+    if first is None:
+        return []
+    claimed = [first]
+    if most > 1 and _small(first):
+        ahead = Flow.objects.filter(state=State.RECEIVED, pk__gt=first.pk).order_by("id")[: AHEAD * most]
+        groups, others = {first.group_id}, []
+        for flow in ahead:
+            if flow.group_id not in groups and _small(flow) and len(others) < most - 1:
+                others.append(flow.pk)
+            groups.add(flow.group_id)
+        claimed += waiting.filter(pk__in=others, tries=0).order_by("id").select_for_update(skip_locked=True, of=("self",))
+    Flow.objects.filter(pk__in=[flow.pk for flow in claimed]).update(
+        state=State.RUNNING, lease_until=now + LEASE, tries=F("tries") + 1, worker=worker_name()
+    )
+    for flow in claimed:
+        flow.state, flow.lease_until, flow.tries, flow.worker = State.RUNNING, now + LEASE, flow.tries + 1, worker_name()
+    return claimed
 
 
-def put_back(flow: Flow) -> None:
-    """Let a flow rest before anybody takes it again, so that the others go first."""
-    Flow.objects.filter(pk=flow.pk, state=State.RUNNING, tries=flow.tries).update(lease_until=timezone.now() + BACK_OFF)
+def _small(flow: Flow) -> bool:
+    return not flow.tries and flow.sealed_size <= SMALL_BYTES
+
+
+def held(tries: Mapping[int, int]) -> list[Flow]:
+    """Flows that are still this worker's, as they stand now; it had them at these tries."""
+    rows = Flow.objects.select_related("group", "sender", "member").filter(pk__in=tries, state=State.RUNNING).order_by("id")
+    return [flow for flow in rows if flow.tries == tries[flow.pk]]
+
+
+def put_back(tries: Mapping[int, int]) -> None:
+    """Let flows rest before anybody takes them again, so that the others go first. One that is settled, or that another worker has since,
+    is left alone."""
+    for pk, count in tries.items():
+        Flow.objects.filter(pk=pk, state=State.RUNNING, tries=count).update(lease_until=timezone.now() + BACK_OFF)
 
 
 def release(pid: int) -> int:
@@ -53,30 +87,33 @@ def release(pid: int) -> int:
 
 
 class Heartbeat:
-    """Renews the lease of a flow while it is treated, from a thread: long steps do not lose it. `check` raises
-    LeaseLost once another worker has it."""
+    """Renews the leases of flows while they are treated, from a thread: long steps do not lose them. `check` raises
+    LeaseLost once another worker has the flow."""
 
-    def __init__(self, flow: Flow) -> None:
-        self._pk, self._tries = flow.pk, flow.tries
-        self._over, self._lost = threading.Event(), False
+    def __init__(self, *flows: Flow) -> None:
+        self._tries = {flow.pk: flow.tries for flow in flows}
+        self._over, self._lost = threading.Event(), set[int]()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def _run(self) -> None:
         while not self._over.wait(HEARTBEAT_SECONDS):
-            mine = Flow.objects.filter(pk=self._pk, state=State.RUNNING, tries=self._tries)
-            with contextlib.suppress(DatabaseError):
-                self._lost = not mine.update(lease_until=timezone.now() + LEASE)
+            for pk, tries in self._tries.items():
+                mine = Flow.objects.filter(pk=pk, state=State.RUNNING, tries=tries)
+                with contextlib.suppress(DatabaseError):
+                    if not mine.update(lease_until=timezone.now() + LEASE):
+                        self._lost.add(pk)
             connection.close()
-            if self._lost:
+            if len(self._lost) == len(self._tries):
                 return
 
-    def start(self) -> None:
-        self._thread.start()
-
-    def check(self) -> None:
-        if self._lost:
+    def check(self, flow: Flow) -> None:
+        if flow.pk in self._lost:
             raise LeaseLost
 
-    def stop(self) -> None:
+    def __enter__(self) -> "Heartbeat":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._over.set()
         self._thread.join(timeout=HEARTBEAT_SECONDS)

@@ -7,6 +7,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 from django.core.cache import cache
 from django.db import DatabaseError, OperationalError, close_old_connections
@@ -16,8 +17,10 @@ from django.utils import timezone
 from belvedere.engine.privacy.pseudonyms import PseudonymKeys
 from belvedere.engine.sector.billing import make_sector, month_file
 from belvedere.engine.warehouse.intake import examine
-from belvedere.observatory.collect import compaction, inbox, queue, receipts, settlement, sweeping, webhooks
+from belvedere.observatory.collect import committing, compaction, inbox, queue, receipts, settlement, sweeping, webhooks
+from belvedere.observatory.collect.committing import Treated
 from belvedere.observatory.collect.models import Flow
+from belvedere.observatory.collect.past import Conflict
 from belvedere.observatory.collect.queue import worker_name
 from belvedere.observatory.exchange import chores
 from belvedere.observatory.journal import sealing
@@ -38,32 +41,63 @@ def settle(flow: Flow) -> Flow | None:
     for _ in range(ATTEMPTS):
         try:
             return settlement.settle(flow)
-        except settlement.Conflict:
+        except Conflict:
             fresh = Flow.objects.select_related("group", "sender", "member").get(pk=flow.pk)
             if fresh.tries != flow.tries or fresh.settled_at:
                 return fresh if fresh.settled_at else None
             flow = fresh
         except queue.LeaseLost:
             return None
-    queue.put_back(flow)
+    queue.put_back({flow.pk: flow.tries})
     return None
 
 
 def drain(stop: Callable[[], bool] = lambda: False) -> int:
     """Settle every waiting flow; returns how many."""
     done = 0
-    while not stop() and (flow := queue.claim()) is not None:
+    while not stop() and (flows := queue.claim_some()):
+        tries = {flow.pk: flow.tries for flow in flows}
         try:
-            settled = settle(flow) if flow.tries <= queue.MAX_CLAIMS else settlement.give_up(flow)
-            if settled is not None and not settled.handed_back:
-                receipts.hand_back(settled)
-        except Exception as error:  # whatever one flow does, the worker goes on and the flow says why it failed
-            if isinstance(error, OperationalError) or (isinstance(error, OSError) and error.errno in NO_FAULT_OF_THE_FLOW):
-                queue.put_back(flow)
+            for flow in _together(flows) if len(flows) > 1 else flows:
+                _alone(flow)
+        except Exception as error:
+            queue.put_back(tries)
+            if isinstance(error, (OSError, OperationalError)):
                 raise
-            _failed(flow, error)
-        done += 1
+            logger.error("%s flux ensemble : traitement interrompu (%s)", len(flows), type(error).__name__)
+        done += len(flows)
     return done
+
+
+def _together(flows: list[Flow]) -> list[Flow]:
+    """Settle small flows of different groups in one transaction; returns those that must go alone. What goes wrong with one of
+    them happens again there, and is told then."""
+    treated: list[Treated] = []
+    with queue.Heartbeat(*flows) as heartbeat:
+        for flow in flows:
+            try:
+                treated.append(settlement.treat(flow, partial(heartbeat.check, flow)))
+            except OperationalError:
+                raise
+            except Exception as error:
+                logger.info("flux %s : sera traité seul (%s)", flow.pk, type(error).__name__)
+        again = committing.commit(treated) if treated else []
+    done = {one.flow.pk for one in treated if one not in again}
+    for flow in flows:
+        if flow.pk in done and not flow.handed_back:
+            receipts.hand_back(flow)
+    return queue.held({flow.pk: flow.tries for flow in flows if flow.pk not in done})
+
+
+def _alone(flow: Flow) -> None:
+    try:
+        settled = settle(flow) if flow.tries <= queue.MAX_CLAIMS else settlement.give_up(flow)
+        if settled is not None and not settled.handed_back:
+            receipts.hand_back(settled)
+    except Exception as error:  # whatever one flow does, the worker goes on and the flow says why it failed
+        if isinstance(error, OperationalError) or (isinstance(error, OSError) and error.errno in NO_FAULT_OF_THE_FLOW):
+            raise
+        _failed(flow, error)
 
 
 def _failed(flow: Flow, error: Exception) -> None:
@@ -75,7 +109,7 @@ def _failed(flow: Flow, error: Exception) -> None:
     if flow.failures >= queue.MAX_TRIES and not flow.settled_at:
         settlement.give_up(flow)
     else:
-        queue.put_back(flow)
+        queue.put_back({flow.pk: flow.tries})
 
 
 def warm_up() -> None:

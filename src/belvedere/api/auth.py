@@ -90,6 +90,8 @@ API_RULES: dict[tuple[str, str], Caller] = {
             ("GET", "/exchange/transfers"),
             ("GET", "/exchange/transfers/{reference}/package"),
             ("POST", "/exchange/transfers/{reference}/reply"),
+            ("POST", "/exchange/transfers/{reference}/messages"),
+            ("GET", "/exchange/transfers/{reference}/messages"),
             ("GET", "/exchange/subscriptions/{uid}/deliveries"),
             ("POST", "/exchange/subscriptions/{uid}/deliveries/{number}/replay"),
             ("POST", "/exchange/subscriptions/{uid}/secrets"),

@@ -9,12 +9,13 @@ import pytest
 from django.utils import timezone
 from lxml import etree
 
-from belvedere.engine.exchange import seda
+from belvedere.engine.exchange import seda, seda_messages
 from belvedere.engine.exchange.sample import resident
 from belvedere.observatory import pdfseal, stamping
-from belvedere.observatory.exchange import archives, intake, monthly
+from belvedere.observatory.exchange import archives, intake, monthly, replies
 from belvedere.observatory.exchange.models import Event, Person, Resource, RetentionRule
 from belvedere.observatory.journal.actions import broken_at
+from belvedere.observatory.journal.models import Entry
 from tests.conftest import SHARED
 from tests.exchange import SSIAD, altered, deposit, establishment, institution
 
@@ -69,8 +70,8 @@ def test_a_closed_file_goes_to_its_department_and_is_purged_only_after_its_reply
             schema_of_seda().assertValid(etree.fromstring(archive.read("manifest.xml")))
     made.refresh_from_db()
     with pytest.raises(archives.TransferRefused):
-        archives.answer(made, {"dossier.json": "OK"}, by="test")
-    archives.answer(made, dict.fromkeys(read.pieces, "OK"), by=made.archives.code)
+        replies.answer(made, {"dossier.json": "OK"}, by="test")
+    replies.answer(made, dict.fromkeys(read.pieces, "OK"), by=made.archives.code)
     made.refresh_from_db()
     assert archives.purge(made, by="test") > 5
     assert not Resource.objects.filter(person=closed, erased=False).exists() and Resource.objects.filter(erased=False).exists()
@@ -81,7 +82,7 @@ def test_a_closed_file_goes_to_its_department_and_is_purged_only_after_its_reply
 def test_nothing_that_came_after_the_transfer_is_purged_with_it(service, closed):
     made = archives.prepare(party=service, person=closed, by="test")
     pieces = seda.read(archives.package(made, by="ad")).pieces
-    archives.answer(made, dict.fromkeys(pieces, "OK"), by="ad")
+    replies.answer(made, dict.fromkeys(pieces, "OK"), by="ad")
     again = intake.receive(service, deposit(range(1), name="rectifie", end=dt.date(2026, 9, 21)))
     assert again.status == 200
     made.refresh_from_db()
@@ -141,11 +142,83 @@ def test_a_refused_transfer_keeps_the_source(service, closed):
     made = archives.prepare(party=service, person=closed, by="test")
     units = dict.fromkeys(seda.read(archives.package(made, by="ad")).pieces, "OK") | {"rendu.pdf": "KO"}
     made.refresh_from_db()
-    made = archives.answer(made, units, by="ad")
+    made = replies.answer(made, units, by="ad")
     assert made.state == "refused"
     with pytest.raises(archives.TransferRefused):
         archives.purge(made, by="test")
     assert archives.due(service, timezone.localdate()) == [closed], "it may be prepared again"
+
+
+def messages_of(made, read, code="OK", agency="", about="", **outcomes):
+    """(acknowledgement, reply) of the archives, judged by the standard's schema where it is there."""
+    told = {"identifier": f"AD75-{code}", "at": timezone.now(), "about": about or made.reference, "agency": agency or read.archives}
+    both = seda_messages.acknowledgement(**told), seda_messages.reply(**told, code=code, outcomes=outcomes)
+    if (SHARED / "exchange").exists():
+        for message in both:
+            schema_of_seda().assertValid(etree.fromstring(message))
+    return both
+
+
+def test_archives_answer_with_the_standard_s_messages(service, closed):
+    made = archives.prepare(party=service, person=closed, by="test")
+    read = seda.read(archives.package(made, by="ad"))
+    acknowledged, accepted = messages_of(made, read, AU0="OK", AU1="OK")
+    made.refresh_from_db()
+    made = replies.hear(made, acknowledged, by="ad")
+    assert made.state == "acknowledged"
+    with pytest.raises(archives.TransferRefused):
+        archives.purge(made, by="test")
+    made = replies.hear(made, accepted, by="ad")
+    assert made.state == "accepted" and {unit["answer"] for unit in made.reply["units"]} == {"OK"} and len(made.reply["units"]) == made.units
+    assert replies.hear(made, accepted, by="ad").state == "accepted", "the same message again changes nothing"
+    assert replies.message_of(made) == accepted and accepted not in bytes(made.message)
+    with pytest.raises(archives.TransferRefused, match="ne passe pas"):
+        replies.hear(made, messages_of(made, read, "KO")[1], by="ad")
+    assert archives.purge(made, by="test") > 5
+
+
+def test_a_reply_that_refuses_says_what_and_why(service, closed):
+    made = archives.prepare(party=service, person=closed, by="test")
+    read = seda.read(archives.package(made, by="ad"))
+    unit = next(unit for unit, name in read.units.items() if name == "rendu.pdf")
+    refused = messages_of(made, read, "KO", **{unit: "KO"})[1]
+    refused = refused.replace(b"<Outcome>", b"<EventDetail>Police absente, dossier de Mme DURAND</EventDetail><Outcome>")
+    if (SHARED / "exchange").exists():
+        schema_of_seda().assertValid(etree.fromstring(refused))
+    made.refresh_from_db()
+    made = replies.hear(made, refused, by="ad")
+    assert made.state == "refused"
+    assert [row["unit"] for row in made.reply["units"] if row["answer"] == "KO"] == ["rendu.pdf"]
+    assert replies.explained(made) == [(unit, "Police absente, dossier de Mme DURAND")]
+    assert "DURAND" not in json.dumps(made.reply) and not Entry.objects.filter(detail__icontains="DURAND").exists(), (
+        "what archives write stays sealed"
+    )
+
+
+BAD_MESSAGES = {
+    "SEDA 2.3 est attendu": lambda made, read: b"<a/>",
+    "illisible": lambda made, read: b"OK",
+    "DOCTYPE": lambda made, read: b'<!DOCTYPE a [<!ENTITY e SYSTEM "file:///etc/passwd">]><a>&e;</a>',
+    "1 Mo": lambda made, read: b" " * (seda_messages.MOST_BYTES + 1),
+    "répond à": lambda made, read: messages_of(made, read, about="V-AUTRE")[1],
+    "vient de": lambda made, read: messages_of(made, read, agency="AD-13")[1],
+    "ReplyCode vaut": lambda made, read: messages_of(made, read, "PEUT-ETRE")[1],
+    "ReplyCode manque": lambda made, read: messages_of(made, read)[1].replace(b"<ReplyCode>OK</ReplyCode>", b""),
+    "se contredit": lambda made, read: messages_of(made, read, AU1="KO")[1],
+    "Outcome vaut": lambda made, read: messages_of(made, read, AU1="BOF")[1],
+    "pas d’unité": lambda made, read: messages_of(made, read, AU99="OK")[1],
+}
+
+
+@pytest.mark.parametrize("why", BAD_MESSAGES)
+def test_a_message_that_cannot_be_read_changes_nothing(service, closed, why):
+    made = archives.prepare(party=service, person=closed, by="test")
+    read = seda.read(archives.package(made, by="ad"))
+    made.refresh_from_db()
+    with pytest.raises(archives.TransferRefused, match=why):
+        replies.hear(made, BAD_MESSAGES[why](made, read), by="ad")
+    made.refresh_from_db()
+    assert (made.state, made.reply, bytes(made.message)) == ("sent", {}, b"")
 
 
 def test_bad_packages_are_refused_each_with_its_reason():

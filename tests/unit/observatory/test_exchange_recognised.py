@@ -10,7 +10,7 @@ from belvedere.engine.exchange import seda
 from belvedere.engine.exchange.sample import resident
 from belvedere.engine.exchange.vocabulary import Grain, Purpose
 from belvedere.observatory import stamping
-from belvedere.observatory.exchange import archives, events, intake, messages, naming, reading, subscribing, traces
+from belvedere.observatory.exchange import archives, events, intake, messages, naming, reading, replies, subscribing, traces
 from belvedere.observatory.exchange.models import Alias, Delivery, Person, Resource, RetentionRule, Transfer
 from belvedere.observatory.journal import sealing
 from belvedere.observatory.journal.models import Entry
@@ -81,7 +81,7 @@ def test_a_purge_erases_the_person_as_it_is_known_now(service):
     made = archives.prepare(party=service, person=old, by="test")
     raw = archives.package(made, by="test")
     made.refresh_from_db()
-    archives.answer(made, dict.fromkeys(seda.read(raw).pieces, "OK"), by="test")
+    replies.answer(made, dict.fromkeys(seda.read(raw).pieces, "OK"), by="test")
     held = Transfer.objects.select_related("person").get()
     naming._merge(old, Person.objects.get(token=naming.person_token("ins:" + resident(0).ins)), service)
     assert archives.purge(held, by="test") > 5

@@ -9,7 +9,7 @@ from django.test import Client
 from django.utils import timezone
 
 from belvedere.engine.evidence import archive
-from belvedere.engine.exchange import seda
+from belvedere.engine.exchange import seda, seda_messages
 from belvedere.observatory import stamping
 from belvedere.observatory.exchange import aggregates, archives, gating, intake, portability, telling
 from belvedere.observatory.exchange.models import Event, Export, Resource, RetentionRule, Transfer
@@ -89,11 +89,14 @@ def test_the_story(monkeypatch, federations):
     keeper = bearer(depot)
     listed = client.get("/api/v1/exchange/transfers", **keeper).json()[0]
     package = client.get(f"/api/v1/exchange/transfers/{listed['reference']}/package", **keeper).content
-    units = dict.fromkeys(seda.read(package).pieces, "OK")
-    replied = client.post(
-        f"/api/v1/exchange/transfers/{listed['reference']}/reply", json.dumps({"units": units}), content_type="application/json", **keeper
-    )
-    assert replied.json()["state"] == "accepted"
+    held = seda.read(package)
+    told = {"identifier": "AD75-1", "at": timezone.now(), "about": held.identifier, "agency": held.archives}
+    for message, state in (
+        (seda_messages.acknowledgement(**told), "acknowledged"),
+        (seda_messages.reply(**told, code="OK", outcomes=dict.fromkeys(held.units, "OK")), "accepted"),
+    ):
+        replied = client.post(f"/api/v1/exchange/transfers/{listed['reference']}/messages", message, content_type="application/xml", **keeper)
+        assert replied.json()["state"] == state, replied.content
     archives.purge(Transfer.objects.get(), by="test")
 
     # The establishment changes software: it exports, and takes back the same set.

@@ -17,7 +17,7 @@ from belvedere.engine.exchange.items import items, redundancy
 from belvedere.engine.exchange.strict import MOST_BYTES
 from belvedere.engine.exchange.topics import topics
 from belvedere.engine.exchange.vocabulary import Actor, Category, Grain, Purpose
-from belvedere.observatory.exchange import aggregates, archives, datasets, doors, gating, intake, offers, policy, portability, subscribing
+from belvedere.observatory.exchange import aggregates, archives, datasets, doors, gating, intake, offers, policy, portability, replies, subscribing
 from belvedere.observatory.exchange.models import TOLD, Dataset, Deposit, Export, Party, Subscription, Transfer
 from belvedere.observatory.journal import sealing
 from belvedere.observatory.journal.actions import note
@@ -305,9 +305,40 @@ def transfer_reply(request: HttpRequest, reference: str, reply: ReplyIn) -> Stat
     if row is None or not row.package:
         return Status(404, NOT_FOUND)
     try:
-        return Status(200, _transfer(archives.answer(row, reply.units, by=_party(request).code)))
+        return Status(200, _transfer(replies.answer(row, reply.units, by=_party(request).code)))
     except archives.TransferRefused as error:
         return _refused(error)
+
+
+@router.post(
+    "/transfers/{reference}/messages",
+    auth=StructureToken(),
+    response={200: dict[str, Any], 404: Problem, 422: Problem},
+    summary="Message SEDA des archives sur un versement",
+    openapi_extra={"requestBody": {"required": True, "content": {"application/xml": {"schema": {"type": "string"}}}}},
+)
+def transfer_message(request: HttpRequest, reference: str) -> Status:
+    """Acknowledgement ou ArchiveTransferReply de SEDA 2.3 : l’accusé dit que le versement est arrivé, la réponse l’accepte (OK, WARNING) ou le refuse (KO). Le même message envoyé deux fois ne change rien."""
+    row = Transfer.objects.filter(archives=_party(request), reference=reference[:16]).first()
+    if row is None or not row.package:
+        return Status(404, NOT_FOUND)
+    try:
+        return Status(200, _transfer(replies.hear(row, request.body, by=_party(request).code)))
+    except archives.TransferRefused as error:
+        return _refused(error)
+
+
+@router.get(
+    "/transfers/{reference}/messages",
+    auth=StructureToken(),
+    response={200: Any, 404: Problem},
+    summary="Dernier message SEDA des archives, octet pour octet",
+)
+def transfer_message_kept(request: HttpRequest, reference: str) -> HttpResponse | Status:
+    party = _party(request)
+    row = (Transfer.objects.filter(archives=party) | Transfer.objects.filter(establishment=party)).filter(reference=reference[:16]).first()
+    raw = replies.message_of(row) if row else b""
+    return HttpResponse(raw, content_type="application/xml") if raw else Status(404, NOT_FOUND)
 
 
 def _subscription(request: HttpRequest, uid: str) -> Subscription | None:

@@ -161,12 +161,15 @@ def parse_xml(raw: bytes) -> etree._Element:
 
 @dataclass(frozen=True)
 class Read:
-    """A package read back: its identifier, its pieces by name, the title of each."""
+    """A package read back: its identifier, its pieces by name, the title of each, what each unit of the manifest holds
+    (identifier -> piece, "" of the whole file)."""
 
     identifier: str
     pieces: Mapping[str, bytes]
     titles: Mapping[str, str]
     finess: str
+    archives: str
+    units: Mapping[str, str]
 
 
 def read(raw: bytes) -> Read:
@@ -188,10 +191,12 @@ def read(raw: bytes) -> Read:
             groups[group.get("id")] = uri.removeprefix("Content/")
     if held:
         raise PackageRefused(f"{sorted(held)[0][:60]} : présent et non annoncé.")
-    titles = {}
+    titles, units = {}, {}
     for unit in root.iterfind(".//s:ArchiveUnit", names):
-        reference = unit.findtext("s:DataObjectReference/s:DataObjectGroupReferenceId", "", names)
-        if reference in groups:
-            titles[groups[reference]] = unit.findtext("s:Content/s:Title", "", names)
+        name = groups.get(unit.findtext("s:DataObjectReference/s:DataObjectGroupReferenceId", "", names), "")
+        units[unit.get("id", "")] = name
+        if name:
+            titles[name] = unit.findtext("s:Content/s:Title", "", names)
     agency = root.findtext(".//s:ManagementMetadata/s:OriginatingAgencyIdentifier", "", names)
-    return Read(root.findtext("s:MessageIdentifier", "", names), pieces, titles, agency.removeprefix("FINESS-"))
+    archives = root.findtext("s:ArchivalAgency/s:Identifier", "", names)
+    return Read(root.findtext("s:MessageIdentifier", "", names), pieces, titles, agency.removeprefix("FINESS-"), archives, units)

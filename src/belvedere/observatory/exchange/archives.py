@@ -162,14 +162,17 @@ def prepare(*, party: Party, person: Person, by: str, day: dt.date | None = None
 
 
 @transaction.atomic
-def move(transfer: Transfer, state: str, *, by: str, reply: dict | None = None) -> Transfer:
-    """Move a transfer on; TransferRefused when its state does not lead there."""
+def move(transfer: Transfer, state: str, *, by: str, reply: dict | None = None, message: bytes = b"") -> Transfer:
+    """Move a transfer on, with the message that moved it (kept sealed: archives write what they like there); TransferRefused when its state does
+    not lead there."""
     row = Transfer.objects.select_for_update().get(pk=transfer.pk)
     if state not in NEXT[row.state]:
         raise TransferRefused(f"Un versement « {row.get_state_display().lower()} » ne passe pas à « {TransferState(state).label.lower()} ».")
     row.state = state
     if reply is not None:
         row.reply = reply
+    if message:
+        row.message = vault.seal(message, f"reponse:{row.reference}")
     row.save()
     record(
         by=by, action=f"echange.versement.{state}", subject=f"versement:{row.reference}", **({"units": len(reply.get("units", []))} if reply else {})
@@ -194,18 +197,6 @@ def package(transfer: Transfer, *, by: str) -> bytes:
             reference=transfer.reference,
         )
     return raw
-
-
-def answer(transfer: Transfer, units: dict[str, str], *, by: str) -> Transfer:
-    """The archives' reply: OK or KO by unit (file name). Anything but OK everywhere refuses. TransferRefused."""
-    read = seda.read(vault.unseal(transfer.package, f"versement:{transfer.reference}"))
-    unknown = set(units) ^ set(read.pieces)
-    if unknown:
-        raise TransferRefused(f"La réponse doit dire OK ou KO pour chaque unité ; en trop ou en moins : {', '.join(sorted(unknown))[:120]}.")
-    if set(units.values()) - {"OK", "KO"}:
-        raise TransferRefused("Chaque unité reçoit OK ou KO.")
-    state = TransferState.ACCEPTED if set(units.values()) == {"OK"} else TransferState.REFUSED
-    return move(transfer, state, by=by, reply={"units": [{"unit": name, "answer": value} for name, value in sorted(units.items())]})
 
 
 @transaction.atomic

@@ -40,7 +40,7 @@ class Sealed:
 SEALED = (
     Sealed(Resource, "content", lambda row: row.uid), Sealed(Deposit, "original", lambda row: f"depot:{row.reference}", lot=20),
     Sealed(Dataset, "content", lambda row: f"jeu:{row.code}:{row.period}:{row.version}", lot=5), Sealed(Dataset, "counted", counted.about, lot=5), Sealed(Export, "package", lambda row: f"export:{row.reference}", lot=1),
-    Sealed(Transfer, "package", lambda row: f"versement:{row.reference}", lot=1), Sealed(Subscription, "secrets", lambda row: f"abonnement:{row.uid}", text=True),
+    Sealed(Transfer, "package", lambda row: f"versement:{row.reference}", lot=1), Sealed(Transfer, "message", lambda row: f"reponse:{row.reference}", lot=20), Sealed(Subscription, "secrets", lambda row: f"abonnement:{row.uid}", text=True),
     Sealed(RightsLot, "content", lambda row: f"lot:{row.reference}", lot=5),
 )  # fmt: skip
 

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from belvedere.engine.exchange.rules import rules
 from belvedere.engine.exchange.strict import MOST_BYTES
 from belvedere.observatory.accounts.permissions import Action, check
-from belvedere.observatory.exchange import archives, doors, intake, keys, naming, portability
+from belvedere.observatory.exchange import archives, doors, intake, keys, naming, portability, replies
 from belvedere.observatory.exchange.models import Deposit, Export, Party, Person, Transfer
 from belvedere.observatory.journal import sealing
 
@@ -162,8 +162,6 @@ def transfers(request: HttpRequest) -> HttpResponse:
         (person, person.resources.filter(establishment=party, profile="tddui-encounter-sejour", current=True).order_by("-day").first())
         for person in archives.due(party, timezone.localdate())[:SHOWN]
     ]
-    return render(
-        request,
-        "exchange/transfers.html",
-        {"due": due, "rows": Transfer.objects.filter(establishment=party).select_related("archives")[:SHOWN], "months": months, "fate": fate},
-    )
+    rows = list(Transfer.objects.filter(establishment=party).select_related("archives")[:SHOWN])
+    told = [(row, [unit["unit"] for unit in row.reply.get("units", []) if unit["answer"] == "KO"], replies.explained(row)) for row in rows]
+    return render(request, "exchange/transfers.html", {"due": due, "rows": told, "months": months, "fate": fate})

@@ -95,6 +95,7 @@ class Transfer(models.Model):
     sha256 = models.CharField("empreinte", max_length=64)
     units = models.PositiveIntegerField("unités", default=0)
     reply = models.JSONField("réponse", default=dict)
+    message = models.BinaryField("message des archives, scellé", default=bytes)
     purged_at = models.DateTimeField("purgé le", null=True)
     made_at = models.DateTimeField("préparé le")
 

@@ -68,6 +68,7 @@ API_RULES: dict[tuple[str, str], Caller] = {
             ("GET", "/exchange/matrix"),
             ("POST", "/exchange/matrix/simulation"),
             ("GET", "/exchange/contracts"),
+            ("GET", "/exchange/availability"),
             ("POST", "/exchange/token"),
         ),
         Caller.ANYONE,

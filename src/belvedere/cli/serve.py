@@ -94,6 +94,7 @@ def serve(host: str, port: int, *, with_worker: bool, workers: int = 1, pages: i
     multiprocessing.set_start_method("spawn", force=True)
     os.environ[PARENT] = str(os.getpid())
     os.environ["BELVEDERE_HOSTS"] = os.environ.get("BELVEDERE_HOSTS", "localhost,127.0.0.1")
+    os.environ.setdefault("BELVEDERE_PROBE_URL", f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}")  # noqa: S104 (compared, not bound)
     data = ["--data", str(data_dir())]
     commands = [["worker", *data]] * (workers if with_worker else 0)
     if smtp or sftp:

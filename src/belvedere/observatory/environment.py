@@ -59,6 +59,7 @@ SETTINGS = (
     Setting("BELVEDERE_BACKUPS", "", "Dossiers de sauvegarde, séparés par « : », où « belvedere objections prove » cherche aussi."),
     Setting("BELVEDERE_KEEP_SEALED_HOURS", "0", "Durée de conservation du fichier chiffré après traitement, en heures."),
     Setting("BELVEDERE_MAIL_DOMAIN", "belvedere.test", "Domaine des adresses de dépôt de la messagerie."),
+    Setting("BELVEDERE_PROBE_URL", "", "Échanges : adresse où la maison demande chaque minute si elle répond ; vide : l’adresse publique (« belvedere serve » met la sienne)."),
     Setting("BELVEDERE_PUBLIC_URL", "http://localhost:8000", "Adresse publique de l’observatoire, écrite dans les accusés et les réponses."),
     Setting("BELVEDERE_WEBHOOK_PRIVATE", "", "« 1 » : autorise les rappels en HTTP et vers des adresses privées (essais)."),
     Setting("BELVEDERE_AGGIR", "", "Échanges : « 1 » compare le GIR déclaré au GIR recalculé (remarque, jamais refus) ; l’usage lucratif de la grille peut demander une autorisation (décret 97-427)."),

@@ -2,15 +2,19 @@
 
 import base64
 import datetime as dt
+from dataclasses import replace
 
 import pytest
 from django.db import OperationalError, connection
 from django.utils import timezone
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
+from belvedere.engine.evidence.chain import SignedHead, log_id
 from belvedere.engine.exchange.vocabulary import Grain, Purpose
 from belvedere.observatory.exchange import events, intake, portability, reading, subscribing, telling
 from belvedere.observatory.exchange.models import Delivery, Event, Person, Resource, Subscription
+from belvedere.observatory.journal import sealing
+from belvedere.observatory.journal.actions import note
 from belvedere.observatory.journal.models import Entry
 from tests.consumer import Consumer, focuses, kind, numbers
 from tests.exchange import OTHER, deposit, establishment, institution, say
@@ -311,3 +315,17 @@ def test_a_sender_that_breaks_leaves_its_subscription_to_the_next_turn(consumer,
     assert consumer.seen == []
     telling.deliver()
     assert consumer.seen == [1] and calls == [made.pk] * 2
+
+
+def test_a_consumer_is_a_witness_of_the_journal(consumer, service, data_folder):
+    made = subscribed(consumer)
+    intake.receive(service, deposit(range(1)))
+    sealing.seal()
+    telling.deliver()
+    parts = dict(part.split("=", 1) for part in consumer.calls[-1]["headers"]["journal-head"].split("; "))
+    kept = SignedHead(log_id(sealing.public_key()), int(parts["size"]), parts["root"], parts["last"], parts["at"], parts["signature"])
+    assert kept.verified(sealing.public_key())
+    note(by="test", action="essai", subject=made.uid)
+    later = sealing.seal()
+    assert sealing.consistency(kept.size, later.size) is not None
+    assert not replace(kept, root="0" * 64).verified(sealing.public_key())

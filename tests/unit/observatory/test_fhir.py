@@ -16,7 +16,7 @@ from belvedere.engine.exchange.structure import problems
 from belvedere.observatory.exchange import directory, intake, referentials
 from belvedere.observatory.exchange.models import Concept, Deposit, Resource
 from tests.conftest import SHARED
-from tests.exchange import bearer, deposit, establishment, institution
+from tests.exchange import OTHER, bearer, deposit, establishment, institution
 
 pytestmark = pytest.mark.django_db
 
@@ -62,6 +62,29 @@ def test_deposit_then_read(producer, sidoba):
     assert one["ETag"] == 'W/"1"' and one["Cache-Control"] == "no-store" and problems(one.json()) == []
     assert get(f"/Patient/{address}/_history", sidoba).json()["total"] == 1
     assert len(get(f"/Encounter?patient={address}", sidoba).json()["entry"]) == 1
+
+
+def test_where_a_version_comes_from(service, producer, sidoba):
+    post("", deposit(range(1)), producer)
+    post("", deposit(range(1), name="depot-2", end=dt.date(2026, 9, 20)), producer)
+    stay = Resource.objects.get(profile="tddui-encounter-sejour", current=True)
+    told = get(f"/Provenance?target=Encounter/{stay.uid}", producer).json()
+    assert [row["resource"]["activity"]["coding"][0]["code"] for row in told["entry"]] == ["UPDATE", "CREATE"]
+    for row, deposited in zip(told["entry"], Deposit.objects.order_by("-received_at"), strict=True):
+        made = row["resource"]
+        assert problems(made) == []
+        assert made["entity"][0]["what"]["identifier"]["value"] == deposited.reference
+        assert made["agent"][0]["who"]["identifier"]["value"] == service.finess and made["agent"][1]["who"]["display"] == "Soins+ 4.2"
+    # Whoever cannot read the resource cannot read where it comes from, nor learn that it exists.
+    stranger = bearer(establishment(OTHER)) | {"HTTP_X_FINALITE": "ACCOMPAGNEMENT"}
+    refused, unknown = (get(f"/Provenance?target=Encounter/{uid}", stranger) for uid in (stay.uid, "00000000-0000-0000-0000-000000000000"))
+    assert (refused.status_code, refused.content) == (403, unknown.content)
+    hidden = get("/Encounter", sidoba | {"HTTP_X_GRAIN": "PSEUDONYME", "HTTP_X_FINALITE": "PILOTAGE"}).json()["entry"][0]["resource"]["id"]
+    behind = get(f"/Provenance?target=Encounter/{hidden}", sidoba | {"HTTP_X_GRAIN": "PSEUDONYME", "HTTP_X_FINALITE": "PILOTAGE"})
+    assert behind.status_code == 200 and service.finess not in behind.content.decode() and stay.uid not in behind.content.decode()
+    assert not any(row.reference in behind.content.decode() for row in Deposit.objects.all())
+    for bad in ("", "?target=Encounter", "?target=Nope/1", "?target=Encounter/1&_count=2"):
+        assert get(f"/Provenance{bad}", producer).status_code == 400
 
 
 def test_gzip_is_taken_and_a_bomb_is_not(producer):

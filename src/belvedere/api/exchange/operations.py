@@ -21,6 +21,7 @@ OPERATIONS = (
     Operation("POST", "Consent", "create", "Volonté d’une personne accompagnée : accord, opposition, retrait.", records.state_consent),
     Operation("GET", "Consent/{id}", "read", "Une volonté que l’établissement a écrite.", records.consent),
     Operation("GET", "AuditEvent", "search-type", "Traces, entre deux dates.", records.audit),
+    Operation("GET", "Provenance", "search-type", "D’où vient chaque version d’une ressource : target=Type/identifiant.", reads.provenance),
     Operation("GET", "CodeSystem/$lookup", "operation", "Ce qu’un code voulait dire à une date.", records.lookup, open=True),
     Operation("GET", "ValueSet/$expand", "operation", "Les codes d’un jeu de valeurs à une date.", records.expand, open=True),
     Operation("GET", "ValueSet/$validate-code", "operation", "Si un code est d’un jeu à une date.", records.validate_code, open=True),

@@ -9,7 +9,7 @@ from belvedere.engine.exchange.access import STRUCTURE
 from belvedere.engine.exchange.moments import moment
 from belvedere.engine.exchange.profiles import types
 from belvedere.engine.exchange.vocabulary import Actor, Grain
-from belvedere.observatory.exchange import intake, messages, reading
+from belvedere.observatory.exchange import intake, messages, origins, reading
 
 MOST_COUNT = 200
 
@@ -71,6 +71,18 @@ def history(call: Call) -> HttpResponse:
         raise Problem(403, "forbidden", seen.reason)
     entries = [{"resource": row} for row in seen.resources]
     return answer({"resourceType": "Bundle", "type": "history", "total": len(entries), "entry": entries})
+
+
+def provenance(call: Call) -> HttpResponse:
+    """Where the versions of a resource that the caller may read come from."""
+    kind, _, uid = call.request.GET.get("target", "").partition("/")
+    if set(call.request.GET) != {"target"} or kind not in types() or not uid:
+        raise Problem(400, "value", "Une cible est attendue : target=Type/identifiant.")
+    seen = reading.history(call.by.party, call.by.level, call.by.purpose, _grain(call), kind, uid[:64], imputed=call.by.person)
+    if not seen.resources:
+        raise Problem(403, "forbidden", seen.reason)
+    entries = [{"resource": row, "search": {"mode": "match"}} for row in origins.of(call.by.party, call.by.grain, seen)]
+    return answer({"resourceType": "Bundle", "type": "searchset", "total": len(entries), "entry": entries})
 
 
 def search(call: Call) -> HttpResponse:

@@ -17,7 +17,20 @@ from belvedere.engine.exchange.items import items, redundancy
 from belvedere.engine.exchange.strict import MOST_BYTES
 from belvedere.engine.exchange.topics import topics
 from belvedere.engine.exchange.vocabulary import Actor, Category, Grain, Purpose
-from belvedere.observatory.exchange import aggregates, archives, datasets, doors, gating, intake, offers, policy, portability, replies, subscribing
+from belvedere.observatory.exchange import (
+    aggregates,
+    archives,
+    availability,
+    datasets,
+    doors,
+    gating,
+    intake,
+    offers,
+    policy,
+    portability,
+    replies,
+    subscribing,
+)
 from belvedere.observatory.exchange.models import TOLD, Dataset, Deposit, Export, Party, Subscription, Transfer
 from belvedere.observatory.journal import sealing
 from belvedere.observatory.journal.actions import note
@@ -39,6 +52,16 @@ def _refused(error: Exception) -> Status:
 @router.get("/topics", auth=None, summary="Sujets d’abonnement")
 def topic_list(request: HttpRequest) -> list[dict[str, str]]:
     return [{"code": topic.code, "label": topic.label, "category": topic.category} for topic in topics().values()]
+
+
+@router.get("/availability", auth=None, summary="Disponibilité du dépôt, mesurée chaque minute")
+def availability_told(request: HttpRequest) -> dict[str, Any]:
+    """Part des minutes où le dépôt répondait, depuis trente jours et jour par jour ; une minute que personne n’a observée compte comme fermée."""
+    told = availability.told()
+    return {
+        "share": told.share, "since": told.since.isoformat() if told.since else None,
+        "days": [{"day": day.isoformat(), "share": share} for day, share in told.days if share is not None],
+    }  # fmt: skip
 
 
 @router.get("/items", auth=None, summary="Catalogue des données et rapport de redondance")

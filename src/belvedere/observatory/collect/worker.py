@@ -127,6 +127,7 @@ def run(*, pause: float = 0.2, stop: Callable[[], bool] = lambda: False) -> None
         webhooks.deliver_due,
         chores.tell,
         chores.make,
+        chores.watch,
         facade.run_waiting,
         _letters,
         notices.deliver_due,

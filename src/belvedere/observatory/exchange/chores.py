@@ -2,7 +2,7 @@
 
 from django.utils import timezone
 
-from belvedere.observatory.exchange import bulk, credentials, portability, telling
+from belvedere.observatory.exchange import availability, bulk, credentials, portability, telling
 
 
 def tell() -> int:
@@ -13,6 +13,11 @@ def tell() -> int:
 def make() -> int:
     """Make the exports that wait: apart from notifications, which none of them holds up."""
     return portability.run_due() + bulk.run_due()
+
+
+def watch() -> None:
+    """Ask, once a minute, whether the door of the hub is open."""
+    availability.watch()
 
 
 def run() -> int:

@@ -16,6 +16,7 @@ from belvedere.observatory.exchange import policy, vault
 from belvedere.observatory.exchange.models import Delivery, Event, Stated, Subscription, SubscriptionState
 from belvedere.observatory.exchange.subscribing import secrets_of
 from belvedere.observatory.journal.actions import Fact
+from belvedere.observatory.journal.models import TreeHead
 
 BACKPORT = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/backport-subscription"
 
@@ -104,9 +105,13 @@ def notification(subscription: Subscription, kind: str, events: Sequence[Leaving
 
 
 def signed(subscription: Subscription, message: str, body: str, now: dt.datetime) -> dict[str, str]:
-    """Headers of Standard Webhooks: one signature a secret in use."""
+    """Headers of Standard Webhooks: one signature a secret in use. The journal's last signed head goes with them: who receives it is a witness of what was
+    written by then."""
     signatures = " ".join(Signer(secret).sign(message, now, body) for secret in secrets_of(subscription))
-    return {
+    head = TreeHead.objects.order_by("-size").first()
+    parts = [(name, getattr(head, name)) for name in ("size", "root", "last", "at", "signature")] if head else []
+    witness = {"journal-head": "; ".join(f"{name}={value}" for name, value in parts)} if parts else {}
+    return witness | {
         "webhook-id": message, "webhook-timestamp": str(int(now.timestamp())), "webhook-signature": signatures, "content-type": "application/fhir+json",
         "user-agent": "Belvedere",
     }  # fmt: skip

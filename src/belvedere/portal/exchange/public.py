@@ -1,5 +1,6 @@
 """What anybody may see of the exchanges: what they are, who asks for what, who may read what; a person's own page; the operator's."""
 
+import math
 from itertools import groupby
 
 from django import forms
@@ -19,8 +20,9 @@ from belvedere.engine.exchange.items import items as all_items
 from belvedere.engine.exchange.items import redundancy
 from belvedere.engine.exchange.vocabulary import ACTORS, CATEGORIES, GRAINS, NEEDS, PURPOSES, Actor, Category, Grain, Purpose
 from belvedere.observatory.accounts.permissions import Action, check
-from belvedere.observatory.exchange import datasets, keys, policy, traces
+from belvedere.observatory.exchange import availability, datasets, keys, policy, traces
 from belvedere.observatory.exchange.models import Deposit, DepositState, MatrixVersion, Party, Proposal, Resource
+from belvedere.portal import numbers
 
 PERIMETERS = {
     "SOI": "soi-même",
@@ -40,8 +42,20 @@ def overview(request: HttpRequest) -> HttpResponse:
     return render(request, "exchange/overview.html", {
         "deposits": taken.count(), "establishments": taken.values("party").distinct().count(), "receivers": Party.objects.filter(admitted=True).exclude(actor=Actor.PRODUCER).count(),
         "resources": Resource.objects.filter(current=True, erased=False).count(), "last": taken.aggregate(last=Max("received_at"))["last"], "report": report,
-        "contracts": contracts().values(), "actors": ACTORS,
+        "contracts": contracts().values(), "actors": ACTORS, "open": _open(),
     })  # fmt: skip
+
+
+def _open() -> dict[str, object]:
+    """The door's availability as the page draws it: one bar a day, whose height is the share of its minutes (x, y, height, level, day, share)."""
+    told = availability.told()
+    down = lambda share: numbers.percent(math.floor(share * 10_000) / 10_000, 2)  # noqa: E731 (never said more open than it was)
+    level = lambda share: "none" if share is None else "full" if share >= 0.9995 else "part" if share >= 0.99 else "low"  # noqa: E731
+    bars = [
+        (10 * rank, 40 - round(40 * (share or 0)), round(40 * (share or 0)), level(share), day, "pas observé" if share is None else down(share))
+        for rank, (day, share) in enumerate(told.days)
+    ]
+    return {"share": "" if told.share is None else down(told.share), "since": told.since, "bars": bars, "width": 10 * len(bars) - 3}
 
 
 @require_safe

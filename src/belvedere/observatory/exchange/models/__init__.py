@@ -18,8 +18,9 @@ from belvedere.observatory.exchange.models.packages import (
 from belvedere.observatory.exchange.models.parties import Concept, Offer, Party, PartyCertificate, PartyKey, PersonLink
 from belvedere.observatory.exchange.models.policy import MatrixVersion, Proposal, Stated
 from belvedere.observatory.exchange.models.subscriptions import Delivery, Event, Subscription, SubscriptionState
+from belvedere.observatory.exchange.models.uptime import Uptime
 
 __all__ = [
     "TOLD", "Alias", "Bulk", "BulkFile", "BulkState", "Concept", "CountsWord", "Dataset", "DatasetState", "Delivery", "Deposit", "DepositState", "Event", "Export", "ExportKind", "ExportState", "FileState", "MatrixVersion", "Move", "MoveFile", "MoveState", "Offer", "Party", "PartyCertificate", "PartyKey", "Person",
-    "PersonLink", "Proposal", "Resource", "RetentionRule", "Stated", "Subscription", "SubscriptionState", "Transfer", "TransferState",
+    "PersonLink", "Proposal", "Resource", "RetentionRule", "Stated", "Subscription", "SubscriptionState", "Transfer", "TransferState", "Uptime",
 ]  # fmt: skip

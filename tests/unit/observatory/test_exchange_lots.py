@@ -51,6 +51,16 @@ def test_the_ssiad_dataset_is_what_was_deposited(service):
     assert Event.objects.filter(topic="jeu-publie").count() == 1
 
 
+def test_a_value_that_is_not_what_was_deposited_blocks_the_dataset(service):
+    institution("CNSA_SIDOBA")
+    intake.receive(service, deposit(range(5)))
+    grid = next(row for row in Resource.objects.filter(type="QuestionnaireResponse") if "gir" in row.facts)
+    Resource.objects.filter(pk=grid.pk).update(facts=grid.facts | {"gir": 1 + grid.facts["gir"] % 6})
+    made = datasets.publish(code="ssiad-sidoba", period=PERIOD, by="test")
+    assert made.state == "broken" and not made.content
+    assert [(row["check"], list(row["establishments"])) for row in made.report["findings"]] == [("integrite", [SSIAD])]
+
+
 def test_rights_close_items_and_rows(service):
     institution("CNAM_RESIDESMS")
     institution("CNSA_SIDOBA")

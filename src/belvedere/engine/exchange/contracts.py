@@ -3,7 +3,7 @@
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -167,9 +167,12 @@ def validity(contract: Contract, rows: Sequence[Row]) -> list[Finding]:
     return found
 
 
-def integrity(contract: Contract, rows: Sequence[Row], sources: int, exclusions: Mapping[str, int]) -> list[Finding]:
-    """Every source is a row or a listed exclusion, and each key comes once."""
+def integrity(contract: Contract, rows: Sequence[Row], sources: int, exclusions: Mapping[str, int], untrue: Collection[str] = ()) -> list[Finding]:
+    """Every source is a row or a listed exclusion, each key comes once, and every value is what was deposited (`untrue`: whose values are not)."""
     found = []
+    if untrue:
+        names = tuple(sorted(untrue))
+        found.append(Finding("integrite", BROKEN, f"Des valeurs diffèrent de ce qui fut déposé, chez {len(names)} établissement(s).", names[:20]))
     if sources != len(rows) + sum(exclusions.values()):
         found.append(
             Finding("integrite", BROKEN, f"{sources} séjours lus, {len(rows)} livrés, {sum(exclusions.values())} exclus : le compte n’y est pas.")

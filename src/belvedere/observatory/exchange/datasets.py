@@ -19,8 +19,9 @@ from django.utils import timezone
 from belvedere.engine.exchange import checks, contracts
 from belvedere.engine.exchange.access import Decision
 from belvedere.engine.exchange.contracts import BROKEN, Contract, Finding
+from belvedere.engine.exchange.profiles import profiles
 from belvedere.engine.exchange.vocabulary import Category
-from belvedere.observatory.exchange import events, policy, vault
+from belvedere.observatory.exchange import events, facts, policy, vault
 from belvedere.observatory.exchange.intake import content_of
 from belvedere.observatory.exchange.models import Dataset, Deposit, DepositState, Party, Resource, Stated
 from belvedere.observatory.journal.actions import Fact, append, record
@@ -40,6 +41,7 @@ class Built:
     provenance: list[list[str]] = field(default_factory=list)
     people: list[int | None] = field(default_factory=list)
     sources: int = 0
+    untrue: set[str] = field(default_factory=set)  # establishments some of whose values are not those that their sealed deposits hold
     exclusions: Counter[str] = field(default_factory=Counter)
 
 
@@ -88,6 +90,8 @@ def build(contract: Contract, consumer: Party, period: str, at: dt.datetime) -> 
             permits = partial(judge.decide, asking, contract.purpose, grain=contract.grain, at=at, consent=ask)
             row, used = _row(contract, permits, stay, patient, near, first, last)
             made.rows.append(row)
+            if not all(facts.as_deposited(profiles()[item.profile], content_of(item), item.facts) for item in used):
+                made.untrue.add(stay.establishment.finess)
             made.people.append(stay.person_id)
             made.provenance.append(
                 [
@@ -145,7 +149,7 @@ def judge_quality(contract: Contract, built: Built, consumer: Party, at: dt.date
     ages = {finess: (at - last).days for finess, last in places.annotate(last=Max("deposits__received_at")).values_list("finess", "last")}
     kinds = dict(Party.objects.filter(finess__in={row["finess"] for row in built.rows}).values_list("finess", "kind"))
     findings = [
-        *contracts.completeness(contract, built.rows, reference, kinds), *contracts.validity(contract, built.rows), *contracts.integrity(contract, built.rows, built.sources, built.exclusions),
+        *contracts.completeness(contract, built.rows, reference, kinds), *contracts.validity(contract, built.rows), *contracts.integrity(contract, built.rows, built.sources, built.exclusions, built.untrue),
         *contracts.freshness(contract, ages), *contracts.volume(built.rows, means),
     ]  # fmt: skip
     filled = {item.name: [sum(1 for row in built.rows if row.get(item.name)), len(built.rows)] for item in contract.items}

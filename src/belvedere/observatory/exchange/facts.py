@@ -7,6 +7,7 @@ from typing import Any
 from belvedere.engine.exchange import checks
 from belvedere.engine.exchange.bundle import Deposited, Entry
 from belvedere.engine.exchange.moments import moment
+from belvedere.engine.exchange.profiles import Profile
 
 
 def day_text(text: object, *, last: bool = False) -> str:
@@ -37,6 +38,11 @@ def coded(entry: Entry) -> dict[str, Any]:
         case "Task" | "ServiceRequest":
             return {"codes": sorted({str(item.get("code")) for item in (resource.get("code") or {}).get("coding", [])})}
     return {}
+
+
+def as_deposited(profile: Profile, content: dict[str, Any], held: dict[str, Any]) -> bool:
+    """Whether the values kept beside a resource are those that its sealed content holds: what is delivered is what was deposited."""
+    return coded(Entry(0, "", content, profile)) == held
 
 
 def _evaluation(resource: dict[str, Any]) -> dict[str, Any]:

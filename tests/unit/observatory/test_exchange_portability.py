@@ -26,8 +26,12 @@ def test_an_export_taken_back_elsewhere_is_the_same_set(service):
     intake.receive(service, deposit(range(4), agreed={0: True}))
     made = portability.ask(party=service, kind="massif", persons=[], by="test")
     assert (made.state, made.due_at - made.asked_at) == ("acknowledged", dt.timedelta(days=30))
+    phases = {row["phase"]: (dt.datetime.fromisoformat(row["by"]) - made.asked_at, row["done_at"] is not None) for row in portability.plan(made)}
+    day = dt.timedelta(days=1)
+    assert phases == {"accuse": (2 * day, True), "plan": (7 * day, True), "paquet": (30 * day, False), "acces": (120 * day, False)}
     portability.run_due()
     made.refresh_from_db()
+    assert all(row["done_at"] for row in portability.plan(made))
     raw = portability.package(made)
     assert made.report["counts"]["Patient"] == 4 and made.kept_until - timezone.now() > dt.timedelta(days=89)
     # The establishment changes software: an empty platform is played by taking everything away.

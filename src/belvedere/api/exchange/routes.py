@@ -259,6 +259,7 @@ def _export(row: Export) -> dict[str, Any]:
     return {
         "reference": row.reference, "kind": row.kind, "state": row.state, "asked_at": row.asked_at.isoformat(), "due_at": row.due_at.isoformat(), "sha256": row.sha256,
         "kept_until": row.kept_until.isoformat() if row.kept_until else None, "report": row.report,
+        "plan": portability.plan(row),
     }  # fmt: skip
 
 

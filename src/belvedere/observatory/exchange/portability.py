@@ -26,6 +26,7 @@ from belvedere.observatory.tokens import reference
 
 DUE = {ExportKind.UNITARY: dt.timedelta(0), ExportKind.TARGETED: dt.timedelta(days=30), ExportKind.MASSIVE: dt.timedelta(days=30)}
 KEPT = dt.timedelta(days=90)
+ACKNOWLEDGED, PLANNED = dt.timedelta(hours=48), dt.timedelta(days=7)
 MOST_KEPT, MOST_A_DAY = 12, 200  # exports of several persons kept, and of one person asked in a day
 REPORT, SIGNATURE = "rapport-integrite.json", "rapport-integrite.sig.json"
 BATCH = 1_500  # entries of a re-import transaction
@@ -44,6 +45,17 @@ Pour reprendre ces données ailleurs : déposez chaque lot de `reprise/` (transa
 
 class ExportRefused(Exception):
     """The export cannot be made; says why, in French."""
+
+
+def plan(export: Export) -> list[dict[str, str | None]]:
+    """The phases of an export (ANS portability guide: acknowledged within 48 h, planned within 7 days, done within 30, open 90 days): what each is, by when, and
+    since when it is done. It is acknowledged with its plan when it is asked, and made in one phase."""
+    done = export.kept_until - KEPT if export.kept_until else None
+    phases = (
+        ("accuse", export.asked_at + ACKNOWLEDGED, export.asked_at), ("plan", export.asked_at + PLANNED, export.asked_at), ("paquet", export.due_at, done),
+        ("acces", export.kept_until or export.due_at + KEPT, done),
+    )  # fmt: skip
+    return [{"phase": name, "by": by.isoformat(), "done_at": at.isoformat() if at else None} for name, by, at in phases]
 
 
 @transaction.atomic

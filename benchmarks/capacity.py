@@ -8,6 +8,7 @@ import argparse
 import heapq
 import json
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -21,6 +22,8 @@ CUBE = ((1_972_900, 5.2), (19_729_000, 11.6), (197_290_000, 101.6))
 SPARK, SPARK_EXECUTORS = ((1_972_900, 196.4), (19_729_000, 444.3), (197_290_000, 3_256.0)), 2
 OWN_SECONDS_LINE, BIGGEST_SHARE = 47.0 / 27_887_400, 0.14
 BYTES_LINE, SEALED_BYTES_LINE = 20, 100
+# Memory (MB): a worker at its highest, a computation's bound before it spills to disk, a page process at its highest at two hundred million lines.
+WORKER_MB, COMPUTE_MB, PAGES_MB = 431, 4_096, 4_000
 SUPPLEMENT_SECONDS_LINE = 200 / 191_607_700  # what a release tells beside its cells
 WEEK = 5 * 10 * 3600  # seconds of the five working days in which a month's flows are sent, ten hours a day
 MONTHLY_SHARE = 0.6  # of a month's lines that come in those days
@@ -91,11 +94,43 @@ def plan(scale: float, flows_a_month: int = 22) -> dict[str, object]:
     return {
         "scale": scale, "lines_year": int(lines), "lines_10_years": int(lines * YEARS), "flows_in_the_week": len(at), "largest_flow_lines": int(size.max()),
         "workers": enough, "queue": tried[enough], "one_worker": tried[1],
+        "memory_workers_gb": round(enough * WORKER_MB / 1024, 1), "memory_compute_gb": round(COMPUTE_MB / 1024, 1), "memory_pages_gb": round(PAGES_MB / 1024, 1),
         "disk_facts_gb": round(lines * YEARS * BYTES_LINE / 1e9, 1), "disk_sealed_a_month_gb": round(lines / 12 * SEALED_BYTES_LINE / 1e9, 1),
         "cube_36_months_min": round(cube / 60, 1), "beside_min": round(lines * CUBE_YEARS * SUPPLEMENT_SECONDS_LINE / 60, 1),
         "largest_member_min": round(lines * YEARS * BIGGEST_SHARE * OWN_SECONDS_LINE / 60, 1),
         "spark_pays": bool(cube > 3600), "executors_for_an_hour": executors(lines * CUBE_YEARS),
     }  # fmt: skip
+
+
+def _number(value: float, digits: int = 1) -> str:
+    text = f"{value:.{digits}f}" if value < 10 else f"{value:.0f}"
+    return (text.rstrip("0").rstrip(".") if "." in text else text).replace(".", ",")
+
+
+def _lasting(minutes: float) -> str:
+    return f"{_number(minutes, 0)} min" if minutes < 100 else f"{int(minutes) // 60} h {round(minutes % 60):02d}"
+
+
+def _bytes(gigabytes: float) -> str:
+    return f"{_number(gigabytes)} Go" if gigabytes < 1000 else f"{_number(gigabytes / 1000)} To"
+
+
+def table(scales: tuple[int, ...] = (1, 10, 100)) -> list[list[str]]:
+    """The planning table as the French page shows it: a label, then a figure a scale."""
+    plans = [plan(scale) for scale in scales]
+    rows: list[tuple[str, Callable[[dict], str]]] = [
+        (f"lignes gardées ({YEARS} ans)", lambda p: f"{_number(p['lines_10_years'] / 1e9, 0)} milliard{'s' * (p['lines_10_years'] > 1e9)}"),
+        ("traitements nécessaires", lambda p: f"{p['workers']} ({_number(100 * p['queue']['busy'])} % de son temps)"),
+        ("du dépôt à l’accusé, 95e centile, semaine de pointe", lambda p: f"{_number(p['queue']['p95_s'], 2)} s"),
+        ("mémoire des traitements ; d’un calcul, avant qu’il déborde sur le disque", lambda p: f"{_bytes(p['memory_workers_gb'])} ; {_bytes(p['memory_compute_gb'])}"),
+        (f"disque des faits, {BYTES_LINE} octets par ligne", lambda p: _bytes(p["disk_facts_gb"])),
+        ("fichiers scellés d’un mois, s’ils sont gardés", lambda p: _bytes(p["disk_sealed_a_month_gb"])),
+        ("cube de 36 mois, deux cœurs", lambda p: _lasting(p["cube_36_months_min"])),
+        ("ce qui se dit à côté du cube", lambda p: _lasting(p["beside_min"])),
+        (f"chiffres du plus grand adhérent ({BIGGEST_SHARE:.0%} des lignes), en tâche de fond".replace("%", " %"), lambda p: _lasting(p["largest_member_min"])),
+        ("exécuteurs Spark d’un cœur pour tenir le cube en une heure", lambda p: str(p["executors_for_an_hour"])),
+    ]  # fmt: skip
+    return [[label, *map(say, plans)] for label, say in rows]
 
 
 def main() -> None:

@@ -364,10 +364,22 @@ def http_api() -> str:
     )
 
 
+def capacity() -> str:
+    """The page on capacity with its table as the simulation gives it today."""
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    import capacity as simulation
+
+    before, after = "<!-- tableau -->\n", "<!-- /tableau -->"
+    text = (FOLDER / CAPACITY).read_text(encoding="utf-8")
+    head, _, rest = text.partition(before)
+    return head + before + table(["", "la France", "× 10", "× 100"], simulation.table()) + after + rest.partition(after)[2]
+
+
+CAPACITY = "../explications/capacite.md"
 PAGES = {
     "anomalies.md": errors, "reglages.md": settings, "indicateurs.md": indicators, "etats.md": states, "faits.md": facts, "echanges.md": exchanges, "etude.md": study, "services.md": services,
     "dessins-b2.md": layouts, "noemie.md": noemie, "ligne-de-commande.md": command_line, "secret.md": secrecy, "api.md": http_api,
-    "droits.md": rights, "asvs.md": asvs,
+    "droits.md": rights, "asvs.md": asvs, CAPACITY: capacity,
 }  # fmt: skip
 
 

@@ -179,10 +179,12 @@ def test_the_story(house, page_of, tmp_path):
     reference = patient.locator("#reference").inner_text()
     assert patients_of(member, house) < before
     after = patients_of(member, house)
-    for _ in range(400):
+    # The worker purges by itself, a minute later: the operator does not wait for it.
+    for _ in range(20):
+        purged = house.belvedere("objections", "purge")
+        assert purged.returncode == 0, purged.stderr
         if house.belvedere("objections", "prove", reference).returncode == 0:
             break
-        time.sleep(0.5)
     else:
         raise AssertionError(house.belvedere("objections", "prove", reference).stdout)
     first = house.providers(house.group)[0]

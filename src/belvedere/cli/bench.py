@@ -60,7 +60,7 @@ def register(commands: argparse._SubParsersAction) -> None:
     capacity.set_defaults(run=lambda options: _run("capacity.py", ["--json"] * options.json))
     exchange = tools.add_parser("exchange", help="échanges : dépôts, décisions, livraisons, à côté d’un moteur de droits")
     exchange.add_argument("--json", action="store_true", help="un objet JSON")
-    exchange.add_argument("--kills", type=int, default=20, help="arrêts brutaux du livreur (aucun événement perdu)")
+    exchange.add_argument("--kills", type=int, default=100, help="arrêts brutaux du livreur (aucun événement perdu)")
     exchange.set_defaults(run=lambda options: _run("exchange.py", ["--json"] * options.json + ["--kills", str(options.kills)]))
     study = tools.add_parser("study", help="étude de marché sur dix millions de lignes de métadonnées")
     study.add_argument("--json", action="store_true", help="un objet JSON")

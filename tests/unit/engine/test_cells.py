@@ -1,4 +1,6 @@
-"""Every declared cell against a slow count of the generator's truth, one line at a time."""
+"""Every declared cell, on both engines, against a slow count of the generator's truth, one line at a time."""
+
+from itertools import product
 
 import pytest
 
@@ -13,6 +15,7 @@ from belvedere.engine.privacy import pseudonyms
 from belvedere.engine.sector.billing import make_sector, month_file, month_lines
 from belvedere.engine.warehouse import engine, facts, files, objected
 from tests.flows import FIRST
+from tests.sail import served
 
 MONTHS = ["2025-01", "2025-02", "2025-03"]
 BANDS = (("0-19", 0), ("20-39", 20), ("40-59", 40), ("60-74", 60), ("75+", 75))
@@ -53,16 +56,25 @@ def world(tmp_path_factory):
     return paths, groups, truth
 
 
-def test_every_cell_equals_the_slow_count(world):
+@pytest.fixture(scope="module", params=["duckdb", "spark"])
+def address(request):
+    """Where cells are computed: in this process, or on a Spark Connect server."""
+    if request.param == "duckdb":
+        yield engine.DUCKDB
+    else:
+        with served() as found:
+            yield found
+
+
+def test_every_cell_equals_the_slow_count(world, address):
     paths, groups, truth = world
     lattice = release_lattice(MONTHS)
-    connection = engine.connect(paths, groups=groups, objected=objected.of(()), materialise=True)
+    connection = engine.connect(paths, groups=groups, objected=objected.of(()), materialise=True, address=address)
     table = cells.compute(connection, lattice, windows(MONTHS))
+    connection.close()
     by_key: dict[tuple, list[dict]] = {}
     names = ("territory", "product", "period", "age", "sex", "payer", "mode")
     for line in truth:
-        from itertools import product
-
         for key in product(*(line[name] for name in names)):
             if key in lattice.index:
                 by_key.setdefault(key, []).append(line)
@@ -83,10 +95,11 @@ def test_every_cell_equals_the_slow_count(world):
             assert share[lattice.index[key], group] == sum(line["amount_billed"] for line in lines if line["group"] == group)
 
 
-def test_own_years_follow_their_anchor(world):
+def test_own_years_follow_their_anchor(world, address):
     paths, groups, truth = world
-    connection = engine.connect(paths, groups=groups, objected=objected.of(()), materialise=True)
+    connection = engine.connect(paths, groups=groups, objected=objected.of(()), materialise=True, address=address)
     figures = own.compute(connection, ["2025-02"])
+    connection.close()
     until_february = [line for line in truth if line["period"][1] <= "2025-02"]
     assert figures.measure("lines", period="12m-2025-02") == len(until_february)
     assert figures.measure("lines", period="12m-2025-03") == len(truth)

@@ -1,13 +1,12 @@
 """One definition, two engines: whatever DuckDB computes, a Spark Connect server computes to the cent."""
 
 import datetime as dt
-import os
 
 import numpy as np
 import pytest
 
 from belvedere.engine.indicators import cells, own, supplement
-from belvedere.engine.indicators.lattice import lattice_of, windows
+from belvedere.engine.indicators.lattice import lattice_of, release_periods, windows
 from belvedere.engine.secrecy.rules import Parameters
 from belvedere.engine.sector.billing import make_sector
 from belvedere.engine.warehouse import engine
@@ -32,12 +31,8 @@ def world(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def address():
-    """BELVEDERE_TEST_SPARK names a real cluster's Connect address; the light double otherwise."""
-    if real := os.environ.get("BELVEDERE_TEST_SPARK"):
-        yield real
-    else:
-        with served() as found:
-            yield found
+    with served() as found:
+        yield found
 
 
 def computed(world, address):
@@ -61,14 +56,54 @@ def test_duckdb_and_spark_agree_to_the_cent(world, address):
     for name in mine.__dataclass_fields__:
         assert getattr(mine, name) == getattr(theirs, name), name
     assert mine.answered and mine.suspects is not None and mine.survival
-    for name, values in cube.measures.items():
-        np.testing.assert_array_equal(values, other.measures[name], err_msg=name)
-    given, there = cube.contributions, other.contributions
-    for part in ("cell", "holding", "amount"):
-        np.testing.assert_array_equal(getattr(given, part), getattr(there, part), err_msg=part)
-    order = [(name, "ascending") for name in cube.ledger.column_names]
-    assert cube.ledger.sort_by(order).equals(other.ledger.sort_by(order))
+    same_cells(cube, other)
     assert told == told_there and any(told["panel"].values())
+
+
+def incremented(world, address):
+    """A second year beside a first one that was closed before a provider's lines of that year came: (cells of the first, of both)."""
+    paths, _, groups, objected, months = world
+    periods = windows(months[:12])
+    first = engine.connect(paths[:-1], groups=groups, objected=objected, materialise=True)
+    closed = cells.compute(first, lattice_of(periods, months[:12]), periods, months=months[:12])
+    both = release_periods(months, [periods])
+    connection = engine.connect(paths, groups=groups, objected=objected, materialise=True, address=address)
+    try:
+        return closed, cells.compute(
+            connection,
+            lattice_of(both, months),
+            both,
+            months=months,
+            closed=[closed.ledger],
+            counted=[closed.counts],
+            cutoffs=dict.fromkeys(months[:12], 12),
+        )
+    finally:
+        connection.close()
+        first.close()
+
+
+def same_cells(mine, theirs):
+    """Two tables of cells hold the same figures, contributions, ledger and counts."""
+    for name, values in mine.measures.items():
+        np.testing.assert_array_equal(values, theirs.measures[name], err_msg=name)
+    for part in ("cell", "holding", "amount"):
+        np.testing.assert_array_equal(getattr(mine.contributions, part), getattr(theirs.contributions, part), err_msg=part)
+    for one, other in ((mine.ledger, theirs.ledger), (mine.counts, theirs.counts)):
+        order = [(name, "ascending") for name in one.column_names]
+        assert one.sort_by(order).equals(other.select(one.column_names).sort_by(order))
+
+
+def test_one_more_year_beside_a_closed_one_is_the_same_on_both_engines(world, address):
+    closed, mine = incremented(world, engine.DUCKDB)
+    _, theirs = incremented(world, address)
+    same_cells(mine, theirs)
+    months = world[-1]
+    before, after = lattice_of(windows(months[:12]), months[:12]), lattice_of(release_periods(months, [windows(months[:12])]), months)
+    place = np.array([after.index[key] for key in before.index])
+    for name, values in closed.measures.items():
+        np.testing.assert_array_equal(values[list(before.index.values())], mine.measures[name][place], err_msg=f"a closed month moved: {name}")
+    assert set(mine.ledger["month"].to_pylist()) == set(months[12:]), "what was closed is not added up again"
 
 
 def test_a_parameter_is_a_literal_and_never_a_text():

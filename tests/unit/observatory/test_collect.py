@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from belvedere.engine.b2.envelope import seal
-from belvedere.observatory.collect import inbox, keyring, queue, reception, settlement, vault, worker
+from belvedere.observatory.collect import inbox, keyring, queue, reception, settlement, sweeping, vault, worker
 from belvedere.observatory.collect.models import COUNTED, SETTLED, TRANSITIONS, DataFile, Flow, State
 from belvedere.observatory.journal.models import Entry
 from tests.flows import a_file, assert_no_identity, first_of, patched, sector
@@ -125,3 +125,19 @@ def test_no_identity_reaches_the_disk(groups, data_folder):
 def test_every_state_has_its_transitions():
     assert set(TRANSITIONS) == set(State.values)
     assert set(COUNTED) <= set(SETTLED)
+
+
+def test_a_worker_that_dies_before_it_destroys_leaves_that_to_the_next(groups, monkeypatch):
+    from pathlib import Path
+
+    flow = reception.receive(group=groups[0], sealed=seal(a_file(), keyring.certificate()), channel="api")
+    path = vault.sealed_path(flow.sealed_name)
+    with monkeypatch.context() as dying:
+        dying.setattr(Path, "unlink", lambda self, missing_ok=False: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            worker.settle(queue.claim())
+    assert Flow.objects.get(pk=flow.pk).state == State.ACCEPTED and path.exists()
+    assert sweeping.destroy_settled() == 1 and not path.exists()
+    monkeypatch.setenv("BELVEDERE_KEEP_SEALED_HOURS", "24")
+    path.write_bytes(b"x")
+    assert sweeping.destroy_settled() == 0 and path.exists(), "kept as long as it was asked"

@@ -26,9 +26,22 @@ def _old(path: Path, seconds: float) -> bool:
         return False
 
 
+def destroy_settled() -> int:
+    """Delete the sealed files of flows settled for longer than they are kept: whoever settled them may have died before it could. Returns how many."""
+    root, gone = data_dir() / "sealed", 0
+    names = [path.name for path in root.glob("*")] if root.is_dir() else []
+    limit = timezone.now() - dt.timedelta(hours=int(read("BELVEDERE_KEEP_SEALED_HOURS")))
+    for first in range(0, len(names), 500):
+        settled = Flow.objects.filter(sealed_name__in=names[first : first + 500], state__in=SETTLED, settled_at__lte=limit)
+        for name in settled.values_list("sealed_name", flat=True):
+            (root / name).unlink(missing_ok=True)
+            gone += 1
+    return gone
+
+
 def sweep(grace: float = GRACE_SECONDS) -> int:
     """Delete orphans older than `grace` seconds; returns how many files went."""
-    gone = 0
+    gone = destroy_settled()
     waiting = set(Flow.objects.exclude(state__in=SETTLED).values_list("sealed_name", flat=True))
     kept_since = timezone.now() - dt.timedelta(hours=int(read("BELVEDERE_KEEP_SEALED_HOURS")))
     if int(read("BELVEDERE_KEEP_SEALED_HOURS")):

@@ -1,5 +1,6 @@
 """The worker: claims flows from the queue and settles them; takes in the watched folder, tells the senders."""
 
+import contextlib
 import datetime as dt
 import errno
 import logging
@@ -122,6 +123,8 @@ def warm_up() -> None:
 
 def run(*, pause: float = 0.2, stop: Callable[[], bool] = lambda: False) -> None:
     """Work until told to stop."""
+    with contextlib.suppress(OSError, DatabaseError):  # what the worker before this one may have died before destroying; else the sweeper will
+        sweeping.destroy_settled()
     warm_up()
     for chore in (
         webhooks.deliver_due,

@@ -163,7 +163,7 @@ def deliveries() -> dict[str, float]:
     taker = Taker()
     party, _ = parties.admit(actor="DREES", name="Destinataire", by="bench")
     for _ in range(SUBSCRIPTIONS):
-        subscribing.subscribe(party=party, topic="jeu-publie", purpose="STATISTIQUE", endpoint=taker.url, filters={})
+        subscribing.subscribe(party=party, topic="jeu-publie", purpose="STATISTIQUE", endpoint=taker.url, filters={}, level=2)
     while Subscription.objects.filter(state="requested").exists():
         telling.deliver()
     _happen(EVENTS // SUBSCRIPTIONS, party)
@@ -192,7 +192,7 @@ def kills(count: int) -> dict[str, int]:
 
     taker, draw = Taker(), random.Random(9)
     party, _ = parties.admit(actor="DNS_MATURIN", name="Témoin", by="bench")
-    made, _ = subscribing.subscribe(party=party, topic="jeu-publie", purpose="MATURITE", endpoint=taker.url, filters={})
+    made, _ = subscribing.subscribe(party=party, topic="jeu-publie", purpose="MATURITE", endpoint=taker.url, filters={}, level=2)
     telling.deliver()
     code = "import os, django; django.setup()\nfrom belvedere.observatory.exchange import telling\nwhile True: telling.deliver()"
     total = 0

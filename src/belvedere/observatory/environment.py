@@ -74,12 +74,12 @@ SETTINGS = (
     Setting("BELVEDERE_FEDERATIONS_ATTACK", "", "Secret : « 1 » ferme aussi ce que déduirait une fédération qui détiendrait les lignes de ses membres ; vide : mesuré."),
     Setting("BELVEDERE_FEDERATION_PERCENT", "", "Secret : seuil du reste hors fédération ; vide : règle éteinte. Ne se publie pas."),
 )  # fmt: skip
+_DEFAULTS = {setting.name: setting.default for setting in SETTINGS}
 
 
 def read(name: str) -> str:
     """Value of a declared setting; KeyError for one that is not in the table."""
-    declared = {setting.name: setting for setting in SETTINGS}[name]
-    return os.environ.get(name, declared.default)
+    return os.environ.get(name, _DEFAULTS[name])
 
 
 class SettingRefused(Exception):

@@ -155,7 +155,7 @@ def test_a_stay_opened_meanwhile_is_told_and_never_a_passing_trouble(service, mo
     """Between the rules and the writing another deposit opened a stay: the answer says which rule, at once."""
     assert intake.receive(service, deposit(range(1))).status == 200
     patient, known_to = stored("Patient"), referentials.known_to
-    monkeypatch.setattr(referentials, "known_to", lambda party, deposited: __import__("dataclasses").replace(known_to(party, deposited), open_stay=lambda stay, deposited: False))  # fmt: skip
+    monkeypatch.setattr(referentials, "known_to", lambda party, deposited, named: __import__("dataclasses").replace(known_to(party, deposited, named), open_stay=lambda stay, deposited: False))  # fmt: skip
     answer = intake.receive(service, edited(deposit(range(1)), "deux", lambda content: another_stay(content, patient)))
     assert answer.status == 422 and rules_of(answer) == {"tddui-encounter-05"}
     assert answer.body["issue"][0]["expression"][0].endswith("period.end")

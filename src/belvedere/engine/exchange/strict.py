@@ -58,9 +58,10 @@ def _holds_null(content: object) -> bool:
     stack: list[object] = [content]
     while stack:
         one = stack.pop()
-        if one is None:
+        held = one.values() if isinstance(one, dict) else one
+        if None in held:  # type: ignore[operator]
             return True
-        stack.extend(one.values() if isinstance(one, dict) else one if isinstance(one, list) else ())
+        stack.extend(item for item in held if isinstance(item, dict | list))  # type: ignore[attr-defined]
     return False
 
 

@@ -43,10 +43,11 @@ def examine(party: Party, raw: bytes, *, alone: bool = False) -> tuple[dict, Dep
     if not remarks:
         remarks = bundle.unresolved(deposited, lambda address: _stored_type(party, address))
     if not remarks:
-        known = referentials.known_to(party, deposited)
+        named = naming.named_in(party, deposited)
+        known = referentials.known_to(party, deposited, named)
         remarks = checks.check(deposited, replace(known, open_stay=lambda stay, deposited: False) if alone else known)
         if not rules.refuses(remarks):
-            remarks += naming.contradictions(party, deposited)
+            remarks += naming.contradictions(party, deposited, named)
     return content, deposited, rules.kept(remarks)
 
 

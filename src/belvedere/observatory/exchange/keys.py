@@ -41,12 +41,11 @@ def key_of(token: str, thumbprint: str = "") -> PartyKey | None:
     """The open key of a token, of an admitted party; one bound to a certificate opens beside it alone."""
     if not token.startswith("bvx_"):
         return None
-    return (
-        PartyKey.objects.select_related("party")
-        .filter(token_hash=digest(token), revoked_at=None, party__admitted=True, thumbprint__in=("", thumbprint))
-        .exclude(thumbprint__in=PartyCertificate.objects.exclude(revoked_at=None).values("thumbprint"))
-        .first()
-    )
+    key = PartyKey.objects.select_related("party").filter(token_hash=digest(token), revoked_at=None, thumbprint__in=("", thumbprint)).first()
+    if key is None or not key.party.admitted:
+        return None
+    closed = key.thumbprint and PartyCertificate.objects.filter(thumbprint=key.thumbprint).exclude(revoked_at=None).exists()
+    return None if closed else key
 
 
 @transaction.atomic

@@ -48,10 +48,14 @@ def is_ins(identifier: Mapping) -> bool:
     return identifier.get("system") in checks.INS_OIDS
 
 
-def contradictions(party: Party, deposited: Deposited) -> list[Remark]:
-    """Patients whose own number already names somebody with another INS."""
+def named_in(party: Party, deposited: Deposited) -> dict[str, Person]:
+    """The person of each token of a deposit's patients that is known."""
+    return found(token for entry in deposited.of_type("Patient") for token in tokens(entry, party))
+
+
+def contradictions(party: Party, deposited: Deposited, known: Mapping[str, Person]) -> list[Remark]:
+    """Patients whose own number already names somebody with another INS; `known`: as `named_in` gives it."""
     told = [(entry, *_keys(entry, party)) for entry in deposited.of_type("Patient")]
-    known = found(token for _, ins, own in told if ins for token in (ins, *own))
     return [
         Remark("tddui-patient-05", entry.where + ".identifier")
         for entry, ins, own in told

@@ -22,7 +22,7 @@ from belvedere.engine.nomenclature.territories import region_of
 from belvedere.observatory.environment import read
 from belvedere.observatory.exchange import directory, facts, offers
 from belvedere.observatory.exchange.models import Concept, Party, Person, Resource
-from belvedere.observatory.exchange.naming import found, own_key, own_names, person_token
+from belvedere.observatory.exchange.naming import own_key, own_names, person_token
 from belvedere.observatory.journal.actions import record
 
 SERAFIN = "https://smt.esante.gouv.fr/fhir/CodeSystem/serafin-ph"
@@ -201,11 +201,11 @@ def _held(party: Party, deposited: Deposited) -> dict[str, Resource]:
     return {row.uid: row for row in rows}
 
 
-def known_to(party: Party, deposited: Deposited) -> Known:
-    """What the rules ask of the outside, for a depositor and its deposit."""
+def known_to(party: Party, deposited: Deposited, named: Mapping[str, Person]) -> Known:
+    """What the rules ask of the outside, for a depositor and its deposit; `named`: the persons of its tokens, as `naming.named_in` gives them."""
     keys = {person_key(entry.resource, party.finess) for entry in deposited.of_type("Patient")}
     tokens = {person_token(key): key for key in keys if key}
-    people = {tokens[token]: person for token, person in found(tokens).items()}
+    people = {key: named[token] for token, key in tokens.items() if token in named}
     stored = _held(party, deposited)
     concerned = {person.pk for person in people.values()} | {row.person_id for row in stored.values() if row.person_id}
     names = own_names(Person.objects.filter(pk__in=concerned)) if concerned else {}

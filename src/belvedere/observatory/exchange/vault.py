@@ -5,6 +5,7 @@ import hmac
 import os
 import uuid
 import zlib
+from collections.abc import Callable
 from functools import cache, lru_cache
 from pathlib import Path
 
@@ -77,8 +78,18 @@ def _tokens() -> bytes:
 
 def seal(content: bytes, about: str = "") -> bytes:
     """Content under the newest key (AES-256-GCM), bound to what it is `about`: a sealed content moved to another row no longer opens."""
-    nonce = os.urandom(NONCE)
-    return nonce + _held()[0][0].encrypt(nonce, zlib.compress(content, 1), about.encode())
+    return sealer()(content, about)
+
+
+def sealer() -> Callable[[bytes, str], bytes]:
+    """`seal` under the key that is the newest now, for many contents at once."""
+    key = _held()[0][0]
+
+    def under(content: bytes, about: str) -> bytes:
+        nonce = os.urandom(NONCE)
+        return nonce + key.encrypt(nonce, zlib.compress(content, 1), about.encode())
+
+    return under
 
 
 def unseal(stored: bytes, about: str = "") -> bytes:

@@ -83,7 +83,7 @@ def prepare(party: Party, original: bytes, deposited: Deposited, people: dict[in
     renamed = {address: f"{entry.profile.type}/{ids[keys[entry.place]]}" for address, entry in deposited.addresses.items()}
     # A deposit may say the same thing twice under two addresses: its last word is kept.
     last = {keys[entry.place]: entry for entry in deposited.entries}
-    rows, places = [], {}
+    rows, places, seal = [], {}, vault.sealer()
     for key, entry in last.items():
         content = bundle.rewritten(entry.resource, renamed) | {"id": ids[key]}
         digest = vault.token("contenu", strict.canonical(content).decode())
@@ -95,9 +95,9 @@ def prepare(party: Party, original: bytes, deposited: Deposited, people: dict[in
         content["meta"] = {**(entry.resource.get("meta") or {}), "versionId": str(version), "lastUpdated": now.isoformat()}
         rows.append(Resource(
             type=entry.profile.type, uid=ids[key], version=version, profile=entry.profile.name, establishment=party, own_key=key, day=facts.day_of(entry, deposited),
-            facts=facts.coded(entry), content=vault.seal(strict.canonical(content), ids[key]), digest=digest, stored_at=now, person=people.get(entry.place),
+            facts=facts.coded(entry), content=seal(strict.canonical(content), ids[key]), digest=digest, stored_at=now, person=people.get(entry.place),
         ))  # fmt: skip
-    return Ready(name, now, vault.seal(original, f"depot:{name}"), people, keys, before, places, rows)
+    return Ready(name, now, seal(original, f"depot:{name}"), people, keys, before, places, rows)
 
 
 def _answer(deposited: Deposited, ready: Ready) -> dict:

@@ -66,10 +66,10 @@ class Resource(models.Model):
     uid = models.CharField("identifiant", max_length=36)
     version = models.PositiveIntegerField("version", default=1)
     profile = models.CharField("profil", max_length=60)
-    person = models.ForeignKey(Person, models.PROTECT, null=True, related_name="resources")
-    establishment = models.ForeignKey(Party, models.PROTECT, related_name="resources")
+    person = models.ForeignKey(Person, models.PROTECT, null=True, related_name="resources", db_index=False)
+    establishment = models.ForeignKey(Party, models.PROTECT, related_name="resources", db_index=False)
     deposit = models.ForeignKey(Deposit, models.PROTECT, related_name="resources")
-    own_key = models.CharField("clé chez le déposant", max_length=64, db_index=True)
+    own_key = models.CharField("clé chez le déposant", max_length=64)
     day = models.DateField("date des faits", null=True)
     facts = models.JSONField("valeurs codées", default=dict)
     content = models.BinaryField("contenu scellé")
@@ -86,6 +86,7 @@ class Resource(models.Model):
         )
         indexes = (
             models.Index(fields=["type", "current", "id"]),
-            models.Index(fields=["person", "current"]),
+            # Each foreign key begins an index here. One of its own would be chosen over these, and read whole, where SQLite has no statistics.
+            models.Index(fields=["person", "establishment", "profile"]),
             models.Index(fields=["establishment", "type", "current"]),
         )

@@ -5,7 +5,6 @@ import argparse
 import datetime as dt
 import json
 import os
-import platform
 import signal
 import subprocess
 import sys
@@ -216,6 +215,8 @@ def kills(count: int) -> dict[str, int]:
 
 
 def main() -> None:
+    from machine import described
+
     parser = argparse.ArgumentParser()
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--port", type=int, default=8491)
@@ -225,8 +226,7 @@ def main() -> None:
         folder = Path(name)
         start(folder)
         found: dict[str, object] = {
-            "machine": platform.machine(),
-            "cores": os.cpu_count(),
+            **described(),
             **decisions(),
             **deposits(folder, options.port),
             **deliveries(),

@@ -9,7 +9,6 @@ One core (the process is pinned). Peers run in the same process on the same file
 import argparse
 import json
 import os
-import platform
 import resource
 import shutil
 import subprocess
@@ -282,6 +281,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--megabytes", type=int, default=22, help="taille du fichier, en Mo")
     parser.add_argument("--growth", action="store_true", help="aussi 10 Mo, 100 Mo, 1 Go et 5 Go, et le lecteur de 2 à 200 Mo")
     parser.add_argument("--one", choices=["ordinary", "large", "readers"], help=argparse.SUPPRESS)
+    from machine import described
+
     options = parser.parse_args(arguments)
     os.environ |= {"POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1", "ARROW_NUM_THREADS": "1"}
     if hasattr(os, "sched_setaffinity"):
@@ -289,7 +290,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.one:
         print(json.dumps(readers(options.megabytes) if options.one == "readers" else one_flow(options.megabytes, options.one)))
         return 0
-    found = {"machine": f"{platform.machine()}, un cœur de {os.cpu_count()}, Python {platform.python_version()}"}
+    found = described(cores=1)
     flow = apart("--one", "ordinary", "--megabytes", str(options.megabytes))
     found |= apart("--one", "readers", "--megabytes", str(options.megabytes))
     found |= {name: flow[name] for name in ("sealed_to_facts_mb_s", "peak_rss_mb", "lines", "sealed_mb")}

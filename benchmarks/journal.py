@@ -3,7 +3,6 @@ beside the database's own speed for rows of the same shape. One JSON object."""
 
 import json
 import os
-import platform
 import sqlite3
 import tempfile
 import time
@@ -63,11 +62,12 @@ def peer(folder: Path) -> float:
 
 
 def main() -> None:
+    from machine import described
+
     with tempfile.TemporaryDirectory() as folder:
         found = ours(Path(folder))
         plain = peer(Path(folder))
-    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cœurs, Python {platform.python_version()}"
-    print(json.dumps({"bench": "journal", "machine": machine, **found, "sqlite_rows_s": round(plain), "ratio": round(found["grouped_s"] / plain, 2)}))
+    print(json.dumps({"bench": "journal", **described(), **found, "sqlite_rows_s": round(plain), "ratio": round(found["grouped_s"] / plain, 2)}))
 
 
 if __name__ == "__main__":

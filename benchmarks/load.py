@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 import json
 import os
-import platform
 import smtplib
 import socket
 import statistics
@@ -231,10 +230,12 @@ def main() -> int:
         finally:
             load.process.terminate()
             load.process.wait(timeout=30)
+    from machine import described
+
     every = sorted(value for values in load.seconds.values() for value in values)
     p95 = lambda values: round(sorted(values)[int(len(values) * 0.95)], 2) if values else None  # noqa: E731
     found = {
-        "machine": f"{platform.machine()}, {os.cpu_count()} cœurs, émetteurs compris", "minutes": options.minutes, "senders": options.senders,
+        **described(), "senders_on_the_same_machine": True, "minutes": options.minutes, "senders": options.senders,
         "flows": len(every), "refusals": dict(load.refusals), "median_s": round(statistics.median(every), 2), "p95_s": p95(every),
         "p95_by_channel_s": {name: p95(values) for name, values in load.seconds.items()},
     }  # fmt: skip

@@ -11,7 +11,6 @@ import datetime as dt
 import http.client
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).resolve().parent.parent), str(Path(__file__).resolve().parent)]
 
 import scale
+from machine import described
 from stream import Stream
 
 MONTHS, PROVIDERS, GROUPS = 36, 80, 60
@@ -293,7 +293,7 @@ def main() -> None:
     found |= {
         "months": MONTHS, "readers": READERS, "flow_pace_s": options.pace, "flows": states, "flows_refused": refused, "served_peak_rss_mb": memory,
         "member_first_reading_s": round(max(cold), 2), "member_first_reading_median_s": round(statistics.median(cold), 2),
-        "member_to_bare": round(statistics.median(busy["member"]) / statistics.median(busy["bare"]), 1), "machine": platform.machine(), "cores": os.cpu_count(),
+        "member_to_bare": round(statistics.median(busy["member"]) / statistics.median(busy["bare"]), 1), **described(),
     }  # fmt: skip
     print(json.dumps(found, ensure_ascii=False))
 

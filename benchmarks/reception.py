@@ -13,7 +13,6 @@ import argparse
 import datetime as dt
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -161,10 +160,12 @@ def main() -> None:
         lines, cents, found = standing()
         if server:
             server.cleanup()
+    from machine import described
+
     print(json.dumps({
         **billed, "files": len(files), "written_and_sealed_s": round(written, 1), **told, "lines_a_second": round(billed["lines"] / seconds),
         "clear_mb_a_second": round(billed["clear_bytes"] / seconds / 1e6, 1), **found, "lines_lost": billed["lines"] - lines,
-        "cents_lost": billed["amount_amo"] - cents, "workers": options.workers, "machine": platform.machine(), "cores": os.cpu_count(),
+        "cents_lost": billed["amount_amo"] - cents, "workers": options.workers, **described(),
     }, ensure_ascii=False))  # fmt: skip
 
 

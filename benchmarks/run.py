@@ -7,7 +7,6 @@ python benchmarks/run.py --json     one JSON object
 import datetime as dt
 import json
 import os
-import platform
 import statistics
 import sys
 import tempfile
@@ -69,8 +68,10 @@ def main() -> None:
     keys = pseudonyms.create_keys(Path(tempfile.mkdtemp(prefix="belvedere-bench-")) / "keys.json")
     nir = np.full((1_000_000, 13), 49, dtype=np.uint8)
     zeros = np.arange(1_000_000) % 10**6
+    from machine import described
+
     result = {
-        "machine": f"{platform.machine()}, {os.cpu_count()} cœurs, Python {platform.python_version()}",
+        **described(),
         "generator_lines_s": round(generator),
         "pseudonyms_s": round(1_000_000 / timed(lambda: pseudonyms.patients(nir, zeros, zeros % 7, keys))),
         "page_median_ms": page_latency(),

@@ -10,7 +10,6 @@ import argparse
 import datetime as dt
 import json
 import os
-import platform
 import resource
 import subprocess
 import sys
@@ -256,7 +255,7 @@ def main() -> None:
             folder = Path(name) / "facts"
             start = time.perf_counter()
             lines, size, _ = write(folder, max(1, round(volume * 1_000_000 / BASE)))
-            common = {"lines": lines, "bytes_per_line": round(size / lines, 2), "write_s": round(time.perf_counter() - start, 1), "member_p95_ms": None, "market_p95_ms": None, "peers": {}}  # fmt: skip
+            common: dict[str, object] = {"lines": lines, "bytes_per_line": round(size / lines, 2), "write_s": round(time.perf_counter() - start, 1), "member_p95_ms": None, "market_p95_ms": None, "peers": {}}  # fmt: skip
             print(f"{lines:,} lines written in {common['write_s']} s", file=sys.stderr, flush=True)
             mine = common | {"engine": "duckdb"} | apart("--measure", "cube", str(folder), "duckdb", str(lines))
             results.append(mine)
@@ -286,12 +285,9 @@ def main() -> None:
                         told |= {"time_ratio": round(told["seconds"] / ours["seconds"], 2), "memory_ratio": round((told.get("server_rss_mb") or told["peak_rss_mb"]) / ours["peak_rss_mb"], 2)}  # fmt: skip
                 mine["peers"] = peers
                 print(json.dumps(peers), file=sys.stderr, flush=True)
-    machine = {
-        "machine": platform.machine(),
-        "cores": os.cpu_count(),
-        "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
-    }
-    print(json.dumps({"volumes": results, "question": QUESTION, "growth": growth(results)} | machine, ensure_ascii=False))
+    from machine import described
+
+    print(json.dumps({"volumes": results, "question": QUESTION, "growth": growth(results)} | described(), ensure_ascii=False))
 
 
 def growth(results: list[dict]) -> list[dict]:

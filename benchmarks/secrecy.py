@@ -8,7 +8,6 @@ import argparse
 import contextlib
 import json
 import os
-import platform
 import resource
 import subprocess
 import sys
@@ -57,9 +56,9 @@ def cube(size: str):
         if kind[p] == "nat":
             foot = np.arange(len(departments))
         elif kind[p] == "reg":
-            foot = np.flatnonzero(np.isin(region_of, rng.choice(unique, min(len(unique), rng.integers(1, 4)), replace=False)))
+            foot = np.flatnonzero(np.isin(region_of, rng.choice(unique, min(len(unique), int(rng.integers(1, 4))), replace=False)))
         else:
-            foot = rng.choice(len(departments), min(len(departments), rng.integers(1, 5)), replace=False)
+            foot = rng.choice(len(departments), min(len(departments), int(rng.integers(1, 5))), replace=False)
         mix = rng.random(len(leaves)) < (0.8 if kind[p] == "nat" else 0.35)
         if not mix.any():
             mix[rng.integers(len(leaves))] = True
@@ -179,7 +178,8 @@ def tauargus(module, folder: Path, lattice, rows) -> dict[tuple[str, ...], str]:
     """Status letters by key of τ-Argus Modular on the rows: S safe, U unsafe, M secondary."""
     trees = {}
     for dimension, root in zip(lattice.dimensions[:2], ("Total", "P"), strict=True):
-        children, lines = dimension.children(), []
+        children = dimension.children()
+        lines: list[str] = []
 
         def walk(code: str, depth: int, children=children, lines=lines) -> None:
             for child in children.get(code, ()):
@@ -204,7 +204,7 @@ def tauargus(module, folder: Path, lattice, rows) -> dict[tuple[str, ...], str]:
     finally:
         os.dup2(saved, 1)
     table = done.tables[0].dataframe()
-    found = {}
+    found: dict[tuple[str, ...], str] = {}
     for geo, product, third, status in zip(table["geo"], table["product"], table["third"], table["status"], strict=True):
         found[str(geo), "P" if product == "Total" else str(product), str(third)] = {"U": "U", "M": "M", "D": "M"}.get(str(status)[0], "S")
     return found
@@ -219,7 +219,9 @@ def main() -> int:
     if options.one:
         print(json.dumps({"ours": ours, "peer": peer}[options.one[0]](options.one[1])))
         return 0
-    found: dict[str, object] = {"machine": f"{platform.machine()}, {os.cpu_count()} cœurs, Python {platform.python_version()}"}
+    from machine import described
+
+    found: dict[str, object] = described()
     for size in SIZES:
         if size == "146k" and not options.long:
             continue

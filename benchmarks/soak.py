@@ -12,7 +12,6 @@ import argparse
 import http.client
 import json
 import os
-import platform
 import random
 import re
 import statistics
@@ -26,6 +25,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parent.parent), str(Path(__file__).
 
 import numpy as np
 import pages
+from machine import described
 from stream import Stream
 
 READERS, THINK, SAMPLE = 4, 0.5, 5.0
@@ -217,7 +217,7 @@ def main() -> None:
         "p95_first_third_ms": round(statistics.median(latency[:third]), 1), "p95_last_third_ms": round(statistics.median(latency[-third:]), 1),
         "memory_mb": {f"{names[pid]} {pid}": {"peak": max(kb for _, kb in rows) // 1024, "last": rows[-1][1] // 1024, "slope_mb_hour": slope(rows)}
                       for pid, rows in memory.items() if rows[-1][0] > options.minutes * 30},
-        **found, "settled": dict(states), "machine": platform.machine(), "cores": os.cpu_count(),
+        **found, "settled": dict(states), **described(),
     }, ensure_ascii=False))  # fmt: skip
 
 

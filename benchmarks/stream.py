@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from cryptography.x509 import Certificate
+
 
 @dataclass
 class Stream:
@@ -18,7 +20,7 @@ class Stream:
 
     url: str
     senders: Sequence[tuple[int, str]]
-    certificate: object
+    certificate: Certificate
     pace: float
     first: int = 0
     seed: int = 1

@@ -50,7 +50,10 @@ def main() -> int:
         made = time.perf_counter() - started
         told = tiers.tell(study, tiers.PUBLIC)
         seconds = time.perf_counter() - started
+    from machine import described
+
     figures = {
+        **described(),
         "flows": counts["flux"], "seconds": round(seconds, 1), "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, "reading": round(read, 1),
         "tables": round(made - read, 1), "secrecy": round(seconds - made, 1), "count_alone": round(peer, 2), "ratio": round(seconds / peer, 1), "public_tables": len(told), "target_seconds": 20,
     }  # fmt: skip

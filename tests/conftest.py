@@ -29,6 +29,9 @@ sys.modules["__main__"].__dict__.setdefault("__file__", "pytest")
 import django  # noqa: E402 (the environment above comes first)
 
 django.setup()
+from django.conf import settings  # noqa: E402
+
+settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # the real one takes a third of a second; functional tests have it
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -107,9 +107,12 @@ def _tell(summary: dict, options: argparse.Namespace, path: Path) -> None:
 
 def build(options: argparse.Namespace, tell: Callable[[str, float], None], started: float) -> dict:
     """Fill an empty data folder; returns what the demo prints and keeps."""
+    from django.contrib.auth.hashers import make_password
+
     from belvedere.cli.serve import start_worker, stop_worker
     from belvedere.engine.b2.envelope import seal
     from belvedere.engine.sector.billing import make_sector, month_file, software_of
+    from belvedere.observatory.accounts.models import User
     from belvedere.observatory.collect import inbox, keyring, reception, worker
     from belvedere.observatory.collect.models import COUNTED, Flow
     from belvedere.observatory.exchange import showing
@@ -125,9 +128,11 @@ def build(options: argparse.Namespace, tell: Callable[[str, float], None], start
     )  # fmt: skip
     groups, token = _enrol(sector)
     password = secrets.token_urlsafe(9)
-    sign_ins, factors = _people(groups, sector, password)
+    sign_ins, factors = _people(groups, sector)
     parties = showing.build("démonstration")
-    _exchange_people(parties, password, sign_ins, factors)
+    _exchange_people(parties, sign_ins, factors)
+    # One password for all, hashed once: a hash is slow on purpose.
+    User.objects.filter(email__in=sign_ins.values()).update(password=make_password(password))
     helper = start_worker()
     try:
         certificate = keyring.certificate()
@@ -232,7 +237,7 @@ def shown_group(sector) -> int:
     return ranks[min(len(ranks) // 5, len(ranks) - 1)]
 
 
-def _people(groups: dict, sector, password: str) -> tuple[dict[str, str], dict[str, str]]:
+def _people(groups: dict, sector) -> tuple[dict[str, str], dict[str, str]]:
     """Accounts of the demonstration: (address by role, authenticator secret by role). One validator for each federation."""
     from belvedere.observatory.accounts import factors, people
     from belvedere.observatory.accounts.models import Role
@@ -252,14 +257,14 @@ def _people(groups: dict, sector, password: str) -> tuple[dict[str, str], dict[s
     }  # fmt: skip
     sign_ins, secrets_of = {}, {}
     for label, (name, fields) in accounts.items():
-        user = people.open_account(email=f"{name}@demo.belvedere.test", password=password, by="démonstration", **fields)
+        user = people.open_account(email=f"{name}@demo.belvedere.test", by="démonstration", **fields)
         secrets_of[label] = factors.new_secret()
         factors.give(user, secrets_of[label])
         sign_ins[label] = user.email
     return sign_ins, secrets_of
 
 
-def _exchange_people(parties: dict, password: str, sign_ins: dict[str, str], secrets_of: dict[str, str]) -> None:
+def _exchange_people(parties: dict, sign_ins: dict[str, str], secrets_of: dict[str, str]) -> None:
     """One person of a service that deposits, one of an institution that receives."""
     from belvedere.observatory.accounts import factors, people
     from belvedere.observatory.accounts.models import Role
@@ -267,7 +272,7 @@ def _exchange_people(parties: dict, password: str, sign_ins: dict[str, str], sec
     for label, name, role, party in (
         ("Établissement", "etablissement", Role.ESTABLISHMENT, parties["SSIAD du Canal"]), ("Institution", "institution", Role.INSTITUTION, parties["ARS Île-de-France"]),
     ):  # fmt: skip
-        user = people.open_account(email=f"{name}@demo.belvedere.test", password=password, by="démonstration", role=role, party=party)
+        user = people.open_account(email=f"{name}@demo.belvedere.test", by="démonstration", role=role, party=party)
         secrets_of[label] = factors.new_secret()
         factors.give(user, secrets_of[label])
         sign_ins[label] = user.email

@@ -252,9 +252,9 @@ class Loop:
 
 
 def _scan(rank: int) -> bytes:
-    """A page scanned at 150 dots per inch, unlike the others."""
+    """A page scanned at 150 dots per inch in black and white, unlike the others."""
     out = io.BytesIO()
-    page = Image.new("L", (1240, 1754), 255)
+    page = Image.new("1", (1240, 1754), 1)
     page.putpixel((rank % 1240, rank // 1240), 0)
     page.save(out, "PNG", dpi=(150, 150))
     return out.getvalue()

@@ -50,10 +50,10 @@ def python(code: str, data, **more: str) -> str:
     return done.stdout.strip()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def databases(request, tmp_path):
-    """What a process is told of its database: that of the live observatory, and an empty one to restore into."""
-    if request.param == "sqlite":
+@pytest.fixture
+def databases(tmp_path):
+    """What a process is told of its database: that of the live observatory, and an empty one to restore into; of the kind that the suite runs on."""
+    if os.environ.get("BELVEDERE_TEST_DATABASE") != "postgresql":
         yield {}, {}
         return
     os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path))

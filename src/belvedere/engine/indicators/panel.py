@@ -33,7 +33,7 @@ class Amounts:
     def __init__(self, connection: Connection, months: Sequence[str], federations: Mapping[int, int]) -> None:
         self._connection, self.months, self._federations = connection, tuple(months), federations
         listed = ", ".join(f"'{month}'" for month in months)
-        self._persons: dict[tuple[int, ...], dict[tuple[str, str], int]] = {}
+        self._people: dict[int, dict[tuple[str, str, int], set[object]]] = {}
         self.sent: dict[str, set[int]] = {month: set() for month in months}
         self.amo: dict[tuple[str, str], dict[int, int]] = {}
         self.billed: dict[tuple[str, str], dict[int, float]] = {}
@@ -63,21 +63,27 @@ class Amounts:
         if not groups:
             return True
         amounts = np.array([self.billed[family, month][group] for group in sorted(groups)])
-        # One group with persons enough is enough; only small sets are counted together, since a person may be with several.
+        # One group with persons enough is enough; only small ones are counted together, since a person may be with several.
         persons = max(self._persons_of[family, month][group] for group in groups)
         if persons < parameters.patients:
-            persons = self._people(groups).get((family, month), 0)
+            held = self._people_of_few(parameters.patients)
+            persons = len(set().union(*(held.get((family, month, group), set()) for group in groups)))
         return not rules.unsafe(np.array([persons]), np.zeros(len(amounts), dtype=np.int64), amounts, parameters)[0]
 
-    def _people(self, groups: set[int]) -> dict[tuple[str, str], int]:
-        key = tuple(sorted(groups))
-        if key not in self._persons:
-            listed, months = ", ".join(map(str, key)), ", ".join(f"'{month}'" for month in self.months)
-            rows = self._connection.sql(f"""
-                SELECT family, month, count(DISTINCT patient) FROM facts WHERE grp IN ({listed}) AND month IN ({months}) GROUP BY ALL
-            """).fetchall()
-            self._persons[key] = {(str(family), str(month)): int(count) for family, month, count in rows}
-        return self._persons[key]
+    def _people_of_few(self, patients: int) -> dict[tuple[str, str, int], set[object]]:
+        """The persons of each family, month and group that has fewer than so many."""
+        if patients not in self._people:
+            few = [(*key, group) for key, held in self._persons_of.items() for group, count in held.items() if count < patients]
+            listed = ", ".join(f"('{family}', '{month}', {group})" for family, month, group in few)
+            months = ", ".join(f"'{month}'" for month in self.months)
+            made: dict[tuple[str, str, int], set[object]] = {}
+            for family, month, group, patient in self._connection.sql(f"""
+                SELECT DISTINCT family, month, grp, patient FROM facts JOIN (VALUES {listed}) few (family, month, grp) USING (family, month, grp)
+                WHERE month IN ({months})
+            """).fetchall():
+                made.setdefault((str(family), str(month), int(group)), set()).add(patient)
+            self._people[patients] = made
+        return self._people[patients]
 
 
 def compute(

@@ -74,6 +74,12 @@ def test_anybody_reads_it(monkeypatch):
     monkeypatch.setattr(availability, "opened", lambda: True)
     watched(3, timezone.now())
     page = Client().get("/echanges/").content.decode()
-    assert "100,00" in page and page.count("<rect") == 60
+    assert "100,00" in page and page.count("<rect") == 60 and "premier jour observé" in page
     told = Client().get("/api/v1/exchange/availability").json()
     assert told["share"] == 1.0 and len(told["days"]) == 1
+
+
+def test_a_house_watched_for_long_tells_its_last_thirty_days():
+    now = timezone.now()
+    Uptime.objects.create(day=timezone.localdate(now) - dt.timedelta(days=40), since=now - dt.timedelta(days=40), minutes=1440)
+    assert "des trente derniers jours" in Client().get("/echanges/").content.decode()

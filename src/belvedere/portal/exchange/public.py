@@ -55,7 +55,12 @@ def _open() -> dict[str, object]:
         (10 * rank, 40 - round(40 * (share or 0)), round(40 * (share or 0)), level(share), day, "pas observé" if share is None else down(share))
         for rank, (day, share) in enumerate(told.days)
     ]
-    return {"share": "" if told.share is None else down(told.share), "since": told.since, "bars": bars, "width": 10 * len(bars) - 3}
+    return {
+        "share": "" if told.share is None else down(told.share),
+        "since": told.since if told.days[0][1] is None else None,
+        "bars": bars,
+        "width": 10 * len(bars) - 3,
+    }
 
 
 @require_safe

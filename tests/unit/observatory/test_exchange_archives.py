@@ -12,8 +12,8 @@ from lxml import etree
 from belvedere.engine.exchange import seda, seda_messages
 from belvedere.engine.exchange.sample import resident
 from belvedere.observatory import pdfseal, stamping
-from belvedere.observatory.exchange import archives, intake, monthly, replies
-from belvedere.observatory.exchange.models import Event, Person, Resource, RetentionRule
+from belvedere.observatory.exchange import archives, erasing, intake, monthly, replies
+from belvedere.observatory.exchange.models import Deposit, Event, Person, Resource, RetentionRule
 from belvedere.observatory.journal.actions import broken_at
 from belvedere.observatory.journal.models import Entry
 from tests.conftest import SHARED
@@ -257,3 +257,47 @@ def test_the_standard_s_own_samples():
         (folder / "minimal_seda23.manifest.xml").read_bytes().replace(b"<ArchivalAgency>", b"<Agence>").replace(b"</ArchivalAgency>", b"</Agence>")
     )
     assert not schema_of_seda().validate(etree.fromstring(broken))
+
+
+def test_a_deposit_that_says_nothing_new_of_a_person_speaks_of_it_all_the_same(service, closed):
+    """The same content under another identifier changes no resource: its bytes name the person, and go with it or stay out of others' packages."""
+    both = deposit(range(2), name="encore", end=dt.date(2026, 9, 20))
+    assert intake.receive(service, both).status == 200
+    other = Person.objects.exclude(pk=closed.pk).get()
+    again = Deposit.objects.get(identifier="encore")
+    assert not Resource.objects.filter(deposit=again, person=closed).exists(), "nothing new of it"
+    made = archives.prepare(party=service, person=other, by="test")
+    assert both not in seda.read(archives.package(made, by="ad")).pieces.values(), "another's bytes in this one's package"
+    assert intake.original(again) == both
+    erasing.erase(person=closed, party=service, by="test", why="demande")
+    again.refresh_from_db()
+    assert intake.original(again) == b"", "the erased person was still in the bytes of a deposit"
+
+
+def test_a_shared_original_leaves_byte_for_byte_with_the_last_of_its_persons(service):
+    stamping.create_keys()
+    institution("ARCHIVES_DEPARTEMENTALES", department="75")
+    RetentionRule.objects.create(department="75", months=0, fate="conserver", since=dt.date(2020, 1, 1))
+    shared = deposit(range(2), name="deux", end=dt.date(2026, 9, 20))
+    intake.receive(service, shared)
+    first, second = archives.due(service, timezone.localdate())
+    made = archives.prepare(party=service, person=first, by="test")
+    pieces = seda.read(archives.package(made, by="ad")).pieces
+    assert shared not in pieces.values(), "the archives do not hold the second person yet"
+    replies.answer(made, dict.fromkeys(pieces, "OK"), by="ad")
+    last = archives.prepare(party=service, person=second, by="test")
+    assert shared in seda.read(archives.package(last, by="ad")).pieces.values()
+
+
+def test_what_came_after_a_transfer_is_not_taken_for_held(service):
+    stamping.create_keys()
+    institution("ARCHIVES_DEPARTEMENTALES", department="75")
+    RetentionRule.objects.create(department="75", months=0, fate="conserver", since=dt.date(2020, 1, 1))
+    intake.receive(service, deposit(range(1), name="un", end=dt.date(2026, 9, 20)))
+    made = archives.prepare(party=service, person=Person.objects.get(), by="test")
+    replies.answer(made, dict.fromkeys(seda.read(archives.package(made, by="ad")).pieces, "OK"), by="ad")
+    later = deposit(range(2), name="deux", end=dt.date(2026, 9, 21))
+    assert intake.receive(service, later).status == 200
+    second = Person.objects.exclude(pk=made.person_id).get()
+    last = archives.prepare(party=service, person=second, by="test")
+    assert later not in seda.read(archives.package(last, by="ad")).pieces.values()

@@ -7,6 +7,7 @@ import json
 from dataclasses import asdict
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from belvedere.engine.exchange import seda, strict
@@ -79,7 +80,13 @@ def _kind(raw: bytes) -> str:
     return {b"{": "json", b"P": "zip", b"<": "xml"}.get(raw.lstrip(b"\xef\xbb\xbf \n\r\t")[:1], "csv")
 
 
-def _pieces(party: Party, person: Person, name: str, rows: list[Resource], deposits: list[Deposit]) -> list[Piece]:
+def _held(archives: Party, party: Party, since: dt.datetime) -> QuerySet:
+    """Persons whose files the archives accepted since a moment: they hold already what was deposited of them then."""
+    accepted = (TransferState.ACCEPTED, TransferState.PURGE_ALLOWED)
+    return Transfer.objects.filter(archives=archives, establishment=party, state__in=accepted, made_at__gte=since).values("person")
+
+
+def _pieces(archives: Party, party: Party, person: Person, name: str, rows: list[Resource], deposits: list[Deposit]) -> list[Piece]:
     contents = [intake.content_of(row) for row in rows]
     whole = strict.canonical({"resourceType": "Bundle", "type": "collection", "entry": [{"resource": content} for content in contents]})
     pieces = [Piece("dossier.json", "Données du dossier clos (FHIR R4)", whole)]
@@ -92,11 +99,12 @@ def _pieces(party: Party, person: Person, name: str, rows: list[Resource], depos
                 strict.canonical({"resourceType": "Bundle", "type": "collection", "entry": [{"resource": row} for row in older]}),
             )
         )
-    # A deposit may speak of several persons: what is archived of it is this person's part, above, with the digest of the whole in the proof.
+    # A deposit may speak of several persons: what is archived of it is this person's part, above, with the digest of the whole in the proof, until the
+    # archives hold the others.
     for deposit in deposits:
         raw = intake.original(deposit)
-        others = Resource.objects.filter(deposit=deposit, person__isnull=False).exclude(person=person).exists()
-        if raw and not others:
+        others = deposit.spoken_of.exclude(person=person).exclude(person__in=_held(archives, party, deposit.received_at))
+        if raw and not others.exists():
             pieces.append(Piece(f"depot-{deposit.reference}.{_kind(raw)}", f"Dépôt d’origine {deposit.reference}, octet pour octet", raw))
     head = TreeHead.objects.last()
     entries = Entry.objects.filter(pk__in=[deposit.place for deposit in deposits])
@@ -136,12 +144,7 @@ def prepare(*, party: Party, person: Person, by: str, day: dt.date | None = None
     if archives is None:
         raise TransferRefused("Les archives de ce département ne sont pas admises sur la plateforme.")
     rows = list(Resource.objects.filter(person=person, establishment=party, current=True, erased=False).order_by("day", "pk"))
-    deposits = list(
-        Deposit.objects.filter(resources__person=person, resources__erased=False, party=party)
-        .exclude(state=DepositState.REFUSED)
-        .distinct()
-        .order_by("received_at")
-    )
+    deposits = list(Deposit.objects.filter(spoken_of__person=person, party=party).exclude(state=DepositState.REFUSED).order_by("received_at"))
     name, now = reference("V", 4, 4), timezone.now()
     stays = [row for row in rows if row.profile == "tddui-encounter-sejour"]
     _, fate = rule_of(party.department, today)
@@ -151,7 +154,7 @@ def prepare(*, party: Party, person: Person, by: str, day: dt.date | None = None
         name, now, party.finess, f"AD-{party.department}", f"Dossier clos {name}", min(dt.date.fromisoformat(row.facts["start"]) for row in stays),
         max(dt.date.fromisoformat(row.facts["end"]) for row in stays), fate,
     )  # fmt: skip
-    pieces = _pieces(party, person, name, rows, deposits)
+    pieces = _pieces(archives, party, person, name, rows, deposits)
     raw = seda.package(header, pieces)
     made = Transfer.objects.create(
         reference=name, establishment=party, archives=archives, person=person, state=TransferState.PREPARED, package=vault.seal(raw, f"versement:{name}"),

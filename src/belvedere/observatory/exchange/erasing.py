@@ -17,7 +17,7 @@ def erase(*, person: Person, party: Party, by: str, why: str) -> int:
     Party.objects.select_for_update(of=("self",), no_key=True).get(pk=party.pk)  # a package that is being made waits, then sees what was erased
     rows = Resource.objects.select_for_update().filter(person=person, establishment=party, erased=False)
     told = list(rows.filter(current=True))
-    deposits = set(rows.values_list("deposit_id", flat=True))
+    deposits = set(Deposit.objects.filter(party=party, spoken_of__person=person).values_list("pk", flat=True))
     kinds = {row.pk: row.facts["questionnaire"] for row in rows if "questionnaire" in row.facts}
     done = rows.update(content=b"", digest="", facts={}, erased=True, day=None)
     for pk, kind in kinds.items():

@@ -14,7 +14,20 @@ from belvedere.engine.exchange import bundle, checks
 from belvedere.engine.exchange.bundle import Deposited, Entry
 from belvedere.engine.exchange.rules import Remark
 from belvedere.observatory.exchange import vault
-from belvedere.observatory.exchange.models import Alias, Event, FileState, MoveFile, MoveState, Party, Person, PersonLink, Resource, Stated, Transfer
+from belvedere.observatory.exchange.models import (
+    Alias,
+    DepositPerson,
+    Event,
+    FileState,
+    MoveFile,
+    MoveState,
+    Party,
+    Person,
+    PersonLink,
+    Resource,
+    Stated,
+    Transfer,
+)
 from belvedere.observatory.journal.actions import record
 
 
@@ -110,6 +123,9 @@ def recognise(party: Party, deposited: Deposited) -> dict[int, Person]:
 def _merge(other: Person, person: Person, party: Party) -> None:
     """Make two persons one: data, statements and links follow; the first one's token leads to the second from now on."""
     _merge_files(other, person)
+    own = DepositPerson.objects.filter(person=other)
+    own.filter(deposit__in=DepositPerson.objects.filter(person=person).values("deposit")).delete()
+    own.update(person=person)
     for model in (Resource, Stated, PersonLink, Event, Transfer):
         model.objects.filter(person=other).update(person=person)  # type: ignore[attr-defined]
     Alias.objects.filter(person=other).update(person=person)

@@ -13,7 +13,7 @@ from belvedere.engine.exchange import bundle, statements, strict
 from belvedere.engine.exchange.bundle import Deposited
 from belvedere.engine.exchange.rules import Remark
 from belvedere.observatory.exchange import events, facts, policy, vault
-from belvedere.observatory.exchange.models import Deposit, DepositState, Party, Person, Resource
+from belvedere.observatory.exchange.models import Deposit, DepositPerson, DepositState, Party, Person, Resource
 from belvedere.observatory.exchange.naming import own_key, own_names
 from belvedere.observatory.journal.actions import record
 from belvedere.observatory.tokens import reference
@@ -134,6 +134,7 @@ def store(party: Party, deposited: Deposited, remarks: list[Remark], ready: Read
         counts=dict(Counter(entry.profile.type for entry in deposited.entries)), original=ready.original, answer=_answer(deposited, ready), **said,
     )  # fmt: skip
     made.save(force_insert=True)
+    DepositPerson.objects.bulk_create([DepositPerson(deposit=made, person_id=number) for number in sorted({one.pk for one in ready.people.values()})])
     # What a person says holds before anything else of the same deposit is told to anybody.
     _state(party, deposited, ready, made)
     changed = {row.own_key for row in ready.rows} & ready.before.keys()

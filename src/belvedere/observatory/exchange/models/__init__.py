@@ -1,7 +1,7 @@
 """Everything the exchange hub stores; contents of persons only under the key of the hub."""
 
 from belvedere.observatory.exchange.models.bulk import Bulk, BulkFile, BulkState
-from belvedere.observatory.exchange.models.deposits import Alias, Deposit, DepositState, Person, Resource
+from belvedere.observatory.exchange.models.deposits import Alias, Deposit, DepositPerson, DepositState, Person, Resource
 from belvedere.observatory.exchange.models.moves import FileState, Move, MoveFile, MoveState
 from belvedere.observatory.exchange.models.packages import (
     TOLD,
@@ -21,6 +21,6 @@ from belvedere.observatory.exchange.models.subscriptions import Delivery, Event,
 from belvedere.observatory.exchange.models.uptime import Uptime
 
 __all__ = [
-    "TOLD", "Alias", "Bulk", "BulkFile", "BulkState", "Concept", "CountsWord", "Dataset", "DatasetState", "Delivery", "Deposit", "DepositState", "Event", "Export", "ExportKind", "ExportState", "FileState", "MatrixVersion", "Move", "MoveFile", "MoveState", "Offer", "Party", "PartyCertificate", "PartyKey", "Person",
+    "TOLD", "Alias", "Bulk", "BulkFile", "BulkState", "Concept", "CountsWord", "Dataset", "DatasetState", "Delivery", "Deposit", "DepositPerson", "DepositState", "Event", "Export", "ExportKind", "ExportState", "FileState", "MatrixVersion", "Move", "MoveFile", "MoveState", "Offer", "Party", "PartyCertificate", "PartyKey", "Person",
     "PersonLink", "Proposal", "Resource", "RetentionRule", "Stated", "Subscription", "SubscriptionState", "Transfer", "TransferState", "Uptime",
 ]  # fmt: skip

@@ -59,6 +59,17 @@ class Deposit(models.Model):
         indexes = (models.Index(fields=["party", "-received_at"]),)
 
 
+class DepositPerson(models.Model):
+    """A person whom a deposit speaks of, whether or not it says anything new of it: the deposit's bytes go with the person's."""
+
+    deposit = models.ForeignKey(Deposit, models.CASCADE, related_name="spoken_of")
+    person = models.ForeignKey(Person, models.CASCADE, related_name="spoken_of_in", db_index=False)
+
+    class Meta:
+        verbose_name = "personne d’un dépôt"
+        constraints = (models.UniqueConstraint(fields=["person", "deposit"], name="one_person_of_a_deposit"),)
+
+
 class Resource(models.Model):
     """One version of a resource, sealed; a rectification is a new version, an erasure empties the contents and says so."""
 

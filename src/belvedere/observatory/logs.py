@@ -1,9 +1,11 @@
-"""What must not reach a log: the personal links that addresses carry."""
+"""What must not reach a log: the personal links that addresses carry, and what a reader of the hub types after a type, which may be somebody's number."""
 
 import logging
 import re
 
-_LINK = re.compile(r"(/(?:adherer/(?:convention|brancher)|invitation|compte/password/reset/key)/)[^/\s?]+")
+_LINK = re.compile(
+    r"(/(?:adherer/(?:convention|brancher)|invitation|compte/password/reset/key|echanges/mes-acces|fhir/[A-Z][A-Za-z]+)/|/fhir/[^\s?]*\?)[^\s]+"
+)
 
 
 class WithoutLinks(logging.Filter):

@@ -13,7 +13,7 @@ from belvedere.engine.exchange.matrix import proposed, write
 from belvedere.engine.exchange.sample import resident
 from belvedere.observatory import stamping
 from belvedere.observatory.accounts.models import Role
-from belvedere.observatory.exchange import datasets, doors, intake, keys, monthly, parties, portability, reading
+from belvedere.observatory.exchange import datasets, doors, intake, keys, monthly, naming, parties, portability, reading
 from belvedere.observatory.exchange.models import (
     Deposit,
     Event,
@@ -75,7 +75,7 @@ def test_portability_and_transfers_on_screen():
     assert "dès sa clôture" in text(client.get("/echanges/versements/"))
     linked = text(client.post("/echanges/liens/", {"number": resident(0).ins}))
     address = re.search(r"/echanges/mes-acces/[\w-]+/", linked)[0]
-    client.post("/echanges/versements/", {"person": who.pk})
+    client.post("/echanges/versements/", {"person": naming.shown(who, service)})
     assert Transfer.objects.get().state == "prepared"
     assert "ne passe pas" in text(client.post("/echanges/versements/", {"transfer": Transfer.objects.get().pk}, follow=True))
     told = text(browsing(None).get(address))

@@ -30,7 +30,7 @@ def state_consent(call: Call) -> HttpResponse:
         raise Problem(422, "structure", "Une ressource Consent conforme à FHIR R4, avec patient.reference, est attendue.")
     row = (
         Resource.objects.select_related("person")
-        .filter(type="Patient", uid=address.rpartition("/")[2], establishment=call.by.party, current=True)
+        .filter(type="Patient", uid=address.rpartition("/")[2], establishment=call.by.party, current=True, erased=False)
         .first()
     )
     if row is None or row.person is None:

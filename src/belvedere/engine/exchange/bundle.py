@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from belvedere.engine.exchange.profiles import BARE, Profile, declared, profile_of
+from belvedere.engine.exchange.profiles import BARE, Profile, declared, is_type, profile_of
 from belvedere.engine.exchange.rules import Remark
 
 # Elements by which a resource lies inside another: a loop of these has no meaning.
@@ -99,7 +99,13 @@ def read(content: Mapping) -> tuple[Deposited, list[Remark]]:
             remarks.append(Remark("tddui-resource-01", where + ".resource"))
             continue
         if profile is None:
-            remarks.append(Remark("tddui-resource-02" if declared(resource) else "tddui-bundle-05", where + ".resource", str(kind)[:40]))
+            remarks.append(
+                Remark(
+                    "tddui-resource-02" if declared(resource) else "tddui-bundle-05",
+                    where + ".resource",
+                    kind if isinstance(kind, str) and is_type(kind) else "",
+                )
+            )
             continue
         entry = Entry(place, str(item.get("fullUrl") or f"{kind}/{resource.get('id') or f'entree-{place}'}"), resource, profile)
         for name in {entry.address, entry.key}:
@@ -129,7 +135,14 @@ def unresolved(deposited: Deposited, stored: Callable[[str], str | None]) -> lis
 
 SUBJECTS = ("subject", "patient", "for", "beneficiary", "actor")
 FOLLOWED = ("schedule", "encounter", "partOf")
+OUTSIDE = ("Schedule", "Encounter", "Task")  # what earlier deposits hold of a person, and a resource may lie in
 _FURTHEST = 6
+
+
+def kind_of(address: str) -> str:
+    """The type that a literal reference names, "" when it names none."""
+    kind, _, uid = address.rpartition("/")
+    return kind.rsplit("/", 1)[-1] if uid and not address.startswith("urn:") else ""
 
 
 def about(entry: Entry, deposited: Deposited, steps: int = _FURTHEST) -> Entry | str | None:
@@ -142,7 +155,7 @@ def about(entry: Entry, deposited: Deposited, steps: int = _FURTHEST) -> Entry |
             address = item.get("reference") if isinstance(item, Mapping) else None
             if isinstance(address, str):
                 target = deposited.addresses.get(address)
-                if target is None and ("Patient/" in address or name != "actor"):
+                if target is None and kind_of(address) == "Patient":
                     return address
                 if target is not None and target.profile.type == "Patient":
                     return target
@@ -150,14 +163,19 @@ def about(entry: Entry, deposited: Deposited, steps: int = _FURTHEST) -> Entry |
         held = entry.resource.get(name)
         if isinstance(held, Mapping) and isinstance(address := held.get("reference"), str):
             target = deposited.addresses.get(address)
-            return about(target, deposited, steps - 1) if target else address
+            if target is not None:
+                return about(target, deposited, steps - 1)
+            if kind_of(address) in OUTSIDE:
+                return address
     return None
 
 
 def unattached(deposited: Deposited) -> list[Remark]:
-    """Resources of a person that do not say which one: nobody's opposition would reach them."""
+    """Resources of a person that do not say which one, alone or inside a resource of nobody: no opposition and no erasure would reach them."""
     return [
-        Remark("tddui-reference-04", entry.where) for entry in deposited.entries if entry.profile.type not in BARE and about(entry, deposited) is None
+        Remark("tddui-reference-04", entry.where + (".contained" if entry.profile.type in BARE else ""))
+        for entry in deposited.entries
+        if (entry.resource.get("contained") if entry.profile.type in BARE else about(entry, deposited) is None)
     ]
 
 

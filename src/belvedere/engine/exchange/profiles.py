@@ -1,10 +1,12 @@
 """Profiles of the TDDUI guide, and the category of each element: what the access matrix speaks of."""
 
 import csv
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
+from importlib.util import find_spec
 
 from belvedere.engine.exchange.vocabulary import Category
 
@@ -44,6 +46,12 @@ def profiles() -> dict[str, Profile]:
 def types() -> frozenset[str]:
     """FHIR types that a deposit may hold."""
     return frozenset(profile.type for profile in profiles().values())
+
+
+@lru_cache(maxsize=256)
+def is_type(name: str) -> bool:
+    """Whether a word is a type of FHIR R4, of a deposit or not."""
+    return re.fullmatch(r"[A-Z][A-Za-z]{2,40}", name) is not None and find_spec(f"fhir.resources.R4B.{name.lower()}") is not None
 
 
 @cache

@@ -92,7 +92,11 @@ def problems(resource: Mapping) -> list[str]:
         model = _model(resource["resourceType"])
         model.model_validate(resource)
     except ValidationError as error:
-        return [".".join(str(part) for part in item["loc"]) for item in error.errors(include_input=False, include_url=False)]
+        # A key that no model has is not repeated: it may be anything, a name even.
+        return [
+            ".".join(map(str, item["loc"][: -1 if item["type"] == "extra_forbidden" else None]))
+            for item in error.errors(include_input=False, include_url=False)
+        ]
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         return [type(error).__name__]
     return list(_loose(resource, f"{model.__module__}.{model.__name__}", ""))

@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Max, QuerySet
 from django.utils import timezone
 
 from belvedere.engine.exchange import seda, strict
@@ -25,6 +25,7 @@ from belvedere.observatory.tokens import reference
 FILE = "sejour"  # the kind of file that is transferred: closed stays
 DEFAULT_MONTHS, DEFAULT_FATE = 120, "conserver"
 FATES = ("conserver", "trier", "detruire")
+ACCEPTED = (TransferState.ACCEPTED, TransferState.PURGE_ALLOWED)
 NEXT: dict[str, frozenset[str]] = {
     TransferState.PREPARED: frozenset({TransferState.SENT}), TransferState.SENT: frozenset({TransferState.ACKNOWLEDGED, TransferState.ACCEPTED, TransferState.REFUSED}),
     TransferState.ACKNOWLEDGED: frozenset({TransferState.ACCEPTED, TransferState.REFUSED}), TransferState.ACCEPTED: frozenset({TransferState.PURGE_ALLOWED}),
@@ -58,14 +59,14 @@ def _after(day: dt.date, months: int) -> dt.date:
 
 
 def due(party: Party, day: dt.date) -> list[Person]:
-    """Persons of an establishment whose stays are all closed for longer than the department keeps them, and not transferred yet."""
+    """Persons of an establishment whose stays are all closed for longer than the department keeps them, and not transferred yet, or not what came since."""
     months, _ = rule_of(party.department, day)
     found: dict[int, str] = {}
     for person, end in Resource.objects.filter(establishment=party, profile="tddui-encounter-sejour", current=True, erased=False).values_list(
         "person_id", "facts__end"
     ):
         found[person] = max(found.get(person, ""), end or "9999-12-31")
-    gone = set(Transfer.objects.filter(establishment=party).exclude(state=TransferState.REFUSED).values_list("person_id", flat=True))
+    gone = _transferred(party)
     return list(
         Person.objects.filter(
             pk__in=[
@@ -75,6 +76,17 @@ def due(party: Party, day: dt.date) -> list[Person]:
     )
 
 
+def _transferred(party: Party) -> set[int]:
+    """Persons of an establishment with a transfer under way, or an accepted one that nothing came after."""
+    sent = Transfer.objects.filter(establishment=party).exclude(state=TransferState.REFUSED)
+    accepted = dict(sent.filter(state__in=ACCEPTED).values_list("person_id").annotate(last=Max("made_at")))
+    newest = dict(
+        Resource.objects.filter(establishment=party, person__in=accepted, erased=False).values_list("person_id").annotate(last=Max("stored_at"))
+    )
+    under_way = set(sent.exclude(state__in=ACCEPTED).values_list("person_id", flat=True))
+    return under_way | {person for person, at in accepted.items() if person not in newest or newest[person] <= at}
+
+
 def _kind(raw: bytes) -> str:
     """The extension of an original, told by its first byte."""
     return {b"{": "json", b"P": "zip", b"<": "xml"}.get(raw.lstrip(b"\xef\xbb\xbf \n\r\t")[:1], "csv")
@@ -82,8 +94,7 @@ def _kind(raw: bytes) -> str:
 
 def _held(archives: Party, party: Party, since: dt.datetime) -> QuerySet:
     """Persons whose files the archives accepted since a moment: they hold already what was deposited of them then."""
-    accepted = (TransferState.ACCEPTED, TransferState.PURGE_ALLOWED)
-    return Transfer.objects.filter(archives=archives, establishment=party, state__in=accepted, made_at__gte=since).values("person")
+    return Transfer.objects.filter(archives=archives, establishment=party, state__in=ACCEPTED, made_at__gte=since).values("person")
 
 
 def _pieces(archives: Party, party: Party, person: Person, name: str, rows: list[Resource], deposits: list[Deposit]) -> list[Piece]:
@@ -104,7 +115,7 @@ def _pieces(archives: Party, party: Party, person: Person, name: str, rows: list
     for deposit in deposits:
         raw = intake.original(deposit)
         others = deposit.spoken_of.exclude(person=person).exclude(person__in=_held(archives, party, deposit.received_at))
-        if raw and not others.exists():
+        if raw and deposit.all_known and not others.exists():
             pieces.append(Piece(f"depot-{deposit.reference}.{_kind(raw)}", f"Dépôt d’origine {deposit.reference}, octet pour octet", raw))
     head = TreeHead.objects.last()
     entries = Entry.objects.filter(pk__in=[deposit.place for deposit in deposits])
@@ -205,6 +216,7 @@ def package(transfer: Transfer, *, by: str) -> bytes:
 @transaction.atomic
 def purge(transfer: Transfer, *, by: str) -> int:
     """Erase the source copy of an accepted transfer, by the establishment's decision. TransferRefused before the archives accepted."""
+    Party.objects.select_for_update(of=("self",), no_key=True).get(pk=transfer.establishment_id)  # before its transfers, as an erasure does
     transfer = Transfer.objects.select_for_update(of=("self",), no_key=True).select_related("person", "establishment").get(pk=transfer.pk)
     since = Resource.objects.filter(person=transfer.person, establishment=transfer.establishment, erased=False, stored_at__gt=transfer.made_at)
     if since.exists():

@@ -3,9 +3,29 @@
 from django.db import transaction
 from django.utils import timezone
 
-from belvedere.observatory.exchange import counted, naming
-from belvedere.observatory.exchange.models import Deposit, Event, Export, ExportState, Party, Person, Resource
+from belvedere.observatory.exchange import counted, naming, vault
+from belvedere.observatory.exchange.models import (
+    Deposit,
+    Event,
+    Export,
+    ExportState,
+    Party,
+    Person,
+    Resource,
+    Transfer,
+    TransferState,
+)
 from belvedere.observatory.journal.actions import record
+
+UNDER_WAY = (TransferState.PREPARED, TransferState.SENT, TransferState.ACKNOWLEDGED)
+
+
+def _withdraw(person: Person, party: Party) -> None:
+    """Packages for the archives and what they wrote of them, but for the reply that proves a purge; a transfer under way ends there."""
+    transfers = Transfer.objects.filter(person=person, establishment=party)
+    transfers.exclude(state=TransferState.PURGE_ALLOWED).update(message=b"")
+    transfers.filter(state__in=UNDER_WAY).update(state=TransferState.REFUSED, reply={"code": "KO", "units": [], "withdrawn": True})
+    transfers.update(package=b"")
 
 
 @transaction.atomic
@@ -22,7 +42,13 @@ def erase(*, person: Person, party: Party, by: str, why: str) -> int:
     done = rows.update(content=b"", digest="", facts={}, erased=True, day=None)
     for pk, kind in kinds.items():
         Resource.objects.filter(pk=pk).update(facts={"questionnaire": kind})
-    Deposit.objects.filter(pk__in=deposits).update(original=b"")
+    for deposit in Deposit.objects.filter(pk__in=deposits).exclude(original=b"").defer("original", "answer"):  # once: an identifier has one token
+        deposit.original, deposit.identifier = b"", vault.token("depot", deposit.identifier)[:32]
+        deposit.remarks = [remark | {"detail": ""} for remark in deposit.remarks]
+        deposit.save(update_fields=["original", "identifier", "remarks"])
+    # Of the oldest deposits nobody knows all whom they spoke of.
+    Deposit.objects.filter(party=party, all_known=False).update(original=b"")
+    _withdraw(person, party)
     Export.objects.filter(party=party, state=ExportState.DONE).update(state=ExportState.EXPIRED, package=b"")
     counted.forget(people=naming.numbers(person), party=party)
     record(by=by, action="echange.efface", subject=f"usager:{person.pk}", versions=done, why=why[:120])

@@ -131,6 +131,8 @@ def _received(party: Party, raw: bytes, *, key: str, software: str, channel: str
             return Answer(200, made.answer, {"Recepisse": made.reference}, made)
         except writing.Foreign as error:
             return _refuse(party, sha, identifier, [Remark("tddui-resource-03", str(error))], software, channel, imputed)
+        except naming.Contradicted as error:
+            return _refuse(party, sha, identifier, [error.remark], software, channel, imputed)
         except writing.Opened as error:
             return _refuse(party, sha, identifier, [Remark("tddui-encounter-05", str(error))], software, channel, imputed)
         except writing.Moved:
@@ -151,7 +153,9 @@ def _received(party: Party, raw: bytes, *, key: str, software: str, channel: str
 
 
 def _before(party: Party, identifier: str) -> Deposit | None:
-    return Deposit.objects.filter(party=party, identifier=identifier).exclude(state=DepositState.REFUSED).first()
+    # One that spoke of somebody erased is known by a token of its identifier.
+    names = (identifier, vault.token("depot", identifier)[:32])
+    return Deposit.objects.filter(party=party, identifier__in=names).exclude(state=DepositState.REFUSED).first()
 
 
 def _again(before: Deposit, sha: str) -> Answer:

@@ -10,6 +10,7 @@ import json
 from belvedere.engine.exchange.profiles import PROFILE_ROOT
 from belvedere.engine.exchange.sample import CISIS, QUESTIONNAIRE
 from belvedere.engine.exchange.strict import MOST_BYTES, digest
+from belvedere.observatory.exchange import vault
 
 COLUMNS = ("ins", "sexe", "naissance", "nom", "prenom", "debut", "fin", "gir", "evaluation", "situations", "trajets")
 MOST_ROWS = 300
@@ -30,11 +31,12 @@ def _stay(line: int, row: dict[str, str], finess: str) -> list[dict]:
         trips = int(row["trajets"] or 0)
         gir = int(row["gir"]) if row["gir"] else 0
         if not 0 <= gir <= 6 or not 0 <= trips <= 200 or row["sexe"] not in SEXES:
-            raise ValueError("gir de 1 à 6, trajets de 0 à 200, sexe F ou M")
+            raise ValueError
     except ValueError as error:
-        raise FileRefused(f"Ligne {line} : {error}.") from error
+        # A cell is not repeated: one that is out of its column may be a name.
+        raise FileRefused(f"Ligne {line} : debut s’écrit AAAA-MM-JJ, gir va de 1 à 6, trajets de 0 à 200, sexe est F ou M.") from error
     subject, stay = {"reference": f"Patient/u{line}"}, f"s{line}"
-    own = f"3{finess}/{digest(row['ins'].encode())[:12]}-{row['debut']}"
+    own = f"3{finess}/{vault.token('mensuel', row['ins'])[:12]}-{row['debut']}"  # whoever reads it has no key to try numbers with
     found = [
         _profiled("Patient", "tddui-patient-ins", id=f"u{line}", identifier=[{"system": "urn:oid:1.2.250.1.213.1.4.8", "value": row["ins"]}], gender=SEXES[row["sexe"]], birthDate=row["naissance"], name=[{"use": "official", "family": row["nom"], "given": [row["prenom"]]}]),
         _profiled("Encounter", "tddui-encounter-sejour", id=stay, identifier=[{"system": "https://identifiant-medicosocial-sejour.esante.gouv.fr", "value": own}], status="finished" if row["fin"] else "in-progress", **{"class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "HH"}}, subject=subject, period={"start": row["debut"], **({"end": row["fin"]} if row["fin"] else {})}),

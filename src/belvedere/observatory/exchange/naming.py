@@ -12,6 +12,7 @@ from django.db import transaction
 
 from belvedere.engine.exchange import bundle, checks
 from belvedere.engine.exchange.bundle import Deposited, Entry
+from belvedere.engine.exchange.profiles import BARE
 from belvedere.engine.exchange.rules import Remark
 from belvedere.observatory.exchange import vault
 from belvedere.observatory.exchange.models import (
@@ -67,13 +68,40 @@ def named_in(party: Party, deposited: Deposited) -> dict[str, Person]:
 
 
 def contradictions(party: Party, deposited: Deposited, known: Mapping[str, Person]) -> list[Remark]:
-    """Patients whose own number already names somebody with another INS; `known`: as `named_in` gives it."""
-    told = [(entry, *_keys(entry, party)) for entry in deposited.of_type("Patient")]
-    return [
-        Remark("tddui-patient-05", entry.where + ".identifier")
-        for entry, ins, own in told
-        if ins and any(token in known and known[token] != known.get(ins) and known[token].qualified for token in own)
-    ]
+    """Patients whose numbers lead to two persons whose INS is known, through whatever entries of the deposit; `known`: as `named_in` gives it.
+
+    Numbers met together are one person (disjoint sets): each set has one INS at most. Two persons of two INS are never made one: what one says, and its
+    erasure, would be the other's at every establishment."""
+    parents: dict[object, object] = {}
+    holders: dict[object, object] = {}
+
+    def root(node: object) -> object:
+        while parents.get(node, node) != node:
+            node = parents[node]
+        return node
+
+    def node_of(token: str) -> object:
+        return known[token].pk if token in known else token
+
+    for person in known.values():
+        if person.qualified:
+            holders[person.pk] = person.pk
+    found = []
+    for entry in deposited.of_type("Patient"):
+        ins, own = _keys(entry, party)
+        roots = {root(node_of(token)) for token in (ins, *own) if token}
+        if ins:
+            holders.setdefault(root(node_of(ins)), node_of(ins))
+        held = {holders[one] for one in roots if one in holders}
+        if len(held) > 1 or (ins and held != {holders[root(node_of(ins))]}):
+            found.append(Remark("tddui-patient-05", entry.where + ".identifier"))
+            continue
+        first, *others = sorted(roots, key=str) or [None]
+        for other in others:
+            parents[other] = first
+        if held:
+            holders[first] = next(iter(held))
+    return found
 
 
 def _made(told: list[tuple[Entry, str, list[str]]], known: dict[str, Person]) -> dict[str, Person]:
@@ -85,19 +113,38 @@ def _made(told: list[tuple[Entry, str, list[str]]], known: dict[str, Person]) ->
     return known | found(new)
 
 
+class Contradicted(Exception):
+    """The numbers of a patient lead to two persons, or a resource to none; carries the remark."""
+
+    def __init__(self, remark: Remark) -> None:
+        super().__init__(remark.where)
+        self.remark = remark
+
+
 @transaction.atomic
 def recognise(party: Party, deposited: Deposited) -> dict[int, Person]:
-    """The person of each entry, by place: made when it is new; one that was known under its own number alone becomes the person of its INS."""
+    """The person of each entry, by place: made when it is new; one that was known under its own number alone becomes the person of its INS. Contradicted."""
+    # Persons are made one by deposits of their establishment alone: one at a time, or one would write under a person that another has just left.
+    Party.objects.select_for_update(of=("self",), no_key=True).get(pk=party.pk)
     told = [(entry, *_keys(entry, party)) for entry in deposited.of_type("Patient")]
-    known = _made(told, found(token for _, ins, own in told for token in (ins, *own) if token))
+    before = found(token for _, ins, own in told for token in (ins, *own) if token)
+    for remark in contradictions(party, deposited, before):
+        raise Contradicted(remark)
+    known = _made(told, before)
     people: dict[str, Person] = {}
     aliases: list[Alias] = []
     for entry, ins, own in told:
-        person = known.get(ins) or next(known[token] for token in own if token in known)
+        met = [known[token] for token in (ins, *own) if token in known]
+        person = known.get(ins) or next((one for one in met if one.qualified), met[0])
         for token in own:
             if token in known and known[token] != person:
-                _merge(known[token], person, party)
-                known[token] = person
+                old = known[token]
+                _merge(old, person, party)
+                # Whatever this deposit led to the person that is no more leads to the other.
+                known |= {name: person for name, one in known.items() if one == old}
+                people |= {address: person for address, one in people.items() if one == old}
+                for alias in aliases:
+                    alias.person = person if alias.person_id == old.pk else alias.person
         for token in filter(None, (ins, *own)):
             if token not in known:
                 aliases.append(Alias(token=token, person=person))
@@ -117,6 +164,8 @@ def recognise(party: Party, deposited: Deposited) -> dict[int, Person]:
             row = Resource.objects.filter(uid=subject.rpartition("/")[2], establishment=party, current=True).select_related("person").first()
             if row and row.person:
                 named[entry.place] = row.person
+        if entry.place not in named and entry.profile.type not in BARE:
+            raise Contradicted(Remark("tddui-reference-04", entry.where))  # nobody's opposition or erasure would reach it
     return named
 
 
@@ -158,8 +207,13 @@ def accompanied(party: Party, number: str) -> Person | None:
     people = found(
         [person_token(f"ins:{bare}"), *(person_token(f"{party.finess}:{OWN_SYSTEM}|{name}") for name in (text, f"3{party.finess}/{text}"))]
     )
-    held = Person.objects.filter(pk__in=[person.pk for person in people.values()], resources__establishment=party).distinct()
+    held = Person.objects.filter(pk__in=[person.pk for person in people.values()], resources__establishment=party, resources__erased=False).distinct()
     return held.first() if held.count() == 1 else None
+
+
+def shown(person: Person, party: Party) -> str:
+    """What an establishment reads in place of a person's number: numbers, common to all, tell who was known before."""
+    return vault.pseudonym(party.code, f"usager:{person.pk}")[:8]
 
 
 def numbers(person: Person) -> list[int]:

@@ -1,7 +1,7 @@
 """The matrix in force, changed by two persons; what persons said; the decision point that both feed."""
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 from django.db import transaction
@@ -12,9 +12,11 @@ from belvedere.engine.exchange import consent
 from belvedere.engine.exchange.access import Consent, Judge, Thing
 from belvedere.engine.exchange.access import Party as Asking
 from belvedere.engine.exchange.matrix import proposed, read
+from belvedere.engine.exchange.profiles import profiles
 from belvedere.engine.exchange.statements import Terms
-from belvedere.engine.exchange.vocabulary import Actor, Statement
-from belvedere.observatory.exchange.models import Deposit, Event, MatrixVersion, Party, Person, Proposal, Resource, Stated
+from belvedere.engine.exchange.topics import topics
+from belvedere.engine.exchange.vocabulary import Actor, Category, Grain, Purpose, Statement
+from belvedere.observatory.exchange.models import Deposit, Event, MatrixVersion, Party, Person, Proposal, Resource, Stated, Subscription
 from belvedere.observatory.journal.actions import record
 
 
@@ -113,6 +115,38 @@ def state(*, person: Person, terms: Terms, party: Party, now: dt.datetime | None
     scope = {"purpose": terms.purpose, "category": terms.category, "recipient": terms.recipient}
     record(by=party.code, action=f"echange.volonte.{terms.kind.value}", subject=f"usager:{person.pk}", **scope)
     return made
+
+
+def opening(people: Iterable[int | None]) -> Callable[[Subscription, Event], bool]:
+    """Whether some row of the matrix would tell a subscription of an event, were its person to agree: asked of many events of these `people` at once. Only
+    an agreement that names its recipient is not supposed: such a row opens no place, but a file."""
+    found, at = judge(), timezone.now()
+    statements: dict[int, list[consent.Said]] = {}
+    for row in Stated.objects.filter(person__in={number for number in people if number}):
+        statements.setdefault(row.person_id, []).extend(said([row]))
+
+    def ask(subscription: Subscription, event: Event) -> bool:
+        told = topics()[event.topic].category or (profiles()[event.resource.profile].category if event.resource else "")
+        if not told or event.establishment is None:
+            return False
+        whose, place = statements.get(event.person_id or 0, []), event.establishment
+        about = (
+            thing(event.resource)
+            if event.resource
+            else Thing(place.finess, place.department, place.region, place.kind, event.person.token if event.person else "")
+        )
+
+        def agreeing(purpose: str, category: str, recipients: tuple[str, ...]) -> consent.State:
+            return consent.State(agreed=True, named=consent.state(whose, purpose, category, recipients, at, source=place.code).named)
+
+        return any(
+            found.decide(
+                asking(subscription.party, subscription.level), Purpose(subscription.purpose), Category(told), grain, about, at, agreeing
+            ).permitted
+            for grain in Grain
+        )
+
+    return ask
 
 
 def thing(resource: Resource) -> Thing:

@@ -11,7 +11,7 @@ from belvedere.engine.exchange.rules import rules
 from belvedere.engine.exchange.strict import MOST_BYTES
 from belvedere.observatory.accounts.permissions import Action, check
 from belvedere.observatory.exchange import archives, doors, intake, keys, naming, portability, replies
-from belvedere.observatory.exchange.models import Deposit, Export, Party, Person, Transfer
+from belvedere.observatory.exchange.models import Deposit, Export, Party, Transfer
 from belvedere.observatory.journal import sealing
 
 SHOWN = 100
@@ -141,16 +141,14 @@ def transfers(request: HttpRequest) -> HttpResponse:
     party, actor = _party(request), request.user.actor
     if request.method == "POST":
         try:
-            number = request.POST.get("person", "") or request.POST.get("transfer", "")
-            if not number.isdecimal():
-                raise Http404
-            if request.POST.get("person"):
-                person = Person.objects.filter(pk=number, resources__establishment=party).distinct().first()
+            number = request.POST.get("transfer", "")
+            if name := request.POST.get("person", ""):
+                person = next((one for one in archives.due(party, timezone.localdate()) if naming.shown(one, party) == name), None)
                 if person is None:
                     raise Http404
                 messages.success(request, f"Versement {archives.prepare(party=party, person=person, by=actor).reference} préparé.")
             else:
-                found = Transfer.objects.filter(pk=number, establishment=party).first()
+                found = Transfer.objects.filter(pk=number, establishment=party).first() if number.isdecimal() else None
                 if found is None:
                     raise Http404
                 messages.success(request, f"{archives.purge(found, by=actor)} versions effacées.")
@@ -159,7 +157,10 @@ def transfers(request: HttpRequest) -> HttpResponse:
         return redirect("exchange:transfers")
     months, fate = archives.rule_of(party.department, timezone.localdate())
     due = [
-        (person, person.resources.filter(establishment=party, profile="tddui-encounter-sejour", current=True).order_by("-day").first())
+        (
+            naming.shown(person, party),
+            person.resources.filter(establishment=party, profile="tddui-encounter-sejour", current=True).order_by("-day").first(),
+        )
         for person in archives.due(party, timezone.localdate())[:SHOWN]
     ]
     rows = list(Transfer.objects.filter(establishment=party).select_related("archives")[:SHOWN])

@@ -10,6 +10,11 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AddField(
+            model_name="deposit",
+            name="all_known",
+            field=models.BooleanField(default=True, verbose_name="personnes toutes connues"),
+        ),
         migrations.CreateModel(
             name="DepositPerson",
             fields=[

@@ -46,6 +46,7 @@ class Deposit(models.Model):
     remarks = models.JSONField("remarques", default=list)
     answer = models.JSONField("réponse", default=dict)
     original = models.BinaryField("original scellé", default=bytes)
+    all_known = models.BooleanField("personnes toutes connues", default=True)  # False: made before they were kept apart
     place = models.BigIntegerField("numéro au journal", default=0)
 
     class Meta:

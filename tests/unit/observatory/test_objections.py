@@ -77,6 +77,32 @@ def test_an_objection_hides_then_erases_then_filters(groups, told, data_folder):
     assert broken_at() is None
 
 
+def test_one_more_objection_reads_its_own_bucket_of_persons(groups, told, monkeypatch):
+    """Persons who were looked for in a file already are not looked for in it again; the others of its bucket stay."""
+    first, typed, token = told
+    actions.object_to(actions.patient(**typed))
+    purge.run(grace=0)
+    purge.run(grace=0)  # the files that the first one wrote are looked at too
+    monkeypatch.setattr(purge, "LOOKBACK", 0)
+    people = {path: pq.read_table(path)["patient"].to_pylist() for path in vault.facts_path("").rglob("*.parquet")}
+    held = sorted({one for rows in people.values() for one in rows})
+    other = next(one for one in held if one % 16 != token % 16)
+    Objection.objects.create(pseudonym=other)
+    asked, true_read = [], pq.read_table
+    monkeypatch.setattr(pq, "read_table", lambda path, *args, **kwargs: asked.append(kwargs.get("filters")) or true_read(path, *args, **kwargs))
+    counts = purge.run(grace=0)
+    monkeypatch.setattr(pq, "read_table", true_read)
+    assert [("patient_bucket", "in", [other % 16])] in asked and [("patient_bucket", "in", sorted({token % 16, other % 16}))] not in asked
+    assert rows_of(other) == 0 and counts["lines"] == sum(rows.count(other) for rows in people.values())
+    assert all(rows_of(one) == sum(rows.count(one) for rows in people.values()) for one in held[:40] if one != other)
+    # A file that comes after is asked for everybody.
+    send(groups, sector(), [2], [first])
+    asked.clear()
+    monkeypatch.setattr(pq, "read_table", lambda path, *args, **kwargs: asked.append(kwargs.get("filters")) or true_read(path, *args, **kwargs))
+    purge.run(grace=0)
+    assert [("patient_bucket", "in", sorted({token % 16, other % 16}))] in asked
+
+
 def test_files_stay_whole_when_a_worker_replaces_one_during_the_purge(groups, told, monkeypatch):
     _, typed, token = told
     actions.object_to(actions.patient(**typed))

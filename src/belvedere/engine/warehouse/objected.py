@@ -8,6 +8,8 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 
+from belvedere.engine.privacy.pseudonyms import BUCKETS
+
 FOR_EVER = 2**31 - 1  # days since 1970: no date of care reaches it
 
 
@@ -51,6 +53,10 @@ class Objected:
             table = table.set_column(table.schema.get_field_index("prescriber"), table.schema.field("prescriber"), column)
         hidden = self.hidden(table)
         return table.filter(pa.array(~hidden)) if hidden.any() else table
+
+    def buckets(self) -> list[int]:
+        """The buckets of persons where its patients are; [] when a prescriber may be in any."""
+        return [] if self.prescribers else sorted({person % BUCKETS for person, _ in self.patients})
 
     def touches(self, table: pa.Table) -> bool:
         """Whether anything of a table must go."""

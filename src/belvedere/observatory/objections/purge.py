@@ -14,6 +14,7 @@ from django.db import transaction
 from django.db.models import Max, Q
 from django.utils import timezone
 
+from belvedere.engine.privacy.pseudonyms import BUCKETS
 from belvedere.engine.warehouse import files
 from belvedere.engine.warehouse.objected import Objected
 from belvedere.observatory.collect import vault
@@ -47,6 +48,7 @@ def run(grace: float = GRACE_SECONDS) -> dict[str, int]:
     # What is marked at the end is what stood before the list was read, and has not changed since.
     seen = list(Objection.objects.values_list("pk", "until", "checked_until"))
     objected, since = register.standing(), min((checked for _, _, checked in seen), default=None)
+    looked_for = {checked: register.standing(checked) for checked in {checked for _, _, checked in seen}}
     counts = {"read": 0, "rewritten": 0, "lines": 0, "destroyed": 0}
     if since is None:
         return counts
@@ -54,7 +56,9 @@ def run(grace: float = GRACE_SECONDS) -> dict[str, int]:
     settled = True
     for row in DataFile.objects.filter(pk__gt=max(since - LOOKBACK, 0), retired_at=None).order_by("pk").iterator():
         counts["read"] += 1
-        gone = _rewrite(row, objected)
+        # Who was looked for in a file already is not looked for again: one new objection reads its own bucket of persons.
+        fresh_to_it = looked_for[max(checked for checked in looked_for if checked - LOOKBACK < row.pk)]
+        gone = _rewrite(row, objected, fresh_to_it)
         settled &= gone is not None
         counts["rewritten"] += bool(gone)
         counts["lines"] += gone or 0
@@ -76,12 +80,16 @@ def run(grace: float = GRACE_SECONDS) -> dict[str, int]:
     return counts
 
 
-def _rewrite(row: DataFile, objected: Objected) -> int | None:
-    """Take away what was objected to; lines gone, 0 when nothing had to, None when a worker changed the file meanwhile."""
+def _rewrite(row: DataFile, objected: Objected, fresh_to_it: Objected) -> int | None:
+    """Take away what was objected to, where anybody of `fresh_to_it` is there; lines gone, 0 when nothing had to, None when a worker changed the file
+    meanwhile."""
     path = vault.facts_path(row.name)
     try:
-        # Three columns of twenty-three decide; most files hold nobody who objected, and nothing more of them is read.
-        if not objected.touches(pq.read_table(path, columns=["patient", "act_date", "prescriber"])):
+        # Three columns of twenty-three decide; most files hold nobody who objected, and nothing more of them is read. A merged file lies by buckets of
+        # persons: the groups of rows of the other buckets are not read either.
+        buckets = fresh_to_it.buckets()
+        asked = [("patient_bucket", "in", buckets)] if buckets and len(buckets) <= BUCKETS // 2 else None
+        if not fresh_to_it.touches(pq.read_table(path, columns=["patient", "act_date", "prescriber"], filters=asked)):
             return 0
         table = pq.read_table(path)
     except FileNotFoundError:

@@ -18,10 +18,11 @@ from belvedere.observatory.objections.models import Kind, Objection
 _DAY_ZERO = dt.date(1970, 1, 1)
 
 
-def standing() -> Objected:
-    """Whose lines are left out now."""
+def standing(checked: int | None = None) -> Objected:
+    """Whose lines are left out now; of those looked for up to the file `checked` at most, when it is given."""
     patients, prescribers = [], []
-    for kind, pseudonym, until in Objection.objects.values_list("kind", "pseudonym", "until"):
+    held = Objection.objects.all() if checked is None else Objection.objects.filter(checked_until__lte=checked)
+    for kind, pseudonym, until in held.values_list("kind", "pseudonym", "until"):
         if kind == Kind.PATIENT:
             patients.append((pseudonym, (until - _DAY_ZERO).days if until else None))
         elif until is None:

@@ -50,6 +50,15 @@ def register(commands: argparse._SubParsersAction) -> None:
     retention.add_argument("department", metavar="DÉPARTEMENT")
     retention.add_argument("months", type=int, metavar="MOIS", help="durée d’utilité administrative après la clôture")
     retention.add_argument("--fate", default="conserver", choices=("conserver", "trier", "detruire"), help="sort final")
+    retention.add_argument(
+        "--format",
+        action="append",
+        default=[],
+        metavar="FORMAT",
+        help="format que ses archives prennent (json, pdf, xml, csv, zip) ; répétable ; tous, si rien n’est dit",
+    )
+    retention.add_argument("--unit", default="piece", choices=("piece", "dossier"), help="une unité d’archives par pièce, ou par dossier")
+    retention.add_argument("--access", default="ACC-DUI", metavar="RÈGLE", help="code de la règle d’accès, écrit dans le versement")
     retention.add_argument("--since", type=dt.date.fromisoformat, default=None, metavar="AAAA-MM-JJ", help="premier jour (aujourd’hui)")
     retention.set_defaults(run=_retention)
     tokens = tools.add_parser("tokens", help="montre les jetons d’un acteur, en ferme un, ou met fin à l’admission de l’acteur")
@@ -170,11 +179,20 @@ def _retention(options: argparse.Namespace) -> int:
 
     try:
         made = archives.set_rule(
-            department=options.department, months=options.months, fate=options.fate, since=options.since or timezone.localdate(), by=BY
+            department=options.department,
+            months=options.months,
+            fate=options.fate,
+            since=options.since or timezone.localdate(),
+            by=BY,
+            formats=options.format,
+            grain=options.unit,
+            access=options.access,
         )
     except archives.TransferRefused as error:
         return _refused(error)
-    print(f"Département {made.department} : {made.months} mois, puis {made.get_fate_display()}, à partir du {made.since:%d/%m/%Y}.")
+    print(
+        f"Département {made.department} : {made.months} mois, puis {made.get_fate_display()}, {made.get_grain_display()}, à partir du {made.since:%d/%m/%Y}."
+    )
     return EXIT_OK
 
 

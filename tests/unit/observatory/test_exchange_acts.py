@@ -104,7 +104,9 @@ def test_a_department_says_what_becomes_of_closed_files(service, monkeypatch, ca
     today = timezone.localdate()
     assert archives.due(service, today) == []
     RetentionRule.objects.create(department="75", kind="autre", months=0, fate="detruire", since=dt.date(2026, 1, 1))
-    assert archives.rule_of("75", today) == (120, "conserver"), "the rule of another kind of file is not this one's"
+    assert (archives.rule_of("75", today).months, archives.rule_of("75", today).fate) == (120, "conserver"), (
+        "the rule of another kind of file is not this one's"
+    )
     code, told = run(monkeypatch, capsys, "retention", "75", "0", "--since", "2026-01-01")
     assert code == 0 and "0 mois, puis conserver" in told and len(archives.due(service, today)) == 1
     assert run(monkeypatch, capsys, "retention", "75", "0", "--fate", "detruire", "--since", "2026-02-01")[0] == 0

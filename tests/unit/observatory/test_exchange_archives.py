@@ -301,3 +301,41 @@ def test_what_came_after_a_transfer_is_not_taken_for_held(service):
     second = Person.objects.exclude(pk=made.person_id).get()
     last = archives.prepare(party=service, person=second, by="test")
     assert later not in seda.read(archives.package(last, by="ad")).pieces.values()
+
+
+def test_each_department_says_its_formats_units_and_access(service, closed):
+    today = timezone.localdate()
+    for wrong in ({"formats": ["docx"]}, {"formats": ["json"]}, {"grain": "feuille"}, {"access": "deux mots"}):
+        with pytest.raises(archives.TransferRefused):
+            archives.set_rule(department="75", months=0, fate="conserver", since=today, by="test", **wrong)
+    archives.set_rule(department="75", months=0, fate="trier", since=today, by="test", formats=["json", "pdf"], grain="dossier", access="AR-25")
+    made = archives.prepare(party=service, person=closed, by="test")
+    raw = archives.package(made, by="ad")
+    with zipfile.ZipFile(io.BytesIO(raw)) as archive:
+        manifest = etree.fromstring(archive.read("manifest.xml"))
+    if (SHARED / "exchange").exists():
+        schema_of_seda().assertValid(manifest)
+    read = seda.read(raw)
+    assert read.units == {"AU0": ""} and len(read.pieces) == made.units > 3
+    assert manifest.findtext(f".//{{{seda.NAMESPACE}}}AccessRule/{{{seda.NAMESPACE}}}Rule") == "AR-25"
+    _, refused = messages_of(made, read, "KO", AU0="KO")
+    made.refresh_from_db()
+    made = replies.hear(made, refused, by="ad")
+    assert made.state == "refused" and {unit["answer"] for unit in made.reply["units"]} == {"KO"}, "the only unit is every piece"
+    again = archives.prepare(party=service, person=closed, by="test")
+    archives.package(again, by="ad")
+    again.refresh_from_db()
+    again = replies.answer(again, dict.fromkeys(read.pieces, "OK"), by="ad")
+    assert again.state == "accepted" and {unit["answer"] for unit in again.reply["units"]} == {"OK"}
+
+
+def test_archives_that_do_not_take_an_original_s_format_get_nothing(service):
+    stamping.create_keys()
+    institution("ARCHIVES_DEPARTEMENTALES", department="75")
+    archives.set_rule(department="75", months=0, fate="conserver", since=dt.date(2020, 1, 1), by="test", formats=["json", "pdf"])
+    who = resident(0)
+    cells = [who.ins, "F", who.born.isoformat(), who.family, who.given, "2026-09-01", "2026-09-10", "2", "2026-09-01", "-", "1"]
+    raw = (";".join(monthly.COLUMNS) + "\n" + ";".join(cells)).encode()
+    intake.receive(service, monthly.to_bundle(raw, SSIAD), original=raw, channel="csv")
+    with pytest.raises(archives.TransferRefused, match="ne prennent pas ce format : depot-"):
+        archives.prepare(party=service, person=Person.objects.get(), by="test")

@@ -39,7 +39,8 @@ class Piece:
 
 @dataclass(frozen=True)
 class Header:
-    """What a transfer says of itself."""
+    """What a transfer says of itself; `grain`: whether each piece is a unit of its own, or the file is the only one; `access`: who may read it, as the
+    department's rule names it."""
 
     identifier: str
     at: dt.datetime
@@ -49,6 +50,8 @@ class Header:
     start: dt.date
     end: dt.date
     fate: str
+    grain: str = "piece"
+    access: str = "ACC-DUI"
 
 
 def _sub(parent: etree._Element, name: str, text: str | None = None, **attributes: str) -> etree._Element:
@@ -92,10 +95,12 @@ def manifest(header: Header, pieces: Sequence[Piece]) -> bytes:
     ):  # fmt: skip
         _sub(content, name, value)
     for rank, piece in enumerate(pieces, 1):
-        item = _sub(unit, "ArchiveUnit", id=f"AU{rank}")
-        described = _sub(item, "Content")
-        _sub(described, "DescriptionLevel", "Item")
-        _sub(described, "Title", piece.title)
+        item = unit
+        if header.grain == "piece":
+            item = _sub(unit, "ArchiveUnit", id=f"AU{rank}")
+            described = _sub(item, "Content")
+            _sub(described, "DescriptionLevel", "Item")
+            _sub(described, "Title", piece.title)
         _sub(_sub(item, "DataObjectReference"), "DataObjectGroupReferenceId", f"GOT{rank}")
     management = _sub(package, "ManagementMetadata")
     _sub(management, "OriginatingAgencyIdentifier", f"FINESS-{header.finess}")
@@ -104,7 +109,7 @@ def manifest(header: Header, pieces: Sequence[Piece]) -> bytes:
     for name, value in (("Rule", "APP-DUI"), ("StartDate", header.end.isoformat()), ("FinalAction", FATES[header.fate])):
         _sub(appraisal, name, value)
     access = _sub(management, "AccessRule")
-    _sub(access, "Rule", "ACC-DUI")
+    _sub(access, "Rule", header.access)
     _sub(access, "StartDate", header.end.isoformat())
     _sub(_sub(root, "ArchivalAgency"), "Identifier", header.archives)
     _sub(_sub(root, "TransferringAgency"), "Identifier", "BELVEDERE")
@@ -193,7 +198,8 @@ def read(raw: bytes) -> Read:
         raise PackageRefused(f"{sorted(held)[0][:60]} : présent et non annoncé.")
     titles, units = {}, {}
     for unit in root.iterfind(".//s:ArchiveUnit", names):
-        name = groups.get(unit.findtext("s:DataObjectReference/s:DataObjectGroupReferenceId", "", names), "")
+        held_by = [reference.text for reference in unit.iterfind("s:DataObjectReference/s:DataObjectGroupReferenceId", names)]
+        name = groups.get(held_by[0], "") if len(held_by) == 1 else ""
         units[unit.get("id", "")] = name
         if name:
             titles[name] = unit.findtext("s:Content/s:Title", "", names)

@@ -4,6 +4,8 @@ import calendar
 import datetime as dt
 import hashlib
 import json
+import re
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from django.db import transaction
@@ -25,6 +27,7 @@ from belvedere.observatory.tokens import reference
 FILE = "sejour"  # the kind of file that is transferred: closed stays
 DEFAULT_MONTHS, DEFAULT_FATE = 120, "conserver"
 FATES = ("conserver", "trier", "detruire")
+GRAINS = ("piece", "dossier")
 ACCEPTED = (TransferState.ACCEPTED, TransferState.PURGE_ALLOWED)
 NEXT: dict[str, frozenset[str]] = {
     TransferState.PREPARED: frozenset({TransferState.SENT}), TransferState.SENT: frozenset({TransferState.ACKNOWLEDGED, TransferState.ACCEPTED, TransferState.REFUSED}),
@@ -37,19 +40,30 @@ class TransferRefused(Exception):
     """The transfer cannot be made or moved on; says why, in French."""
 
 
-def rule_of(department: str, day: dt.date) -> tuple[int, str]:
-    """(months to keep a closed file, what becomes of it) in a department on a day."""
+def rule_of(department: str, day: dt.date) -> RetentionRule:
+    """What a department asks of closed files on a day; ten years, kept, in any format, where it said nothing."""
     row = RetentionRule.objects.filter(department=department, kind=FILE, since__lte=day).order_by("-since").first()
-    return (row.months, row.fate) if row else (DEFAULT_MONTHS, DEFAULT_FATE)
+    return row or RetentionRule(department=department, kind=FILE, months=DEFAULT_MONTHS, fate=DEFAULT_FATE, since=dt.date.min)
 
 
 @transaction.atomic
-def set_rule(*, department: str, months: int, fate: str, since: dt.date, by: str) -> RetentionRule:
-    """What a department asks of closed files from a day on; the rules before it stay, for the files of their time. TransferRefused."""
+def set_rule(
+    *, department: str, months: int, fate: str, since: dt.date, by: str, formats: Sequence[str] = (), grain: str = "piece", access: str = "ACC-DUI"
+) -> RetentionRule:
+    """What a department asks of closed files from a day on (orchestrator reference §4.8): months to keep them, what becomes of them, formats that its
+    archives take (all when none is named), one unit a piece or a file, the rule by which they may be read. The rules before it stay, for the files of
+    their time. TransferRefused."""
     if department not in region_of() or not 0 <= months <= 1_200 or fate not in FATES:
         raise TransferRefused(f"Un département connu, une durée de 0 à 1 200 mois, et un sort final : {', '.join(FATES)}.")
-    made, _ = RetentionRule.objects.update_or_create(department=department, kind=FILE, since=since, defaults={"months": months, "fate": fate})
-    record(by=by, action="echange.conservation", subject=f"departement:{department}", months=months, fate=fate, since=since.isoformat())
+    if unknown := sorted(set(formats) - set(seda.FORMATS)):
+        raise TransferRefused(f"Format inconnu : {unknown[0][:20]}. Formats d’un versement : {', '.join(seda.FORMATS)}.")
+    if formats and (needed := sorted({"json", "pdf"} - set(formats))):
+        raise TransferRefused(f"Un versement contient toujours du JSON et un PDF : {', '.join(needed)} manque.")
+    if grain not in GRAINS or not re.fullmatch(r"[A-Za-z0-9._-]{1,40}", access):
+        raise TransferRefused(f"Une granularité ({', '.join(GRAINS)}) et un code de règle d’accès (lettres, chiffres, points et tirets).")
+    said = {"months": months, "fate": fate, "formats": ",".join(sorted(formats)), "grain": grain, "access": access}
+    made, _ = RetentionRule.objects.update_or_create(department=department, kind=FILE, since=since, defaults=said)
+    record(by=by, action="echange.conservation", subject=f"departement:{department}", since=since.isoformat(), **said)
     return made
 
 
@@ -60,7 +74,7 @@ def _after(day: dt.date, months: int) -> dt.date:
 
 def due(party: Party, day: dt.date) -> list[Person]:
     """Persons of an establishment whose stays are all closed for longer than the department keeps them, and not transferred yet, or not what came since."""
-    months, _ = rule_of(party.department, day)
+    months = rule_of(party.department, day).months
     found: dict[int, str] = {}
     for person, end in Resource.objects.filter(establishment=party, profile="tddui-encounter-sejour", current=True, erased=False).values_list(
         "person_id", "facts__end"
@@ -158,20 +172,23 @@ def prepare(*, party: Party, person: Person, by: str, day: dt.date | None = None
     deposits = list(Deposit.objects.filter(spoken_of__person=person, party=party).exclude(state=DepositState.REFUSED).order_by("received_at"))
     name, now = reference("V", 4, 4), timezone.now()
     stays = [row for row in rows if row.profile == "tddui-encounter-sejour"]
-    _, fate = rule_of(party.department, today)
-    if fate == "detruire":
+    rule = rule_of(party.department, today)
+    if rule.fate == "detruire":
         raise TransferRefused("Dans ce département ces dossiers se détruisent au terme de leur durée : ils ne se versent pas.")
     header = Header(
         name, now, party.finess, f"AD-{party.department}", f"Dossier clos {name}", min(dt.date.fromisoformat(row.facts["start"]) for row in stays),
-        max(dt.date.fromisoformat(row.facts["end"]) for row in stays), fate,
+        max(dt.date.fromisoformat(row.facts["end"]) for row in stays), rule.fate, rule.grain, rule.access,
     )  # fmt: skip
     pieces = _pieces(archives, party, person, name, rows, deposits)
+    taken = rule.formats.split(",") if rule.formats else list(seda.FORMATS)
+    if strange := next((piece.name for piece in pieces if piece.name.rsplit(".", 1)[-1] not in taken), ""):
+        raise TransferRefused(f"Les archives de ce département ne prennent pas ce format : {strange}. Rien n’est versé sans son original.")
     raw = seda.package(header, pieces)
     made = Transfer.objects.create(
         reference=name, establishment=party, archives=archives, person=person, state=TransferState.PREPARED, package=vault.seal(raw, f"versement:{name}"),
         sha256=hashlib.sha256(raw).hexdigest(), units=len(pieces), made_at=now,
     )  # fmt: skip
-    record(by=by, action="echange.versement.prepare", subject=f"versement:{name}", sha256=made.sha256, units=made.units, fate=fate)
+    record(by=by, action="echange.versement.prepare", subject=f"versement:{name}", sha256=made.sha256, units=made.units, fate=rule.fate)
     return made
 
 

@@ -46,7 +46,7 @@ def answer(transfer: Transfer, units: Mapping[str, str], *, by: str) -> Transfer
     code = OK if set(units.values()) == {OK} else KO
     raw = seda_messages.reply(
         identifier=reference("R", 4, 4), at=timezone.now(), about=transfer.reference, agency=read.archives, code=code,
-        outcomes={unit: units[name] for unit, name in read.units.items() if name},
+        outcomes={unit: units[name] for unit, name in read.units.items() if name} or dict.fromkeys(read.units, code),
     )  # fmt: skip
     return hear(transfer, raw, by=by)
 
@@ -75,5 +75,5 @@ def _units(message: Message, read: seda.Read) -> list[dict[str, str]]:
     if unknown := sorted(set(message.outcomes) - set(names)):
         raise TransferRefused(f"Le versement n’a pas d’unité « {unknown[0][:60]} ».")
     said = {names[unit]: outcome for unit, outcome in message.outcomes.items()}
-    rest = "" if message.code == KO and KO in said.values() else message.code
+    rest = said.pop("", "") or ("" if message.code == KO and KO in said.values() else message.code)
     return [{"unit": name, "answer": said.get(name, rest)} for name in sorted(read.pieces)]  # of the whole file, the code is the word

@@ -155,7 +155,7 @@ def transfers(request: HttpRequest) -> HttpResponse:
         except archives.TransferRefused as error:
             messages.error(request, str(error))
         return redirect("exchange:transfers")
-    months, fate = archives.rule_of(party.department, timezone.localdate())
+    rule = archives.rule_of(party.department, timezone.localdate())
     due = [
         (
             naming.shown(person, party),
@@ -165,4 +165,4 @@ def transfers(request: HttpRequest) -> HttpResponse:
     ]
     rows = list(Transfer.objects.filter(establishment=party).select_related("archives")[:SHOWN])
     told = [(row, [unit["unit"] for unit in row.reply.get("units", []) if unit["answer"] == "KO"], replies.explained(row)) for row in rows]
-    return render(request, "exchange/transfers.html", {"due": due, "rows": told, "months": months, "fate": fate})
+    return render(request, "exchange/transfers.html", {"due": due, "rows": told, "months": rule.months, "fate": rule.get_fate_display()})

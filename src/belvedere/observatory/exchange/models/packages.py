@@ -65,6 +65,11 @@ class RetentionRule(models.Model):
     kind = models.CharField("type de dossier", max_length=40, default="sejour")
     months = models.PositiveIntegerField("durée d’utilité administrative (mois)")
     fate = models.CharField("sort final", max_length=12, choices=[("conserver", "conserver"), ("trier", "trier"), ("detruire", "détruire")])
+    formats = models.CharField("formats reçus", max_length=40, blank=True)  # separated by commas; none named: all
+    grain = models.CharField(
+        "granularité", max_length=8, default="piece", choices=[("piece", "une unité par pièce"), ("dossier", "une unité par dossier")]
+    )
+    access = models.CharField("règle d’accès", max_length=40, default="ACC-DUI")
     since = models.DateField("depuis")
 
     class Meta:

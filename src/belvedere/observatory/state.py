@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from django.db.models import Count, Min, Sum
 from django.utils import timezone
 
-from belvedere.observatory.collect.models import DataFile, Flow, ReturnFile, State
+from belvedere.observatory.collect.models import DataFile, Flow, ReturnFile
 from belvedere.observatory.environment import data_dir, read
 from belvedere.observatory.journal.models import Entry, TreeHead
 from belvedere.observatory.notices.models import Notice
@@ -39,7 +39,7 @@ def figures(now: dt.datetime | None = None) -> dict[str, float]:
     release = Release.objects.filter(state=ReleaseState.PUBLISHED).order_by("-published_at").first()
     return {
         "flows_waiting": waiting["count"], "flow_oldest_seconds": age(waiting["oldest"]),
-        "flows_failed": Flow.objects.filter(state=State.RUNNING, failures__gt=0).count(),
+        "flows_failed": Flow.objects.filter(settled_at=None, failures__gt=0).count(),
         "files": live["files"], "lines": live["lines"] or 0, "bytes": live["size"] or 0, "return_files": ReturnFile.objects.count(),
         "disk_free_bytes": shutil.disk_usage(data_dir()).free, "journal_unsigned_seconds": age(unsigned.at) if unsigned else 0.0,
         "messages_waiting": Notice.objects.filter(sent_at=None).count(),

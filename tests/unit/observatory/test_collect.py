@@ -93,7 +93,7 @@ def test_a_flow_that_always_fails_is_given_up_with_a_receipt(groups, monkeypatch
     monkeypatch.setattr(worker.time, "sleep", lambda seconds: None)
     for _ in range(queue.MAX_TRIES):
         worker.drain()
-        Flow.objects.filter(state=State.RUNNING).update(lease_until=timezone.now() - dt.timedelta(seconds=1))
+        Flow.objects.filter(settled_at=None).update(lease_until=timezone.now() - dt.timedelta(seconds=1))
     flow = Flow.objects.get()
     assert flow.state == State.REFUSED and flow.receipt
     assert [item["code"] for item in flow.findings] == ["X901"]

@@ -102,7 +102,7 @@ def test_a_damaged_past_holds_up_nobody_else(groups, data_folder):
 
 def test_a_flow_that_kills_its_workers_is_given_up(groups):
     flow = reception.receive(group=groups[0], sealed=sealed(), channel="api")
-    Flow.objects.filter(pk=flow.pk).update(tries=queue.MAX_CLAIMS)
+    Flow.objects.filter(pk=flow.pk).update(deaths=queue.MAX_DEATHS + 1)
     worker.drain()
     assert [item["code"] for item in Flow.objects.get().findings] == ["X901"]
 

@@ -95,7 +95,7 @@ def test_one_that_cannot_be_treated_is_told_and_the_others_are_settled(flows, mo
     monkeypatch.setattr(settlement, "treat", lambda flow, beat: 1 / 0 if flow.pk == flows[0].pk else original(flow, beat))
     worker.drain()
     failed = Flow.objects.get(pk=flows[0].pk)
-    assert (failed.state, failed.failures) == (State.RUNNING, 1)
+    assert (failed.state, failed.failures) == (State.RECEIVED, 1)
     assert {state for pk, state in states().items() if pk != failed.pk} == {State.ACCEPTED}
 
 
@@ -114,7 +114,7 @@ def test_a_transaction_that_fails_keeps_nothing_and_each_goes_alone(flows, commi
             worker.drain()
     else:
         worker.drain()
-    assert set(states().values()) == {State.RUNNING} and not DataFile.objects.exists()
+    assert set(states().values()) == {State.RECEIVED} and not DataFile.objects.exists()
     Flow.objects.update(lease_until=timezone.now() - dt.timedelta(seconds=1))
     worker.drain()
     assert commits == [len(flows), *[1] * len(flows)]

@@ -26,6 +26,8 @@ from belvedere.observatory.members import enrolment
 from belvedere.observatory.members.models import Member
 from belvedere.observatory.study import marks
 
+COUNTED_ONCE = ("content_counted_once", "content_hash")  # as PostgreSQL and as SQLite name it
+
 
 @dataclass(eq=False)
 class Treated:
@@ -50,7 +52,7 @@ class Treated:
         if flow.state not in COUNTED and made:
             vault.facts_path(made.name).unlink(missing_ok=True)
             made = None
-        return cls(flow, history, found, made, _without(found.replaced, history, flow) if made else [])
+        return cls(flow, history, found, made, _without(found.replaced, history, flow) if flow.state in COUNTED and not flow.test else [])
 
     def discard(self) -> None:
         """Remove the files of a flow of which nothing was committed."""
@@ -71,8 +73,12 @@ def commit(treated: Sequence[Treated]) -> list[Treated]:
                     if one.flow.pk not in leased:
                         raise Conflict  # the lease ran out and another worker has it
                     _write(one)
-            except (IntegrityError, Conflict):  # or the same content was counted by another worker meanwhile
+            except Conflict:
                 again.append(one)
+            except IntegrityError as error:
+                if not any(name in str(error) for name in COUNTED_ONCE):
+                    raise
+                again.append(one)  # another worker counted the same content meanwhile
     for one in again:
         one.discard()
     if int(read("BELVEDERE_KEEP_SEALED_HOURS")) == 0:
@@ -83,13 +89,14 @@ def commit(treated: Sequence[Treated]) -> list[Treated]:
 
 
 def _locked(treated: Sequence[Treated]) -> set[int]:
-    """Take the flows' rows, then their members', always in this order and before the journal's: two workers never wait for each other. Returns
-    the flows that are still this worker's."""
+    """Take the flows' rows, then their members', then the enrolments that a first flow ends, always in this order and before the journal's: two
+    workers never wait for each other. Returns the flows that are still this worker's."""
     tries = {one.flow.pk: one.flow.tries for one in treated}
     rows = Flow.objects.select_for_update(of=("self",)).filter(pk__in=tries, state=State.RUNNING).order_by("pk").values_list("pk", "tries")
     leased = {pk for pk, count in rows if tries[pk] == count}
-    members = {one.history.member.pk for one in treated if one.history.member and isinstance(one.made, DataFile)}
+    members = {one.history.member.pk for one in treated if one.history.member}
     list(Member.objects.select_for_update(of=("self",), no_key=True).filter(pk__in=members).order_by("pk").values_list("pk"))
+    enrolment.hold({one.flow.group_id for one in treated if one.flow.state in COUNTED})
     return leased
 
 
@@ -154,11 +161,14 @@ def _without(replaced: dict[int, set[int]], history: History, flow: Flow) -> lis
 def _write(treated: Treated) -> None:
     flow, history, found, made = treated.flow, treated.history, treated.found, treated.made
     flow.settled_at = now = timezone.now()
-    if isinstance(made, DataFile) and history.member:
+    if history.member and not found.returned:
         live = DataFile.objects.filter(member=history.member, retired_at=None)
-        for row in live.exclude(pk__in=history.known):
-            if may_overlap(row, made.first_day, made.last_day, made.low_number, made.high_number):
-                raise Conflict
+        if isinstance(made, DataFile):
+            for row in live.exclude(pk__in=history.known):
+                if may_overlap(row, made.first_day, made.last_day, made.low_number, made.high_number):
+                    raise Conflict
+        if found.again and live.filter(pk__in=history.known).count() != len(history.known):
+            raise Conflict  # what it repeats may be what another flow has just replaced
         retired = DataFile.objects.filter(pk__in=[old.pk for old, _ in treated.rewritten], retired_at=None).update(retired_at=now)
         if retired != len(treated.rewritten):
             raise Conflict
@@ -166,6 +176,8 @@ def _write(treated: Treated) -> None:
     flow.save()
     for new in [made, *(new for _, new in treated.rewritten)]:
         if new:
+            if not vault.facts_path(new.name).exists():
+                raise Conflict  # written and not listed, it was taken for an orphan
             new.save()
     place = record(
         by="reception", action=f"flux.{flow.state}", subject=f"flux:{flow.pk}", lines=flow.lines, test=flow.test,

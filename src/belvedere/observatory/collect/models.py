@@ -51,6 +51,7 @@ class Flow(models.Model):
     lease_until = models.DateTimeField("bail", null=True)
     tries = models.PositiveIntegerField("essais", default=0)
     failures = models.PositiveSmallIntegerField("échecs", default=0)
+    deaths = models.PositiveSmallIntegerField("traitements morts en route", default=0)
     sealed_name = models.CharField("fichier chiffré", max_length=80)
     sealed_size = models.BigIntegerField("taille chiffrée (octets)")
     sealed_hash = models.CharField("empreinte chiffrée", max_length=64, blank=True)

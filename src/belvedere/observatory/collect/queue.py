@@ -16,7 +16,8 @@ from belvedere.observatory.collect.models import Flow, State
 LEASE = dt.timedelta(seconds=30)
 HEARTBEAT_SECONDS = 5.0
 MAX_TRIES = 8  # failures by the flow's own fault
-MAX_CLAIMS = 60  # a flow that kills whoever treats it is given up in the end
+MAX_DEATHS = 60  # a flow that kills whoever treats it is given up in the end
+MOST_REST = 60  # seconds
 BACK_OFF = dt.timedelta(seconds=3)
 TOGETHER = 8  # small flows that share one transaction
 AHEAD = 8  # how many times as many are looked at to find them
@@ -29,7 +30,7 @@ class LeaseLost(Exception):
 
 def worker_name(pid: int | None = None) -> str:
     """Who treats: host and process."""
-    return f"{socket.gethostname()[:40]}:{pid or os.getpid()}"
+    return f"{socket.gethostname()[-40:]}:{pid or os.getpid()}"
 
 
 def claim() -> Flow | None:
@@ -42,7 +43,8 @@ def claim_some(most: int = TOGETHER) -> list[Flow]:
     """Lease the oldest waiting flow and, when it is small, up to `most` of the next ones that are small too, each of another group: flows of
     one group are compared with each other. A flow that was tried before goes alone: whatever became of its worker happens to it only."""
     now = timezone.now()
-    waiting = Flow.objects.select_related("group", "sender", "member").filter(Q(state=State.RECEIVED) | Q(state=State.RUNNING, lease_until__lt=now))
+    free = Q(state=State.RECEIVED, lease_until=None) | Q(state__in=(State.RECEIVED, State.RUNNING), lease_until__lt=now)
+    waiting = Flow.objects.select_related("group", "sender", "member").filter(free)
     first = waiting.order_by("id").select_for_update(skip_locked=True, of=("self",)).first()
     if first is None:
         return []
@@ -58,6 +60,9 @@ def claim_some(most: int = TOGETHER) -> list[Flow]:
     Flow.objects.filter(pk__in=[flow.pk for flow in claimed]).update(
         state=State.RUNNING, lease_until=now + LEASE, tries=F("tries") + 1, worker=worker_name()
     )
+    if first.state == State.RUNNING:  # its lease ran out: whoever had it is dead, or as good as dead
+        Flow.objects.filter(pk=first.pk).update(deaths=F("deaths") + 1)
+        first.deaths += 1
     for flow in claimed:
         flow.state, flow.lease_until, flow.tries, flow.worker = State.RUNNING, now + LEASE, flow.tries + 1, worker_name()
     return claimed
@@ -77,13 +82,17 @@ def put_back(tries: Mapping[int, int]) -> None:
     """Let flows rest before anybody takes them again, so that the others go first. One that is settled, or that another worker has since,
     is left alone."""
     for pk, count in tries.items():
-        Flow.objects.filter(pk=pk, state=State.RUNNING, tries=count).update(lease_until=timezone.now() + BACK_OFF)
+        Flow.objects.filter(pk=pk, state=State.RUNNING, tries=count).update(state=State.RECEIVED, lease_until=timezone.now() + BACK_OFF)
 
 
 def release(pid: int) -> int:
-    """Give back the flows of a worker that is known to be dead; returns how many."""
-    mine = Flow.objects.filter(state=State.RUNNING, worker=worker_name(pid))
-    return mine.update(lease_until=timezone.now() - dt.timedelta(seconds=1))
+    """Give back the flows of a worker that is known to be dead; returns how many. One that has seen others die rests, the longer the more of them, so
+    that those behind it are treated."""
+    now, given = timezone.now(), 0
+    for pk, deaths in Flow.objects.filter(state=State.RUNNING, worker=worker_name(pid)).values_list("pk", "deaths"):
+        rest = min(deaths * BACK_OFF.total_seconds(), MOST_REST) if deaths else -1
+        given += Flow.objects.filter(pk=pk, state=State.RUNNING, worker=worker_name(pid)).update(lease_until=now + dt.timedelta(seconds=rest))
+    return given
 
 
 class Heartbeat:

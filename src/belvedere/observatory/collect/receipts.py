@@ -1,6 +1,7 @@
 """Receipts: what the observatory signs about a flow (JWS, Ed25519), with its place in the journal."""
 
 import json
+import os
 from pathlib import Path
 
 import jwt
@@ -86,7 +87,10 @@ def hand_back(flow: Flow) -> None:
     path = _back_path(flow)
     if path:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps(content(flow) | {"signed": flow.receipt}, ensure_ascii=False, indent=1))
+        partial = path.with_suffix(f".{os.getpid()}.partial")  # two workers may write it at once
+        with partial.open("w") as stream:
+            stream.write(json.dumps(content(flow) | {"signed": flow.receipt}, ensure_ascii=False, indent=1))
+            stream.flush()
+            os.fsync(stream.fileno())
         partial.rename(path)
     Flow.objects.filter(pk=flow.pk).update(handed_back=True)

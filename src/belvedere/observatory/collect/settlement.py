@@ -32,7 +32,8 @@ def treat(flow: Flow, beat: Callable[[], None]) -> Treated:
     LeaseLost are for the worker to handle; everything that is wrong with the flow itself ends in its findings."""
     history = History(flow)
     name = f"{flow.pk // 1000:06d}/{flow.pk}-{flow.tries}.parquet"
-    writer = files.Writer(vault.facts_path(name))
+    path = vault.facts_path(name)
+    writer = files.Writer(path)
     try:
         found, test = _examine(flow, history, writer, beat)
         # Lines of persons who objected were counted for the receipt, which tells nobody apart, and not kept.
@@ -49,6 +50,8 @@ def treat(flow: Flow, beat: Callable[[], None]) -> Treated:
         return Treated.of(flow, history, found, made)
     except BaseException:
         writer.drop()
+        for left in (path, *path.parent.glob(f"{path.stem}-r*.parquet")):  # this try's alone: the next one has other names
+            left.unlink(missing_ok=True)
         raise
 
 

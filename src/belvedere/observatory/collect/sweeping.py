@@ -16,7 +16,11 @@ from belvedere.observatory.environment import data_dir, read
 
 logger = logging.getLogger(__name__)
 GRACE_SECONDS = 3600.0  # an hour is longer than any write between a file and its row
+SEEN_SECONDS = 600.0  # between two looks at an orphan
 UPLOAD_HOURS = 24
+
+
+_seen: dict[str, float] = {}  # orphans of the last sweep, by the time that only goes forward
 
 
 def _old(path: Path, seconds: float) -> bool:
@@ -24,6 +28,15 @@ def _old(path: Path, seconds: float) -> bool:
         return path.is_file() and time.time() - path.stat().st_mtime > seconds
     except FileNotFoundError:
         return False
+
+
+def _orphan(path: Path, grace: float, seen: dict[str, float]) -> bool:
+    """Whether a file that no row names may go: old by its date, and an orphan since an earlier sweep of this process. Dates are set by clocks, another
+    machine's or this one's before it jumped, and none of them is believed alone."""
+    if not _old(path, grace):
+        return False
+    seen[str(path)] = _seen.get(str(path), time.monotonic())
+    return time.monotonic() - seen[str(path)] >= min(grace, SEEN_SECONDS)
 
 
 def destroy_settled() -> int:
@@ -51,12 +64,15 @@ def sweep(grace: float = GRACE_SECONDS) -> int:
     live = set(DataFile.objects.filter(Q(retired_at=None) | Q(retired_at__gt=recent)).values_list("name", flat=True))
     live |= set(ReturnFile.objects.values_list("name", flat=True))
     uploads = set(Upload.objects.filter(flow=None, started_at__gt=timezone.now() - dt.timedelta(hours=UPLOAD_HOURS)).values_list("name", flat=True))
+    seen: dict[str, float] = {}
     for folder, kept in (("sealed", waiting), ("facts", live), ("incoming", uploads), ("spill", set())):
         root = data_dir() / folder
         for path in root.rglob("*") if root.is_dir() else ():
-            if str(path.relative_to(root)) not in kept and _old(path, grace):
+            if str(path.relative_to(root)) not in kept and _orphan(path, grace, seen):
                 path.unlink(missing_ok=True)
                 gone += 1
+    _seen.clear()
+    _seen.update(seen)
     Upload.objects.filter(started_at__lte=timezone.now() - dt.timedelta(hours=UPLOAD_HOURS)).delete()
     return gone
 

@@ -38,7 +38,9 @@ def register(*, group: Group, url: str, by: str) -> str:
     """Set the address of a group and return its signing secret, shown once; BadAddress."""
     check_address(url)
     secret = "whsec_" + _b64(secrets.token_bytes(32))
-    Webhook.objects.update_or_create(group=group, defaults={"url": url, "secret": secret})
+    # Not with its key held, as `update_or_create` would: a settlement that holds the journal's head adds a message to this very row.
+    if not Webhook.objects.filter(group=group).update(url=url, secret=secret):
+        Webhook.objects.create(group=group, url=url, secret=secret)
     record(by=by, action="rappel.inscrit", subject=f"groupe:{group.pk}")
     return secret
 

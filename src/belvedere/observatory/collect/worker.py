@@ -20,7 +20,7 @@ from belvedere.engine.sector.billing import make_sector, month_file
 from belvedere.engine.warehouse.intake import examine
 from belvedere.observatory.collect import committing, compaction, inbox, queue, receipts, settlement, sweeping, webhooks
 from belvedere.observatory.collect.committing import Treated
-from belvedere.observatory.collect.models import Flow
+from belvedere.observatory.collect.models import Flow, State
 from belvedere.observatory.collect.past import Conflict
 from belvedere.observatory.collect.queue import worker_name
 from belvedere.observatory.exchange import chores
@@ -86,13 +86,14 @@ def _together(flows: list[Flow]) -> list[Flow]:
     done = {one.flow.pk for one in treated if one not in again}
     for flow in flows:
         if flow.pk in done and not flow.handed_back:
-            receipts.hand_back(flow)
+            with contextlib.suppress(OSError):  # one receipt that cannot be written holds nobody; the sweeper writes it later
+                receipts.hand_back(flow)
     return queue.held({flow.pk: flow.tries for flow in flows if flow.pk not in done})
 
 
 def _alone(flow: Flow) -> None:
     try:
-        settled = settle(flow) if flow.tries <= queue.MAX_CLAIMS else settlement.give_up(flow)
+        settled = settle(flow) if flow.deaths <= queue.MAX_DEATHS else settlement.give_up(flow)
         if settled is not None and not settled.handed_back:
             receipts.hand_back(settled)
     except Exception as error:  # whatever one flow does, the worker goes on and the flow says why it failed
@@ -105,9 +106,10 @@ def _failed(flow: Flow, error: Exception) -> None:
     """Note a failure by the flow's own fault: it rests, then is tried again, then is given up with a receipt. Its
     content must not reach the log."""
     logger.error("flux %s : traitement interrompu (essai %s, %s)", flow.pk, flow.tries, type(error).__name__)
-    Flow.objects.filter(pk=flow.pk).update(failures=F("failures") + 1)
-    flow.refresh_from_db()
-    if flow.failures >= queue.MAX_TRIES and not flow.settled_at:
+    if not Flow.objects.filter(pk=flow.pk, state=State.RUNNING, tries=flow.tries).update(failures=F("failures") + 1):
+        return  # another worker has it: neither its lease nor its end is ours to say
+    flow.refresh_from_db(fields=["failures"])
+    if flow.failures >= queue.MAX_TRIES:
         settlement.give_up(flow)
     else:
         queue.put_back({flow.pk: flow.tries})

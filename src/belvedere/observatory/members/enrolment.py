@@ -4,7 +4,7 @@ Whether a SIREN takes part already is never told to who types it: the answer is 
 """
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from django.db import transaction
 from django.db.models import F
@@ -226,6 +226,11 @@ def name_people(*, enrolment: Enrolment, emails: Sequence[str]) -> None:
     enrolment.people = list(dict.fromkeys(email.lower() for email in emails))[:50]
     enrolment.save(update_fields=["people"])
     record(by=f"signataire:{enrolment.reference}", action="adhesion.invites", subject=f"adhesion:{enrolment.reference}", people=len(enrolment.people))
+
+
+def hold(groups: Collection[int]) -> None:
+    """Take the enrolments that a flow of these groups may end, before the journal's head: who changes one holds it first too."""
+    list(Enrolment.objects.select_for_update(of=("self",)).filter(group__in=groups, state=EnrolmentState.SIGNED).order_by("pk").values_list("pk"))
 
 
 def first_flow(group: Group) -> User | None:

@@ -20,6 +20,9 @@ class Objection(models.Model):
     at = models.DateTimeField("date", auto_now_add=True)
     until = models.DateField("retirée à partir des soins du", null=True)
     checked_until = models.BigIntegerField("dernier fichier vérifié", default=0)
+    confirmed_until = models.BigIntegerField(
+        "dernier fichier vérifié deux fois", default=0
+    )  # the second time, nothing of a lower number was under way
     checked_at = models.DateTimeField("fichiers vérifiés le", null=True)
     purged_at = models.DateTimeField("effacée des fichiers le", null=True)
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import pyarrow.parquet as pq
 from django.core.cache import caches
 from django.db import transaction
-from django.db.models import Max, Q
+from django.db.models import F, Max, Q
 from django.utils import timezone
 
 from belvedere.engine.privacy.pseudonyms import BUCKETS
@@ -35,8 +35,9 @@ def due(now: dt.datetime | None = None) -> bool:
     """Whether files are to be looked at: an objection that is not purged yet, or files that came since it was."""
     now = now or timezone.now()
     last = DataFile.objects.aggregate(last=Max("pk"))["last"] or 0
-    waiting = Objection.objects.filter(Q(purged_at=None) | Q(checked_at__lt=now - _every(), checked_until__lt=last))
-    return waiting.exists()
+    # Once more after the last file: one of a lower number may have been committed after the purge looked.
+    behind = Q(checked_until__lt=last) | Q(confirmed_until__lt=F("checked_until"))
+    return Objection.objects.filter(Q(purged_at=None) | (Q(checked_at__lt=now - _every()) & behind)).exists()
 
 
 def _every() -> dt.timedelta:
@@ -46,9 +47,9 @@ def _every() -> dt.timedelta:
 def run(grace: float = GRACE_SECONDS) -> dict[str, int]:
     """One purge: every file that came since each objection was last checked. Returns files read, rewritten and destroyed, lines gone."""
     # What is marked at the end is what stood before the list was read, and has not changed since.
-    seen = list(Objection.objects.values_list("pk", "until", "checked_until"))
-    objected, since = register.standing(), min((checked for _, _, checked in seen), default=None)
-    looked_for = {checked: register.standing(checked) for checked in {checked for _, _, checked in seen}}
+    seen = list(Objection.objects.values_list("pk", "until", "checked_until", "checked_at"))
+    objected, since = register.standing(), min((checked for _, _, checked, _ in seen), default=None)
+    looked_for = {checked: register.standing(checked) for checked in {checked for _, _, checked, _ in seen}}
     counts = {"read": 0, "rewritten": 0, "lines": 0, "destroyed": 0}
     if since is None:
         return counts
@@ -65,16 +66,17 @@ def run(grace: float = GRACE_SECONDS) -> dict[str, int]:
     left, counts["destroyed"] = _destroy_retired(grace)
     if counts["rewritten"]:
         caches["own"].clear()  # figures that were computed with the lines that went
-    if any(checked == 0 for _, _, checked in seen):
+    if any(checked == 0 for _, _, checked, _ in seen):
         counts["destroyed"] += _destroy_kept_sealed()
     if settled:
         now = timezone.now()
         with transaction.atomic():
             fresh = 0
-            for pk, until, checked in seen:
+            for pk, until, checked, looked in seen:
                 row = Objection.objects.filter(pk=pk, until=until, checked_until=checked)
                 fresh += 0 if left else row.filter(purged_at=None).update(purged_at=now)
-                row.update(checked_until=last, checked_at=now)
+                confirmed = {"confirmed_until": checked} if looked and looked < now - _every() else {}
+                row.update(checked_until=last, checked_at=now, **confirmed)
             if fresh or counts["rewritten"] or counts["destroyed"]:
                 record(by="purge", action="opposition.purgee", subject="faits", objections=fresh, **counts)
     return counts
@@ -122,7 +124,12 @@ def expire(day: dt.date, grace: float = GRACE_SECONDS) -> int:
     """Retire the files whose care is older than the years that lines are kept; returns how many."""
     limit = (day - dt.date(1970, 1, 1)).days - round(float(read("BELVEDERE_KEEP_YEARS")) * 365.25)
     with transaction.atomic():
-        count = DataFile.objects.filter(retired_at=None, last_day__lt=limit).update(retired_at=timezone.now())
+        old_files = DataFile.objects.filter(retired_at=None, last_day__lt=limit)
+        members = set(old_files.values_list("member", flat=True))
+        list(
+            Member.objects.select_for_update(of=("self",), no_key=True).filter(pk__in=members).order_by("pk").values_list("pk")
+        )  # before files, as a settlement
+        count = old_files.update(retired_at=timezone.now())
         if count:
             record(by="conservation", action="faits.expires", subject="faits", files=count)
         old = ReturnFile.objects.filter(flow__period_to__lt=day - dt.timedelta(days=round(float(read("BELVEDERE_KEEP_YEARS")) * 365.25)))
@@ -137,7 +144,7 @@ def expire(day: dt.date, grace: float = GRACE_SECONDS) -> int:
 def _destroy_kept_sealed() -> int:
     """Sealed flows that were kept after their treatment hold the person too: they go with the first purge that follows."""
     gone = 0
-    for name in Flow.objects.exclude(settled_at=None).values_list("sealed_name", flat=True).iterator():
+    for name in Flow.objects.exclude(settled_at=None).exclude(sealed_name="").values_list("sealed_name", flat=True).iterator():
         path = vault.sealed_path(name)
         if path.exists():
             path.unlink(missing_ok=True)

@@ -56,6 +56,23 @@ def _flush_with_the_guards_lifted() -> None:
 _flush_with_the_guards_lifted()
 
 
+# Files that take minutes, first: two processes share the others then, and neither waits for the last one. Two that need the demonstration do not begin together.
+LONGEST = (
+    "test_journeys.py",
+    "test_nothing_lost.py",
+    "test_story.py",
+    "test_restitutions.py",
+    "test_releases_in_time.py",
+    "test_crash_loop.py",
+    "test_twin_worlds.py",
+)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))  # the rest stays in its random order
+
+
 def pytest_sessionfinish() -> None:
     if _SERVER is not None:
         _SERVER.cleanup()

@@ -30,7 +30,7 @@ from tests.flows import FIRST, assert_no_identity
 from tests.functional.conftest import ROOT, clean_environment, free_ports
 
 LONG = os.environ.get("BELVEDERE_LONG") == "1"
-FLOWS, KILLS = (2000, 200) if LONG else (120, 14)
+FLOWS, KILLS = (2000, 200) if LONG else (70, 10)
 SETUP = """
 import json, os, sys
 from belvedere.cli import use_data
@@ -204,7 +204,7 @@ def database(request, tmp_path):
 
 
 def test_kills_cuts_and_wrong_clocks_lose_nothing(town, database):
-    flows, kills = (FLOWS, KILLS) if LONG or not database else (60, 7)
+    flows, kills = (FLOWS, KILLS) if LONG or not database else (50, 6)
     seed = random.SystemRandom().randrange(10**9)
     print(f"seed {seed}")
     rng = random.Random(seed)

@@ -56,7 +56,7 @@ WALKS = {
     ],
     "Fédération": ["/marche/", "/publications/"],
     "Opérateur": ["/exploitation/", "/exploitation/echanges/", "/exploitation/matrice/", "/exploitation/etude/", "/exploitation/etude/produits/"],
-    "Établissement": ["/echanges/depots/", "/echanges/portabilite/", "/echanges/versements/"],
+    "Établissement": ["/echanges/depots/", "/echanges/portabilite/", "/echanges/versements/", "/echanges/effacement/"],
     "Institution": ["/echanges/reception/", "/echanges/jeux/"],
 }
 

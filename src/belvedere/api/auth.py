@@ -86,6 +86,7 @@ API_RULES: dict[tuple[str, str], Caller] = {
             ("POST", "/exchange/moves/{reference}/lots"),
             ("POST", "/exchange/moves/{reference}/close"),
             ("POST", "/exchange/exports"),
+            ("POST", "/exchange/erasures"),
             ("GET", "/exchange/exports/{reference}"),
             ("GET", "/exchange/exports/{reference}/package"),
             ("GET", "/exchange/transfers"),

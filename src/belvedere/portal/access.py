@@ -114,7 +114,16 @@ RULES: dict[str, Rule] = {
     "operator:end-counts": Action.MANAGE_GATE,
     **dict.fromkeys(("exchange:overview", "exchange:items", "exchange:matrix", "exchange:person"), Open.PUBLIC),
     **dict.fromkeys(
-        ("exchange:deposits", "exchange:send", "exchange:deposit", "exchange:exports", "exchange:package", "exchange:transfers", "exchange:links"),
+        (
+            "exchange:deposits",
+            "exchange:send",
+            "exchange:deposit",
+            "exchange:exports",
+            "exchange:package",
+            "exchange:transfers",
+            "exchange:links",
+            "exchange:erasures",
+        ),
         Action.DEPOSIT,
     ),
     **dict.fromkeys(("exchange:moves", "exchange:move", "exchange:move-csv"), Action.DEPOSIT),

@@ -21,6 +21,7 @@ EXCHANGE_MENU = (
     (None, "exchange:overview", "Présentation"), (None, "exchange:items", "Données demandées"), (None, "exchange:matrix", "Habilitations"),
     (Action.DEPOSIT, "exchange:deposits", "Mes dépôts"), (Action.DEPOSIT, "exchange:exports", "Portabilité"), (Action.DEPOSIT, "exchange:moves", "Changer de logiciel"), (Action.DEPOSIT, "exchange:transfers", "Versements"),
     (Action.DEPOSIT, "exchange:links", "Lien personnel"),
+    (Action.DEPOSIT, "exchange:erasures", "Effacement"),
     (Action.RECEIVE, "exchange:subscriptions", "Abonnements"), (Action.RECEIVE, "exchange:datasets", "Jeux de données"), (Action.CHANGE_MATRIX, "exchange:proposals", "Changer la matrice"),
 )  # fmt: skip
 OPERATOR_MENU = (

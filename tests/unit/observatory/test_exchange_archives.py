@@ -308,7 +308,9 @@ def test_each_department_says_its_formats_units_and_access(service, closed):
     for wrong in ({"formats": ["docx"]}, {"formats": ["json"]}, {"grain": "feuille"}, {"access": "deux mots"}):
         with pytest.raises(archives.TransferRefused):
             archives.set_rule(department="75", months=0, fate="conserver", since=today, by="test", **wrong)
-    archives.set_rule(department="75", months=0, fate="trier", since=today, by="test", formats=["json", "pdf"], grain="dossier", access="AR-25")
+    archives.set_rule(
+        department="75", months=0, fate="trier", since=dt.date(2026, 1, 1), by="test", formats=["json", "pdf"], grain="dossier", access="AR-25"
+    )
     made = archives.prepare(party=service, person=closed, by="test")
     raw = archives.package(made, by="ad")
     with zipfile.ZipFile(io.BytesIO(raw)) as archive:

@@ -205,7 +205,6 @@ def test_a_cda_document_gives_the_dataset_of_the_fhir_examples():
         json.loads((folder / "tddui" / name).read_text())
         for name in ("encounter_evenement.json", "questionnaireresponse_aggir_pa.json", "questionnaireresponse_situation_ssiad.json")
     ]
-    examples[2]["identifier"]["value"] += "-S"  # both evaluations of the guide bear one identifier
     around = [
         {"resourceType": "Patient", "id": "tddui-patient-ins-example", "identifier": [{"system": "urn:oid:1.2.250.1.213.1.4.8", "value": who.ins}], "name": [{"use": "official", "family": "DUPONT"}], "gender": "male", "birthDate": "1947-04-03"},
         {"resourceType": "Encounter", "id": "tddui-encounter-sejour-example", "status": "in-progress", "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "HH"}, "subject": {"reference": "Patient/tddui-patient-ins-example"}, "period": {"start": "2023-04-11"}},

@@ -11,7 +11,7 @@ from belvedere.api.exchange.fhir import Call, Problem, answer
 from belvedere.engine.exchange import checks, statements, structure
 from belvedere.engine.exchange.moments import moment
 from belvedere.engine.exchange.rules import rules
-from belvedere.engine.exchange.vocabulary import Actor, Purpose, Statement
+from belvedere.engine.exchange.vocabulary import Actor, Category, Grain, Purpose, Statement
 from belvedere.observatory.exchange import directory, messages, policy, referentials, traces
 from belvedere.observatory.exchange.models import Concept, Resource, Stated
 from belvedere.observatory.journal.actions import note
@@ -72,6 +72,8 @@ def audit(call: Call) -> HttpResponse:
     auditing = call.by.party.actor == Actor.AUDITOR
     if auditing and call.by.purpose != Purpose.AUDIT:
         raise Problem(403, "forbidden", "La finalité AUDIT est attendue (en-tête X-Finalite).")
+    if auditing and not policy.opened(call.by.party, Purpose.AUDIT, Category.TRACE, Grain.PSEUDONYM, call.by.level):
+        raise Problem(403, "forbidden", "Aucune ligne de la matrice n’ouvre les traces à cet acteur.")
     note(by=call.by.party.code, action="echange.journal.lu", subject="journal", since=low.isoformat(), until=high.isoformat())
     found = traces.between(low, high, party="" if auditing else call.by.party.code)
     after = call.request.GET.get("_cursor", "")

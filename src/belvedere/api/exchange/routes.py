@@ -23,8 +23,10 @@ from belvedere.observatory.exchange import (
     availability,
     datasets,
     doors,
+    erasing,
     gating,
     intake,
+    naming,
     offers,
     policy,
     portability,
@@ -172,6 +174,9 @@ def deposit_file(request: HttpRequest) -> Status:
     try:
         raw, channel = doors.transaction_of(request.body, _party(request).finess)
     except doors.DoorRefused as error:
+        note(
+            by=_party(request).code, action="echange.depot.refuse", subject="depot:illisible", bytes=len(request.body), software=request.auth.software
+        )
         return _refused(error)
     made = intake.receive(
         _party(request),
@@ -243,6 +248,23 @@ def dataset_file(request: HttpRequest, code: str, period: str, version: int) -> 
     return made
 
 
+class ErasureIn(Schema):
+    """Whose data: the INS, or the establishment's own number; and why."""
+
+    number: str = Field(min_length=1, max_length=120)
+    why: str = Field(min_length=3, max_length=120)
+
+
+@router.post("/erasures", auth=StructureToken(), response={200: dict[str, Any], 404: Problem}, summary="Effacer ce que j’ai déposé d’une personne")
+def erase(request: HttpRequest, asked: ErasureIn) -> Status:
+    """Toutes les versions de ce que l’établissement a déposé d’une personne, les octets de ses dépôts et les paquets qui la nomment ; le journal garde l’acte, et qui avait reçu ces données en est averti (`donnee-effacee`). Sans retour."""
+    party = _party(request)
+    person = naming.accompanied(party, asked.number)
+    if person is None:
+        return Status(404, NOT_FOUND)
+    return Status(200, {"versions": erasing.erase(person=person, party=party, by=party.code, why=asked.why)})
+
+
 @router.get("/contracts", auth=None, summary="Contrats de qualité des jeux")
 def contract_list(request: HttpRequest) -> list[dict[str, Any]]:
     return [{"note": contract.note, **datasets.schema(contract)} for contract in contracts.contracts().values()]
@@ -304,12 +326,17 @@ def transfer_list(request: HttpRequest) -> list[dict[str, Any]]:
     return [_transfer(row) for row in rows.select_related("establishment")[:PAGE]]
 
 
-@router.get("/transfers/{reference}/package", auth=StructureToken(), response={200: Any, 404: Problem}, summary="Paquet SEDA d’un versement")
+@router.get(
+    "/transfers/{reference}/package", auth=StructureToken(), response={200: Any, 404: Problem, 422: Problem}, summary="Paquet SEDA d’un versement"
+)
 def transfer_package(request: HttpRequest, reference: str) -> HttpResponse | Status:
     row = Transfer.objects.filter(archives=_party(request), reference=reference[:16]).first()
     if row is None or not row.package:
         return Status(404, NOT_FOUND)
-    return HttpResponse(archives.package(row, by=_party(request).code), content_type="application/zip")
+    try:
+        return HttpResponse(archives.package(row, by=_party(request).code), content_type="application/zip")
+    except archives.TransferRefused as error:
+        return _refused(error)
 
 
 class ReplyIn(Schema):

@@ -128,14 +128,15 @@ def completeness(
         filled = sum(1 for row in rows if row.get(item.name))
         share = filled / len(rows) if rows else 1.0
         missing = Counter(row["finess"] for row in rows if not row.get(item.name))
-        worst = tuple(name for name, _ in missing.most_common(20))
+        worst = tuple(name for name, _ in missing.most_common())
+        fallen = item.name in reference and drop_bound((reference[item.name][0], reference[item.name][1]), (filled, len(rows))) > DROP
         if share < item.least:
-            grave = BROKEN if item.required else REMARKS
+            grave = BROKEN if item.required or fallen else REMARKS
             found.append(Finding("completude", grave, f"{item.label} : {share:.1%} rempli, {item.least:.0%} attendu.", worst))
-        elif len(groups) > 1 and (low := [kind for kind, held in groups.items() if _share(item, held) < item.least]):
+        elif not fallen and len(groups) > 1 and (low := [kind for kind, held in groups.items() if _share(item, held) < item.least]):
             told = ", ".join(f"{categories().get(kind, kind) or 'les autres'} {_share(item, groups[kind]):.1%}" for kind in sorted(low))
             found.append(Finding("completude", REMARKS, f"{item.label} : {item.least:.0%} attendu dans chaque catégorie ; {told}.", worst))
-        elif item.name in reference and drop_bound((reference[item.name][0], reference[item.name][1]), (filled, len(rows))) > DROP:
+        elif fallen:
             found.append(
                 Finding(
                     "completude",
@@ -161,7 +162,7 @@ def validity(contract: Contract, rows: Sequence[Row]) -> list[Finding]:
                     "validite",
                     grave,
                     f"{item.label} : {len(wrong)} valeurs hors nomenclature{named}.",
-                    tuple(sorted({row["finess"] for row in wrong})[:20]),
+                    tuple(sorted({row["finess"] for row in wrong})),
                 )
             )
     return found
@@ -172,7 +173,7 @@ def integrity(contract: Contract, rows: Sequence[Row], sources: int, exclusions:
     found = []
     if untrue:
         names = tuple(sorted(untrue))
-        found.append(Finding("integrite", BROKEN, f"Des valeurs diffèrent de ce qui fut déposé, chez {len(names)} établissement(s).", names[:20]))
+        found.append(Finding("integrite", BROKEN, f"Des valeurs diffèrent de ce qui fut déposé, chez {len(names)} établissement(s).", names))
     if sources != len(rows) + sum(exclusions.values()):
         found.append(
             Finding("integrite", BROKEN, f"{sources} séjours lus, {len(rows)} livrés, {sum(exclusions.values())} exclus : le compte n’y est pas.")
@@ -180,7 +181,7 @@ def integrity(contract: Contract, rows: Sequence[Row], sources: int, exclusions:
     keys = Counter(tuple(row.get(name, "") for name in contract.key) for row in rows)
     twice = [key for key, count in keys.items() if count > 1]
     if twice:
-        found.append(Finding("integrite", BROKEN, f"{len(twice)} clés en double.", tuple(sorted({key[0] for key in twice})[:20])))
+        found.append(Finding("integrite", BROKEN, f"{len(twice)} clés en double.", tuple(sorted({key[0] for key in twice}))))
     return found
 
 
@@ -189,7 +190,7 @@ def freshness(contract: Contract, ages: Mapping[str, int]) -> list[Finding]:
     silent = tuple(sorted(name for name, days in ages.items() if days > contract.cadence_days))
     grave = BROKEN if silent and len(silent) > 0.5 * len(ages) else REMARKS
     return (
-        [Finding("fraicheur", grave, f"{len(silent)} établissements sans dépôt depuis plus de {contract.cadence_days} jours.", silent[:20])]
+        [Finding("fraicheur", grave, f"{len(silent)} établissements sans dépôt depuis plus de {contract.cadence_days} jours.", silent)]
         if silent
         else []
     )
@@ -200,7 +201,7 @@ def volume(rows: Sequence[Row], before: Mapping[str, float]) -> list[Finding]:
     now = Counter(row["finess"] for row in rows)
     out = tuple(sorted(name for name, mean in before.items() if mean >= FEW and abs(now[name] - mean) > VOLUME_SIGMAS * math.sqrt(mean)))
     small, expected = sum(now[name] for name, mean in before.items() if mean < FEW), sum(mean for mean in before.values() if mean < FEW)
-    found = [Finding("volume", REMARKS, f"{len(out)} établissements hors de leurs limites habituelles.", out[:20])] if out else []
+    found = [Finding("volume", REMARKS, f"{len(out)} établissements hors de leurs limites habituelles.", out)] if out else []
     if expected and abs(small - expected) > VOLUME_SIGMAS * math.sqrt(expected):
         found.append(Finding("volume", REMARKS, f"Petits établissements : {small} lignes, {expected:.0f} attendues."))
     return found
@@ -213,13 +214,16 @@ def verdict(findings: Iterable[Finding]) -> str:
 
 
 def compare(contract: Contract, ours: Sequence[Row], theirs: Sequence[Row]) -> dict[str, dict[str, object]]:
-    """Our rows against the file that the consumer receives today, item by item, on the keys of both: equivalent, better, worse."""
+    """Our rows against the file that the consumer receives today, item by item: equivalent, better, worse. A row that one side alone has is gained or lost
+    in each item that it fills."""
     keyed = [{tuple(row.get(name, "") for name in contract.key): row for row in rows} for rows in (ours, theirs)]
     both = keyed[0].keys() & keyed[1].keys()
     found: dict[str, dict[str, object]] = {}
     for item in contract.items:
         pairs = [(keyed[0][key].get(item.name, ""), keyed[1][key].get(item.name, "")) for key in both]
-        gained, lost = sum(1 for mine, other in pairs if mine and not other), sum(1 for mine, other in pairs if other and not mine)
+        alone = [sum(1 for key in keyed[side].keys() - both if keyed[side][key].get(item.name)) for side in (0, 1)]
+        gained = alone[0] + sum(1 for mine, other in pairs if mine and not other)
+        lost = alone[1] + sum(1 for mine, other in pairs if other and not mine)
         differ = sum(1 for mine, other in pairs if mine and other and mine != other)
         status = "moins bien" if lost + differ > gained else "mieux" if gained > lost + differ else "equivalent"
         found[item.name] = {"status": status, "compared": len(pairs), "gained": gained, "lost": lost, "differ": differ}

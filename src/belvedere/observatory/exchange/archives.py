@@ -15,9 +15,10 @@ from django.utils import timezone
 from belvedere.engine.exchange import seda, strict
 from belvedere.engine.exchange.profiles import profiles
 from belvedere.engine.exchange.seda import Header, Piece
+from belvedere.engine.exchange.vocabulary import Category, Grain, Purpose
 from belvedere.engine.nomenclature.territories import region_of
 from belvedere.observatory import pdfseal, printing
-from belvedere.observatory.exchange import erasing, events, intake, vault
+from belvedere.observatory.exchange import erasing, events, intake, policy, vault
 from belvedere.observatory.exchange.models import Deposit, DepositState, Party, Person, Resource, RetentionRule, Transfer, TransferState
 from belvedere.observatory.journal import sealing
 from belvedere.observatory.journal.actions import record
@@ -74,20 +75,21 @@ def _after(day: dt.date, months: int) -> dt.date:
 
 def due(party: Party, day: dt.date) -> list[Person]:
     """Persons of an establishment whose stays are all closed for longer than the department keeps them, and not transferred yet, or not what came since."""
-    months = rule_of(party.department, day).months
     found: dict[int, str] = {}
     for person, end in Resource.objects.filter(establishment=party, profile="tddui-encounter-sejour", current=True, erased=False).values_list(
         "person_id", "facts__end"
     ):
         found[person] = max(found.get(person, ""), end or "9999-12-31")
-    gone = _transferred(party)
-    return list(
-        Person.objects.filter(
-            pk__in=[
-                person for person, end in found.items() if end < "9999" and _after(dt.date.fromisoformat(end), months) <= day and person not in gone
-            ]
-        )
-    )
+    gone, rules = _transferred(party), dict[str, int]()
+
+    def over(end: str) -> bool:
+        """Whether a file closed that day has been kept long enough, by the rule of that day."""
+        closed = dt.date.fromisoformat(end)
+        if end not in rules:
+            rules[end] = rule_of(party.department, closed).months
+        return _after(closed, rules[end]) <= day
+
+    return list(Person.objects.filter(pk__in=[person for person, end in found.items() if person not in gone and end < "9999" and over(end)]))
 
 
 def _transferred(party: Party) -> set[int]:
@@ -135,7 +137,8 @@ def _pieces(archives: Party, party: Party, person: Person, name: str, rows: list
     entries = Entry.objects.filter(pk__in=[deposit.place for deposit in deposits])
     proof = {
         "dossier": hashlib.sha256(whole).hexdigest(), "depots": [{"reference": d.reference, "sha256": d.sha256, "recu": d.received_at.isoformat()} for d in deposits],
-        "journal": [{"entree": entry.pk, "empreinte": entry.digest} for entry in entries], "tete": asdict(sealing.signed(head)) if head else None,
+        "journal": [{"entree": entry.pk, "empreinte": entry.digest, "preuve": sealing.proof(entry.pk) if head else None} for entry in entries],
+        "tete": asdict(sealing.signed(head)) if head else None,
     }  # fmt: skip
     lines = [
         {
@@ -172,7 +175,7 @@ def prepare(*, party: Party, person: Person, by: str, day: dt.date | None = None
     deposits = list(Deposit.objects.filter(spoken_of__person=person, party=party).exclude(state=DepositState.REFUSED).order_by("received_at"))
     name, now = reference("V", 4, 4), timezone.now()
     stays = [row for row in rows if row.profile == "tddui-encounter-sejour"]
-    rule = rule_of(party.department, today)
+    rule = rule_of(party.department, max(dt.date.fromisoformat(row.facts["end"]) for row in stays))  # of the day it was closed
     if rule.fate == "detruire":
         raise TransferRefused("Dans ce département ces dossiers se détruisent au terme de leur durée : ils ne se versent pas.")
     header = Header(
@@ -215,6 +218,8 @@ def move(transfer: Transfer, state: str, *, by: str, reply: dict | None = None, 
 
 def package(transfer: Transfer, *, by: str) -> bytes:
     """The package as the archives take it; the taking is told to the journal, and moves the transfer on."""
+    if not policy.opened(transfer.archives, Purpose.ARCHIVING, Category.HEALTH, Grain.NAMED):
+        raise TransferRefused("Aucune ligne de la matrice n’ouvre ces dossiers aux archives.")
     raw = vault.unseal(transfer.package, f"versement:{transfer.reference}")
     if transfer.state == TransferState.PREPARED:
         move(transfer, TransferState.SENT, by=by)

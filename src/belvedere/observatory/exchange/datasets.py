@@ -252,8 +252,10 @@ def content(dataset: Dataset, *, by: str, person: str = "") -> bytes:
     """The file of a dataset; each person in it has the reading told in the journal, with whoever took it (`person`)."""
     if not dataset.content:
         raise DatasetRefused("Le contrat est rompu : ce jeu n’a pas de fichier.")
-    raw = vault.unseal(dataset.content, f"jeu:{dataset.code}:{dataset.period}:{dataset.version}")
     contract = contracts.contracts()[dataset.code]
+    if not policy.opened(dataset.consumer, contract.purpose, Category.ADM, contract.grain):
+        raise DatasetRefused("Aucune ligne de la matrice n’ouvre plus ce jeu à son destinataire.")
+    raw = vault.unseal(dataset.content, f"jeu:{dataset.code}:{dataset.period}:{dataset.version}")
     people, taken = dataset.report.get("people", []), {"taken_by": person} if person else {}
     with transaction.atomic():
         append(

@@ -48,7 +48,7 @@ def as_deposited(profile: Profile, content: dict[str, Any], held: dict[str, Any]
 def _evaluation(resource: dict[str, Any]) -> dict[str, Any]:
     answers = dict(checks.answers_in(resource.get("item", [])))
     gir = checks.GIRS.get((answers.get("resultat-eval", {}).get("valueCoding") or {}).get("code"))
-    name = str(resource.get("questionnaire", "")).rsplit("/", 1)[-1]
+    name = str(resource.get("questionnaire", "")).partition("|")[0].rsplit("/", 1)[-1]
     told: dict[str, Any] = {"questionnaire": name, "day": day_text(resource.get("authored"))}
     if gir:
         told["gir"] = gir

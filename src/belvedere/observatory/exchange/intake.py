@@ -131,6 +131,8 @@ def _received(party: Party, raw: bytes, *, key: str, software: str, channel: str
             return Answer(200, made.answer, {"Recepisse": made.reference}, made)
         except writing.Foreign as error:
             return _refuse(party, sha, identifier, [Remark("tddui-resource-03", str(error))], software, channel, imputed)
+        except writing.Twofold as error:
+            return _refuse(party, sha, identifier, [Remark("tddui-resource-05", str(error))], software, channel, imputed)
         except naming.Contradicted as error:
             return _refuse(party, sha, identifier, [error.remark], software, channel, imputed)
         except writing.Opened as error:

@@ -236,6 +236,11 @@ def own_names(people: Iterable[Person]) -> dict[int, str]:
     return rows | dict(Alias.objects.filter(person__in=rows).exclude(own_name="").order_by("-pk").values_list("person_id", "own_name"))
 
 
+def grid_of(resource: Mapping[str, Any]) -> str:
+    """The questionnaire that a response answers, by its name, whatever version its canonical gives."""
+    return str(resource.get("questionnaire", "")).partition("|")[0].rsplit("/", 1)[-1]
+
+
 def own_key(kind: str, resource: Mapping[str, Any], party: Party, person: str = "") -> str:
     """What tells a resource from the others of its establishment: its identifier, else the id that its software gave it, for that `person` (its own name)."""
     if kind == "Patient":
@@ -245,6 +250,8 @@ def own_key(kind: str, resource: Mapping[str, Any], party: Party, person: str = 
         first = held[0] if isinstance(held, list) and held else held
         if isinstance(first, Mapping) and first.get("value"):
             name = f"{first.get('system', '')}|{first['value']}"
+            if kind == "QuestionnaireResponse":  # evaluations of one day may bear one number, a grid each: the guide's own examples do
+                name += f"|{grid_of(resource)}"
         else:
             name = f"id|{resource.get('id') or uuid.uuid4()}|{person}"
     return vault.token("ressource", f"{party.pk}|{kind}|{name}")

@@ -86,6 +86,12 @@ def asking(party: Party, level: int, *, person: str = "") -> Asking:
     )
 
 
+def opened(party: Party, purpose: Purpose, category: Category, grain: Grain, level: int = 2) -> bool:
+    """Whether the matrix in force opens a category to a party at all."""
+    now = timezone.now()
+    return judge(now).opened(asking(party, level), purpose, category, grain, now)
+
+
 def said(statements: Iterable[Stated]) -> list[consent.Said]:
     """Stored statements as the engine reads them."""
     return [consent.Said(Statement(row.kind), row.at, row.known_at, row.purpose, row.category, row.recipient, row.collected_by) for row in statements]

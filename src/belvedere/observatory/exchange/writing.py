@@ -3,14 +3,15 @@
 import datetime as dt
 import uuid
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from django.utils import timezone
 
 from belvedere.engine.exchange import bundle, statements, strict
-from belvedere.engine.exchange.bundle import Deposited
+from belvedere.engine.exchange.bundle import Deposited, Entry
+from belvedere.engine.exchange.profiles import BARE
 from belvedere.engine.exchange.rules import Remark
 from belvedere.observatory.exchange import events, facts, policy, vault
 from belvedere.observatory.exchange.models import Deposit, DepositPerson, DepositState, Party, Person, Resource
@@ -25,6 +26,10 @@ class Moved(Exception):
 
 class Foreign(Exception):
     """A resource of the deposit bears the identifier of another person's; carries where."""
+
+
+class Twofold(Exception):
+    """Two resources of the deposit bear one identifier and say different things; carries where."""
 
 
 class Opened(Exception):
@@ -63,6 +68,11 @@ def told(remarks: list[Remark]) -> list[dict[str, str]]:
     return [{"rule": remark.rule, "where": remark.where, "detail": "" if remark.rule in TYPED else remark.detail} for remark in remarks]
 
 
+def _said(entry: Entry, renamed: Mapping[str, str]) -> dict:
+    """What a resource says, its own number in the deposit apart."""
+    return {name: value for name, value in bundle.rewritten(entry.resource, renamed).items() if name != "id"}
+
+
 def _current(party: Party, keys: Iterable[str]) -> dict[str, Known]:
     rows = Resource.objects.filter(own_key__in=set(keys), establishment=party, current=True)
     return {key: Known(*held) for key, *held in rows.values_list("own_key", "pk", "uid", "version", "digest", "person")}
@@ -84,8 +94,14 @@ def prepare(party: Party, original: bytes, deposited: Deposited, people: dict[in
             raise Foreign(entry.where)
         ids.setdefault(keys[entry.place], known.uid if known else str(uuid.uuid4()))
     renamed = {address: f"{entry.profile.type}/{ids[keys[entry.place]]}" for address, entry in deposited.addresses.items()}
-    # A deposit may say the same thing twice under two addresses: its last word is kept.
-    last = {keys[entry.place]: entry for entry in deposited.entries}
+    # A deposit may say a thing twice under two addresses, and somebody, or a place, better the second time: the last word is kept. Of two other things
+    # under one identifier, one would be lost.
+    last: dict[str, Entry] = {}
+    for entry in deposited.entries:
+        other = last.get(keys[entry.place], entry)
+        if entry.profile.type not in (*BARE, "Patient") and _said(other, renamed) != _said(entry, renamed):
+            raise Twofold(entry.where)
+        last[keys[entry.place]] = entry
     rows, places, seal = [], {}, vault.sealer()
     for key, entry in last.items():
         content = bundle.rewritten(entry.resource, renamed) | {"id": ids[key]}

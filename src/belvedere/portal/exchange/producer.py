@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from belvedere.engine.exchange.rules import rules
 from belvedere.engine.exchange.strict import MOST_BYTES
 from belvedere.observatory.accounts.permissions import Action, check
-from belvedere.observatory.exchange import archives, doors, intake, keys, naming, portability, replies
+from belvedere.observatory.exchange import archives, doors, erasing, intake, keys, naming, portability, replies
 from belvedere.observatory.exchange.models import Deposit, Export, Party, Transfer
 from belvedere.observatory.journal import sealing
 
@@ -131,6 +131,29 @@ def links(request: HttpRequest) -> HttpResponse:
             link = request.build_absolute_uri(reverse("exchange:person", args=[keys.give_link(person=person, party=party)]))
             form = LinkForm()
     return render(request, "exchange/links.html", {"form": form, "link": link, "days": keys.LINK_DAYS}, status=422 if form.errors else 200)
+
+
+class ErasureForm(forms.Form):
+    """Whose data are erased, why, and that it is for good."""
+
+    number = forms.CharField(label="INS, ou identifiant interne de la personne", max_length=120)
+    why = forms.CharField(label="Motif, gardé au journal sans nommer la personne", min_length=3, max_length=120)
+    sure = forms.BooleanField(label="Je sais que rien ne le ramène")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def erasures(request: HttpRequest) -> HttpResponse:
+    """Erase what the establishment deposited of a person."""
+    party, done = _party(request), None
+    form = ErasureForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        person = naming.accompanied(party, form.cleaned_data["number"])
+        if person is None:
+            form.add_error("number", "Personne de vos dépôts ne porte ce numéro, ou tout est effacé déjà.")
+        else:
+            done = erasing.erase(person=person, party=party, by=request.user.actor, why=form.cleaned_data["why"])
+            form = ErasureForm()
+    return render(request, "exchange/erasures.html", {"form": form, "done": done}, status=422 if form.errors else 200)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -19,6 +19,7 @@ urlpatterns = [
     path("echanges/changement/<str:reference>.csv", moves.move_csv, name="move-csv"),
     path("echanges/changement/<str:reference>/", moves.move, name="move"),
     path("echanges/liens/", producer.links, name="links"),
+    path("echanges/effacement/", producer.erasures, name="erasures"),
     path("echanges/versements/", producer.transfers, name="transfers"),
     path("echanges/reception/", consumer.subscriptions, name="subscriptions"),
     path("echanges/reception/<str:reference>/", consumer.subscription, name="subscription"),

@@ -15,7 +15,7 @@ test: setup browser check
 test-long: test spark
 	$(BIN)/python tools/spark_cluster.py $(BIN)/pytest tests/unit/engine/test_engines.py tests/unit/engine/test_cells.py
 	BELVEDERE_LONG=1 $(BIN)/pytest tests/generative -n 2
-	BELVEDERE_LONG=1 $(BIN)/pytest tests/functional/test_nothing_lost.py tests/functional/test_crash_loop.py tests/functional/test_restitutions.py
+	BELVEDERE_LONG=1 $(BIN)/pytest tests/functional/test_nothing_lost.py tests/functional/test_crash_loop.py tests/functional/test_restitutions.py tests/functional/test_story.py
 	@$(BIN)/python -c 'import atheris' 2>/dev/null && $(BIN)/python tests/fuzz/intake_fuzzer.py -runs=100000 -artifact_prefix=build/ || \
 	  { $(BIN)/python -c 'import atheris' 2>/dev/null && exit 1; echo "atheris n’a pas de paquet pour cette machine : le fuzzing guidé est laissé de côté"; }
 	$(BIN)/belvedere bench intake --growth

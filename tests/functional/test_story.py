@@ -22,7 +22,8 @@ from tests.functional.seed_sector import MONTHS
 FEDERATIONS = ("FédéPSAD", "UNPDM", "UPSADI")
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+# The other browser files have SQLite; the long form plays the story there too.
+@pytest.fixture(scope="module", params=["postgresql", *(["sqlite"] if os.environ.get("BELVEDERE_LONG") == "1" else [])])
 def house(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp(f"story-{request.param}")
     web, smtp = free_ports(2)

@@ -243,8 +243,8 @@ def test_a_gir_that_differs_is_a_remark():
 
 
 @pytest.mark.parametrize("said, kind, at", [
-    ({"dateTime": "2026-09-01"}, "accord", "2026-09-01T00:00:00+00:00"), ({"dateTime": "2026"}, "accord", "2026-01-01T00:00:00+00:00"),
-    ({"dateTime": "2026-09-01", "policyRule": {"coding": [{"code": "OPTOUT"}]}}, "opposition", "2026-09-01T23:59:59+00:00"),
+    ({"dateTime": "2026-09-01"}, "accord", "2026-09-01T00:00:00+02:00"), ({"dateTime": "2026"}, "accord", "2026-01-01T00:00:00+01:00"),
+    ({"dateTime": "2026-09-01", "policyRule": {"coding": [{"code": "OPTOUT"}]}}, "opposition", "2026-09-01T23:59:59+02:00"),
     ({"dateTime": "2026-09-01T10:00:00+02:00", "status": "inactive"}, "retrait", "2026-09-01T10:00:00+02:00"),
     ({"dateTime": "9999-12-31"}, "accord", "2026-11-22T00:00:00+00:00"),
 ])  # fmt: skip

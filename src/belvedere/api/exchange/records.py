@@ -88,7 +88,9 @@ def audit(call: Call) -> HttpResponse:
 
 def _day(call: Call) -> dt.date:
     text = call.request.GET.get("date", "")
-    found = moment(text) if text else timezone.now()
+    if not text:
+        return timezone.localdate()
+    found = moment(text)
     if found is None:
         raise Problem(400, "value", "date s’écrit AAAA-MM-JJ.")
     return found.date()

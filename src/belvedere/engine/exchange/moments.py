@@ -1,6 +1,9 @@
 """Dates and instants as FHIR writes them."""
 
 import datetime as dt
+from zoneinfo import ZoneInfo
+
+PARIS = ZoneInfo("Europe/Paris")  # a day that a person names is a French one
 
 
 def moment(text: object) -> dt.datetime | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from belvedere.engine.exchange.identifiers import finess_of, finess_valid
-from belvedere.engine.exchange.moments import moment
+from belvedere.engine.exchange.moments import PARIS, moment
 from belvedere.engine.exchange.rules import Remark
 from belvedere.engine.exchange.vocabulary import Actor, Category, Purpose, Statement
 
@@ -46,6 +46,8 @@ class Terms:
     def at(self, now: dt.datetime) -> dt.datetime:
         """The instant it holds from. A day alone is its beginning for an agreement, its end for what closes: of two statements of one day the one that closes stands."""
         found = moment(self.text) or now
+        if len(self.text) <= 10:
+            found = found.replace(tzinfo=PARIS)
         if len(self.text) <= 10 and self.kind != Statement.AGREEMENT:
             found += dt.timedelta(days=1) - dt.timedelta(seconds=1)
         return min(found, now)

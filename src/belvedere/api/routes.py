@@ -14,6 +14,7 @@ from belvedere.api.described import DescribedAPI
 from belvedere.api.exchange.moves import router as exchange_moves
 from belvedere.api.exchange.routes import router as exchange
 from belvedere.api.exchange.tokens import router as exchange_tokens
+from belvedere.api.exchange.transfers import router as exchange_transfers
 from belvedere.api.schemas import OAuthProblem, Problem, Receipt, Refusal, WebhookIn, WebhookOut, problem, receipt_of
 from belvedere.api.services import router as services
 from belvedere.api.uploads import router as uploads
@@ -35,6 +36,7 @@ api = DescribedAPI(title="Belvédère", version=__version__, description="Flux B
 api.add_router("/uploads", uploads)
 api.add_router("/exchange", exchange)
 api.add_router("/exchange", exchange_tokens)
+api.add_router("/exchange", exchange_transfers)
 api.add_router("/exchange/moves", exchange_moves)
 api.add_router("/services", services)
 PIECE = 1024 * 1024

@@ -5,6 +5,7 @@ from typing import Any
 from django.http import HttpRequest
 from ninja import Field, Router, Schema, Status
 
+from belvedere.api.exchange.answers import refused
 from belvedere.api.exchange.auth import StructureToken
 from belvedere.api.schemas import Problem
 from belvedere.engine.exchange.rules import rules
@@ -28,10 +29,6 @@ class CloseIn(Schema):
     drop: bool = False
 
 
-def _refused(error: Exception) -> Status:
-    return Status(422, Problem(code="X422", message=str(error), remedy="Corrigez la demande, puis renvoyez-la."))
-
-
 def _found(request: HttpRequest, reference: str) -> Move | None:
     return Move.objects.filter(party=request.auth.party, reference=reference[:16]).first()
 
@@ -50,7 +47,7 @@ def start(request: HttpRequest, asked: MoveIn) -> Status:
     try:
         return Status(201, _told(moving.start(party=request.auth.party, software=asked.software, by=request.auth.party.code)))
     except moving.MoveRefused as error:
-        return _refused(error)
+        return refused(error)
 
 
 @router.get("/{reference}", response={200: dict[str, Any], 404: Problem}, summary="Où en est un changement de logiciel")
@@ -88,4 +85,4 @@ def close(request: HttpRequest, reference: str, asked: CloseIn) -> Status:
     try:
         return Status(200, _told(moving.close(row, by=request.auth.party.code, reason=asked.reason, drop=asked.drop)))
     except moving.MoveRefused as error:
-        return _refused(error)
+        return refused(error)

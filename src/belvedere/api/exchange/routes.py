@@ -1,4 +1,4 @@
-"""The exchange hub beside FHIR: deposits and receipts, datasets, exports, transfers, simulation, deliveries."""
+"""The exchange hub beside FHIR: deposits and receipts, datasets, exports, erasures, simulation, deliveries."""
 
 import datetime as dt
 from dataclasses import asdict
@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from ninja import Field, Query, Router, Schema, Status
 
+from belvedere.api.exchange.answers import NOT_FOUND, PAGE, party_of, refused
 from belvedere.api.exchange.auth import PartyToken, StructureToken
 from belvedere.api.schemas import Problem
 from belvedere.engine.exchange import contracts, matrix
@@ -19,7 +20,6 @@ from belvedere.engine.exchange.topics import topics
 from belvedere.engine.exchange.vocabulary import Actor, Category, Grain, Purpose
 from belvedere.observatory.exchange import (
     aggregates,
-    archives,
     availability,
     datasets,
     doors,
@@ -30,25 +30,13 @@ from belvedere.observatory.exchange import (
     offers,
     policy,
     portability,
-    replies,
     subscribing,
 )
-from belvedere.observatory.exchange.models import TOLD, Dataset, Deposit, Export, Party, Subscription, Transfer
+from belvedere.observatory.exchange.models import TOLD, Dataset, Deposit, Export, Subscription
 from belvedere.observatory.journal import sealing
 from belvedere.observatory.journal.actions import note
 
 router = Router(tags=["échanges"])
-PAGE = 100
-NOT_FOUND = Problem(code="X404", message="Cet objet n’existe pas, ou n’est pas à vous.", remedy="Vérifiez la référence.")
-
-
-def _party(request: HttpRequest) -> Party:
-    """The party that the token let in."""
-    return request.auth.party
-
-
-def _refused(error: Exception) -> Status:
-    return Status(422, Problem(code="X422", message=str(error), remedy="Corrigez la demande, puis renvoyez-la."))
 
 
 @router.get("/topics", auth=None, summary="Sujets d’abonnement")
@@ -157,7 +145,7 @@ def _deposit(row: Deposit) -> dict[str, Any]:
 
 @router.get("/deposits", auth=PartyToken(), summary="Mes dépôts")
 def deposits(request: HttpRequest) -> list[dict[str, Any]]:
-    return [_deposit(row) for row in Deposit.objects.filter(party=_party(request))[:PAGE]]
+    return [_deposit(row) for row in Deposit.objects.filter(party=party_of(request))[:PAGE]]
 
 
 @router.post(
@@ -172,14 +160,18 @@ def deposit_file(request: HttpRequest) -> Status:
     if not length.isdecimal() or int(length) > MOST_BYTES:
         return Status(413, Problem(code="X413", message="Le dépôt dépasse 10 Mo.", remedy="Découpez-le en plusieurs dépôts."))
     try:
-        raw, channel = doors.transaction_of(request.body, _party(request).finess)
+        raw, channel = doors.transaction_of(request.body, party_of(request).finess)
     except doors.DoorRefused as error:
         note(
-            by=_party(request).code, action="echange.depot.refuse", subject="depot:illisible", bytes=len(request.body), software=request.auth.software
+            by=party_of(request).code,
+            action="echange.depot.refuse",
+            subject="depot:illisible",
+            bytes=len(request.body),
+            software=request.auth.software,
         )
-        return _refused(error)
+        return refused(error)
     made = intake.receive(
-        _party(request),
+        party_of(request),
         raw,
         channel=channel,
         original=request.body,
@@ -201,7 +193,7 @@ def deposit_file(request: HttpRequest) -> Status:
     summary="Récépissé d’un dépôt, avec sa preuve au journal",
 )
 def receipt(request: HttpRequest, reference: str) -> Status:
-    row = Deposit.objects.filter(party=_party(request), reference=reference[:16]).first()
+    row = Deposit.objects.filter(party=party_of(request), reference=reference[:16]).first()
     if row is None:
         return Status(404, NOT_FOUND)
     return Status(200, {**_deposit(row), "proof": sealing.proof(row.place)})
@@ -219,7 +211,7 @@ def _dataset(row: Dataset) -> dict[str, Any]:
 
 @router.get("/datasets", auth=PartyToken(), summary="Mes jeux de données")
 def dataset_list(request: HttpRequest) -> list[dict[str, Any]]:
-    party = _party(request)
+    party = party_of(request)
     rows = [*aggregates.told_to(party)[:PAGE], *Dataset.objects.filter(consumer=party, state__in=TOLD).exclude(code=gating.CODE)[:PAGE]]
     return [_dataset(row) for row in sorted(rows, key=lambda row: row.made_at, reverse=True)[:PAGE]]
 
@@ -231,7 +223,7 @@ def dataset_list(request: HttpRequest) -> list[dict[str, Any]]:
     summary="Fichier d’un jeu, ou ses agrégats",
 )
 def dataset_file(request: HttpRequest, code: str, period: str, version: int) -> HttpResponse | Status:
-    party = _party(request)
+    party = party_of(request)
     held = aggregates.told_to(party) if code == gating.CODE else Dataset.objects.filter(consumer=party, state__in=TOLD, code=code[:40])
     row = held.filter(period=period[:7], version=min(version, 2**31 - 1)).first()
     if row is None:
@@ -240,9 +232,9 @@ def dataset_file(request: HttpRequest, code: str, period: str, version: int) -> 
         note(by=party.code, action="echange.agregats", subject=f"jeu:{row.code}:{row.period}:{row.version}")
         return Status(200, {**_dataset(row), "cells": [asdict(cell) for cell in aggregates.cells(row, party)]})
     try:
-        raw = datasets.content(row, by=_party(request).code)
+        raw = datasets.content(row, by=party_of(request).code)
     except datasets.DatasetRefused as error:
-        return _refused(error)
+        return refused(error)
     made = HttpResponse(raw, content_type="application/zip")
     made["X-Sha256"], made["Content-Disposition"] = row.sha256, f'attachment; filename="{row.code}-{row.period}-v{row.version}.zip"'
     return made
@@ -258,7 +250,7 @@ class ErasureIn(Schema):
 @router.post("/erasures", auth=StructureToken(), response={200: dict[str, Any], 404: Problem}, summary="Effacer ce que j’ai déposé d’une personne")
 def erase(request: HttpRequest, asked: ErasureIn) -> Status:
     """Toutes les versions de ce que l’établissement a déposé d’une personne, les octets de ses dépôts et les paquets qui la nomment ; le journal garde l’acte, et qui avait reçu ces données en est averti (`donnee-effacee`). Sans retour."""
-    party = _party(request)
+    party = party_of(request)
     person = naming.accompanied(party, asked.number)
     if person is None:
         return Status(404, NOT_FOUND)
@@ -290,110 +282,30 @@ def ask_export(request: HttpRequest, asked: ExportIn) -> Status:
     try:
         if asked.kind not in ("unitaire", "cible", "massif"):
             raise portability.ExportRefused("Le type est unitaire, cible ou massif.")
-        return Status(202, _export(portability.ask(party=_party(request), kind=asked.kind, persons=asked.persons, by=_party(request).code)))
+        return Status(202, _export(portability.ask(party=party_of(request), kind=asked.kind, persons=asked.persons, by=party_of(request).code)))
     except portability.ExportRefused as error:
-        return _refused(error)
+        return refused(error)
 
 
 @router.get("/exports/{reference}", auth=PartyToken(), response={200: dict[str, Any], 404: Problem}, summary="État d’un export")
 def export_state(request: HttpRequest, reference: str) -> Status:
-    row = Export.objects.filter(party=_party(request), reference=reference[:16]).first()
+    row = Export.objects.filter(party=party_of(request), reference=reference[:16]).first()
     return Status(200, _export(row)) if row else Status(404, NOT_FOUND)
 
 
 @router.get("/exports/{reference}/package", auth=StructureToken(), response={200: Any, 404: Problem, 422: Problem}, summary="Paquet d’un export")
 def export_package(request: HttpRequest, reference: str) -> HttpResponse | Status:
-    row = Export.objects.filter(party=_party(request), reference=reference[:16]).first()
+    row = Export.objects.filter(party=party_of(request), reference=reference[:16]).first()
     if row is None:
         return Status(404, NOT_FOUND)
     try:
-        return HttpResponse(portability.taken(row, by=_party(request).code), content_type="application/zip")
+        return HttpResponse(portability.taken(row, by=party_of(request).code), content_type="application/zip")
     except portability.ExportRefused as error:
-        return _refused(error)
-
-
-def _transfer(row: Transfer) -> dict[str, Any]:
-    return {
-        "reference": row.reference, "state": row.state, "state_label": row.get_state_display(), "establishment": row.establishment.finess, "sha256": row.sha256, "units": row.units,
-        "made_at": row.made_at.isoformat(), "reply": row.reply,
-    }  # fmt: skip
-
-
-@router.get("/transfers", auth=PartyToken(), summary="Versements que je prépare, ou que je reçois")
-def transfer_list(request: HttpRequest) -> list[dict[str, Any]]:
-    party = _party(request)
-    rows = Transfer.objects.filter(archives=party) | Transfer.objects.filter(establishment=party)
-    return [_transfer(row) for row in rows.select_related("establishment")[:PAGE]]
-
-
-@router.get(
-    "/transfers/{reference}/package", auth=StructureToken(), response={200: Any, 404: Problem, 422: Problem}, summary="Paquet SEDA d’un versement"
-)
-def transfer_package(request: HttpRequest, reference: str) -> HttpResponse | Status:
-    row = Transfer.objects.filter(archives=_party(request), reference=reference[:16]).first()
-    if row is None or not row.package:
-        return Status(404, NOT_FOUND)
-    try:
-        return HttpResponse(archives.package(row, by=_party(request).code), content_type="application/zip")
-    except archives.TransferRefused as error:
-        return _refused(error)
-
-
-class ReplyIn(Schema):
-    """The archives' reply: OK or KO by unit."""
-
-    units: dict[str, str]
-
-
-@router.post(
-    "/transfers/{reference}/reply",
-    auth=StructureToken(),
-    response={200: dict[str, Any], 404: Problem, 422: Problem},
-    summary="Répondre à un versement",
-)
-def transfer_reply(request: HttpRequest, reference: str, reply: ReplyIn) -> Status:
-    row = Transfer.objects.filter(archives=_party(request), reference=reference[:16]).first()
-    if row is None or not row.package:
-        return Status(404, NOT_FOUND)
-    try:
-        return Status(200, _transfer(replies.answer(row, reply.units, by=_party(request).code)))
-    except archives.TransferRefused as error:
-        return _refused(error)
-
-
-@router.post(
-    "/transfers/{reference}/messages",
-    auth=StructureToken(),
-    response={200: dict[str, Any], 404: Problem, 422: Problem},
-    summary="Message SEDA des archives sur un versement",
-    openapi_extra={"requestBody": {"required": True, "content": {"application/xml": {"schema": {"type": "string"}}}}},
-)
-def transfer_message(request: HttpRequest, reference: str) -> Status:
-    """Acknowledgement ou ArchiveTransferReply de SEDA 2.3 : l’accusé dit que le versement est arrivé, la réponse l’accepte (OK, WARNING) ou le refuse (KO). Le même message envoyé deux fois ne change rien."""
-    row = Transfer.objects.filter(archives=_party(request), reference=reference[:16]).first()
-    if row is None or not row.package:
-        return Status(404, NOT_FOUND)
-    try:
-        return Status(200, _transfer(replies.hear(row, request.body, by=_party(request).code)))
-    except archives.TransferRefused as error:
-        return _refused(error)
-
-
-@router.get(
-    "/transfers/{reference}/messages",
-    auth=StructureToken(),
-    response={200: Any, 404: Problem},
-    summary="Dernier message SEDA des archives, octet pour octet",
-)
-def transfer_message_kept(request: HttpRequest, reference: str) -> HttpResponse | Status:
-    party = _party(request)
-    row = (Transfer.objects.filter(archives=party) | Transfer.objects.filter(establishment=party)).filter(reference=reference[:16]).first()
-    raw = replies.message_of(row) if row else b""
-    return HttpResponse(raw, content_type="application/xml") if raw else Status(404, NOT_FOUND)
+        return refused(error)
 
 
 def _subscription(request: HttpRequest, uid: str) -> Subscription | None:
-    return Subscription.objects.select_related("party").filter(party=_party(request), uid=uid[:36]).first()
+    return Subscription.objects.select_related("party").filter(party=party_of(request), uid=uid[:36]).first()
 
 
 @router.get(

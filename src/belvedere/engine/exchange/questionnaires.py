@@ -25,6 +25,11 @@ def answer_valid(canonical: object, link: str, answer: Mapping) -> bool:
     return held.get("system") == ICF and bool(_QUALIFIER.fullmatch(str(held.get("code", ""))))
 
 
+def grid_of(response: Mapping) -> str:
+    """The questionnaire that a response answers, by its name, whatever version its canonical address gives."""
+    return str(response.get("questionnaire", "")).partition("|")[0].rsplit("/", 1)[-1]
+
+
 def items_of(canonical: object) -> frozenset[str] | None:
     """The items of a questionnaire, by its canonical address; empty when the guide leaves them open; None for one that is not of the guide."""
     named = _NAMED.fullmatch(canonical) if isinstance(canonical, str) else None

@@ -54,14 +54,14 @@ def parse(raw: bytes) -> dict:
     return content
 
 
-def _holds_null(content: object) -> bool:
-    stack: list[object] = [content]
+def _holds_null(content: dict) -> bool:
+    stack: list[dict | list] = [content]
     while stack:
         one = stack.pop()
         held = one.values() if isinstance(one, dict) else one
-        if None in held:  # type: ignore[operator]
+        if None in held:
             return True
-        stack.extend(item for item in held if isinstance(item, dict | list))  # type: ignore[attr-defined]
+        stack.extend(item for item in held if isinstance(item, dict | list))
     return False
 
 

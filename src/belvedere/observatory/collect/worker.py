@@ -61,7 +61,7 @@ def drain(stop: Callable[[], bool] = lambda: False) -> int:
         try:
             for flow in _together(flows) if len(flows) > 1 else flows:
                 _alone(flow)
-        except Exception as error:
+        except Exception as error:  # whatever it is, the flows go back; what is the machine's is for whoever calls
             queue.put_back(tries)
             if isinstance(error, (OSError, OperationalError)):
                 raise
@@ -80,7 +80,7 @@ def _together(flows: list[Flow]) -> list[Flow]:
                 treated.append(settlement.treat(flow, partial(heartbeat.check, flow)))
             except OperationalError:
                 raise
-            except Exception as error:
+            except Exception as error:  # it happens again when the flow goes alone, and is told then
                 logger.info("flux %s : sera traité seul (%s)", flow.pk, type(error).__name__)
         again = committing.commit(treated) if treated else []
     done = {one.flow.pk for one in treated if one not in again}

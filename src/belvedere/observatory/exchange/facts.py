@@ -4,7 +4,7 @@ import calendar
 import datetime as dt
 from typing import Any
 
-from belvedere.engine.exchange import checks
+from belvedere.engine.exchange import checks, questionnaires
 from belvedere.engine.exchange.bundle import Deposited, Entry
 from belvedere.engine.exchange.moments import moment
 from belvedere.engine.exchange.profiles import Profile
@@ -48,7 +48,7 @@ def as_deposited(profile: Profile, content: dict[str, Any], held: dict[str, Any]
 def _evaluation(resource: dict[str, Any]) -> dict[str, Any]:
     answers = dict(checks.answers_in(resource.get("item", [])))
     gir = checks.GIRS.get((answers.get("resultat-eval", {}).get("valueCoding") or {}).get("code"))
-    name = str(resource.get("questionnaire", "")).partition("|")[0].rsplit("/", 1)[-1]
+    name = questionnaires.grid_of(resource)
     told: dict[str, Any] = {"questionnaire": name, "day": day_text(resource.get("authored"))}
     if gir:
         told["gir"] = gir

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db import transaction
 
-from belvedere.engine.exchange import bundle, checks
+from belvedere.engine.exchange import bundle, checks, questionnaires
 from belvedere.engine.exchange.bundle import Deposited, Entry
 from belvedere.engine.exchange.profiles import BARE
 from belvedere.engine.exchange.rules import Remark
@@ -93,7 +93,7 @@ def contradictions(party: Party, deposited: Deposited, known: Mapping[str, Perso
         if ins:
             holders.setdefault(root(node_of(ins)), node_of(ins))
         held = {holders[one] for one in roots if one in holders}
-        if len(held) > 1 or (ins and held != {holders[root(node_of(ins))]}):
+        if len(held) > 1:
             found.append(Remark("tddui-patient-05", entry.where + ".identifier"))
             continue
         first, *others = sorted(roots, key=str) or [None]
@@ -176,7 +176,7 @@ def _merge(other: Person, person: Person, party: Party) -> None:
     own.filter(deposit__in=DepositPerson.objects.filter(person=person).values("deposit")).delete()
     own.update(person=person)
     for model in (Resource, Stated, PersonLink, Event, Transfer):
-        model.objects.filter(person=other).update(person=person)  # type: ignore[attr-defined]
+        model.objects.filter(person=other).update(person=person)
     Alias.objects.filter(person=other).update(person=person)
     Alias.objects.update_or_create(token=other.token, defaults={"person": person, "own_name": other.token})
     record(by=party.code, action="echange.usager.reconnu", subject=f"usager:{person.pk}", before=f"usager:{other.pk}")
@@ -236,11 +236,6 @@ def own_names(people: Iterable[Person]) -> dict[int, str]:
     return rows | dict(Alias.objects.filter(person__in=rows).exclude(own_name="").order_by("-pk").values_list("person_id", "own_name"))
 
 
-def grid_of(resource: Mapping[str, Any]) -> str:
-    """The questionnaire that a response answers, by its name, whatever version its canonical gives."""
-    return str(resource.get("questionnaire", "")).partition("|")[0].rsplit("/", 1)[-1]
-
-
 def own_key(kind: str, resource: Mapping[str, Any], party: Party, person: str = "") -> str:
     """What tells a resource from the others of its establishment: its identifier, else the id that its software gave it, for that `person` (its own name)."""
     if kind == "Patient":
@@ -251,7 +246,7 @@ def own_key(kind: str, resource: Mapping[str, Any], party: Party, person: str = 
         if isinstance(first, Mapping) and first.get("value"):
             name = f"{first.get('system', '')}|{first['value']}"
             if kind == "QuestionnaireResponse":  # evaluations of one day may bear one number, a grid each: the guide's own examples do
-                name += f"|{grid_of(resource)}"
+                name += f"|{questionnaires.grid_of(resource)}"
         else:
             name = f"id|{resource.get('id') or uuid.uuid4()}|{person}"
     return vault.token("ressource", f"{party.pk}|{kind}|{name}")

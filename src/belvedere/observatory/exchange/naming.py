@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db import transaction
 
-from belvedere.engine.exchange import bundle, checks, questionnaires
+from belvedere.engine.exchange import bundle, checks, questionnaires, sameness
 from belvedere.engine.exchange.bundle import Deposited, Entry
 from belvedere.engine.exchange.profiles import BARE
 from belvedere.engine.exchange.rules import Remark
@@ -68,40 +68,12 @@ def named_in(party: Party, deposited: Deposited) -> dict[str, Person]:
 
 
 def contradictions(party: Party, deposited: Deposited, known: Mapping[str, Person]) -> list[Remark]:
-    """Patients whose numbers lead to two persons whose INS is known, through whatever entries of the deposit; `known`: as `named_in` gives it.
-
-    Numbers met together are one person (disjoint sets): each set has one INS at most. Two persons of two INS are never made one: what one says, and its
-    erasure, would be the other's at every establishment."""
-    parents: dict[object, object] = {}
-    holders: dict[object, object] = {}
-
-    def root(node: object) -> object:
-        while parents.get(node, node) != node:
-            node = parents[node]
-        return node
-
-    def node_of(token: str) -> object:
-        return known[token].pk if token in known else token
-
-    for person in known.values():
-        if person.qualified:
-            holders[person.pk] = person.pk
-    found = []
-    for entry in deposited.of_type("Patient"):
-        ins, own = _keys(entry, party)
-        roots = {root(node_of(token)) for token in (ins, *own) if token}
-        if ins:
-            holders.setdefault(root(node_of(ins)), node_of(ins))
-        held = {holders[one] for one in roots if one in holders}
-        if len(held) > 1:
-            found.append(Remark("tddui-patient-05", entry.where + ".identifier"))
-            continue
-        first, *others = sorted(roots, key=str) or [None]
-        for other in others:
-            parents[other] = first
-        if held:
-            holders[first] = next(iter(held))
-    return found
+    """Patients whose numbers lead to two persons whose INS is known; `known`: as `named_in` gives it. What one of two says, and its erasure, would be the
+    other's at every establishment: they are never made one."""
+    patients = deposited.of_type("Patient")
+    held = {token: (person.pk, person.qualified) for token, person in known.items()}
+    ranks = sameness.conflicts([_keys(entry, party) for entry in patients], held)
+    return [Remark("tddui-patient-05", patients[rank].where + ".identifier") for rank in ranks]
 
 
 def _made(told: list[tuple[Entry, str, list[str]]], known: dict[str, Person]) -> dict[str, Person]:

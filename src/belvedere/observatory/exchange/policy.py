@@ -126,7 +126,7 @@ def state(*, person: Person, terms: Terms, party: Party, now: dt.datetime | None
 def opening(people: Iterable[int | None]) -> Callable[[Subscription, Event], bool]:
     """Whether some row of the matrix would tell a subscription of an event, were its person to agree: asked of many events of these `people` at once. Only
     an agreement that names its recipient is not supposed: such a row opens no place, but a file."""
-    found, at = judge(), timezone.now()
+    found, at, things = judge(), timezone.now(), dict[int, Thing]()
     statements: dict[int, list[consent.Said]] = {}
     for row in Stated.objects.filter(person__in={number for number in people if number}):
         statements.setdefault(row.person_id, []).extend(said([row]))
@@ -136,18 +136,16 @@ def opening(people: Iterable[int | None]) -> Callable[[Subscription, Event], boo
         if not told or event.establishment is None:
             return False
         whose, place = statements.get(event.person_id or 0, []), event.establishment
-        about = (
-            thing(event.resource)
-            if event.resource
-            else Thing(place.finess, place.department, place.region, place.kind, event.person.token if event.person else "")
-        )
+        if event.pk not in things:
+            token = event.person.token if event.person else ""
+            things[event.pk] = thing(event.resource) if event.resource else Thing(place.finess, place.department, place.region, place.kind, token)
 
         def agreeing(purpose: str, category: str, recipients: tuple[str, ...]) -> consent.State:
             return consent.State(agreed=True, named=consent.state(whose, purpose, category, recipients, at, source=place.code).named)
 
         return any(
             found.decide(
-                asking(subscription.party, subscription.level), Purpose(subscription.purpose), Category(told), grain, about, at, agreeing
+                asking(subscription.party, subscription.level), Purpose(subscription.purpose), Category(told), grain, things[event.pk], at, agreeing
             ).permitted
             for grain in Grain
         )

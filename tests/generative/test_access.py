@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from belvedere.engine.exchange import consent
 from belvedere.engine.exchange.access import FUNDED, Judge, Party, Thing
 from belvedere.engine.exchange.matrix import Matrix, proposed
-from belvedere.engine.exchange.profiles import categories, profiles
+from belvedere.engine.exchange.profiles import ALWAYS_TOLD, UNSORTED, categories, category, filtered, profiles
 from belvedere.engine.exchange.vocabulary import Actor, Category, Grain, Need, Perimeter, Purpose, Statement
 
 NOW = dt.datetime(2026, 11, 22, tzinfo=dt.UTC)
@@ -82,10 +82,10 @@ def test_the_decision_agrees_with_cedar():
 def test_whoever_has_no_row_is_denied():
     rows = {(row.actor, row.purpose, row.category, row.grain) for row in MATRIX.rows}
     everywhere = Thing("750000010", "75", "R11", "354", "p1", next(iter(FUNDED)), NOW.date(), True, True, True)
-    for actor, purpose, category, grain in itertools.product(Actor, Purpose, Category, Grain):
+    for actor, purpose, about, grain in itertools.product(Actor, Purpose, Category, Grain):
         party = Party(actor, (), "750000010", "75", "R11", "p1")
-        decided = JUDGE.decide(party, purpose, category, grain, everywhere, NOW, lambda *_: consent.State(False, True, True))
-        assert decided.permitted == ((actor, purpose, category, grain) in rows)
+        decided = JUDGE.decide(party, purpose, about, grain, everywhere, NOW, lambda *_: consent.State(False, True, True))
+        assert decided.permitted == ((actor, purpose, about, grain) in rows)
         assert decided.reason and decided.version == MATRIX.version
     assert not any(row.actor in (Actor.VENDOR, Actor.OPERATOR) for row in MATRIX.rows), "software and operator have no right"
 
@@ -146,5 +146,8 @@ def test_every_element_has_a_category():
 
     for profile in profiles().values():
         model = getattr(import_module(f"fhir.resources.R4B.{profile.type.lower()}"), profile.type)
-        everything = dict.fromkeys(model.elements_sequence(), 1)
-        assert categories(profile, everything) <= set(Category) - {Category.TRACE}
+        named = {name for name in model.elements_sequence() if name not in (*ALWAYS_TOLD, *UNSORTED)}
+        assert not {name for name in named if category(profile, name) is None}, profile.type
+        assert categories(profile, dict.fromkeys(named, 1)) <= set(Category) - {Category.TRACE}
+        assert category(profile, "somethingNew") is None
+        assert "somethingNew" not in (filtered(profile, {"resourceType": profile.type, "somethingNew": 1}, {profile.category}) or {})

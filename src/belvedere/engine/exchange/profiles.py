@@ -16,7 +16,7 @@ SUBSETTED = {"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValu
 INS_SYSTEMS = ("urn:oid:1.2.250.1.213.1.4.8", "urn:oid:1.2.250.1.213.1.4.9", "urn:oid:1.2.250.1.213.1.4.10", "urn:oid:1.2.250.1.213.1.4.11")
 BARE = frozenset({"Organization", "Practitioner", "PractitionerRole"})  # types that are about no person accompanied
 # What may hold anything: told only to who may read every category.
-_UNSORTED = ("contained", "text", "extension", "modifierExtension", "implicitRules")
+UNSORTED = ("contained", "text", "extension", "modifierExtension", "implicitRules")
 # What a reader of pseudonyms gets of texts: codes and dates, by the name of their element. Everything else that is written by a hand is left out.
 _TOLD_TEXTS = frozenset({
     "resourceType", "system", "code", "status", "intent", "linkId", "questionnaire", "gender", "versionId", "profile", "valueCode", "valueDate", "valueDateTime", "authored",
@@ -27,7 +27,7 @@ _YEARS = frozenset({"birthDate", "deceasedDateTime"})
 
 @dataclass(frozen=True)
 class Profile:
-    """One profile: its name, FHIR type, category of its elements unless `elements.csv` says otherwise, French title."""
+    """One profile: its name, FHIR type, category of the elements for which `elements.csv` has `=`, French title."""
 
     name: str
     type: str
@@ -55,9 +55,13 @@ def is_type(name: str) -> bool:
 
 
 @cache
-def _apart() -> dict[tuple[str, str], Category]:
+def _elements() -> dict[tuple[str, str], Category | None]:
+    """The category of every element of every type, None for that of the profile: an element that is not here is told to nobody who lacks a category."""
     with (files(__package__) / "elements.csv").open(encoding="utf-8") as stream:
-        return {(row["type"], row["element"]): Category(row["category"]) for row in csv.DictReader(stream)}
+        return {
+            (row["type"], name): None if row["category"] == "=" else Category(row["category"])
+            for row in csv.DictReader(stream) for name in row["elements"].split()
+        }  # fmt: skip
 
 
 def _coded(resource: Mapping, *path: str) -> set[str]:
@@ -96,14 +100,16 @@ def profile_of(resource: Mapping) -> Profile | None:
     return next((profile for profile in profiles().values() if profile.type == kind), None)
 
 
-def category(profile: Profile, element: str) -> Category:
-    """The category of one element of a resource."""
-    return _apart().get((profile.type, element.lstrip("_")), profile.category)
+def category(profile: Profile, element: str) -> Category | None:
+    """The category of one element of a resource; None for one that no table names, which no right opens."""
+    name = element.lstrip("_")
+    key = (profile.type, name) if (profile.type, name) in _elements() else ("*", name)
+    return (_elements()[key] or profile.category) if key in _elements() else None
 
 
 def categories(profile: Profile, resource: Mapping) -> set[Category]:
     """The categories that a resource holds; that of its profile always."""
-    return {profile.category} | {category(profile, name) for name in resource if name not in ALWAYS_TOLD}
+    return {profile.category} | {held for name in resource if name not in ALWAYS_TOLD and (held := category(profile, name))}
 
 
 def _sorted_out(value: object) -> object:
@@ -126,7 +132,7 @@ def filtered(profile: Profile, resource: Mapping, permitted: Collection[Category
     kept = {
         name: _sorted_out(value)
         for name, value in resource.items()
-        if name in ALWAYS_TOLD or (name not in _UNSORTED and not name.startswith("_") and category(profile, name) in permitted)
+        if name in ALWAYS_TOLD or (name not in UNSORTED and not name.startswith("_") and category(profile, name) in permitted)
     }
     if kept != resource:
         meta = dict(resource.get("meta") or {})
@@ -149,7 +155,7 @@ def pseudonymised(resource: Mapping, rename: Callable[[str, str], str]) -> dict:
                 return {"reference": _renamed(str(value["reference"]), rename)}
             if "value" in value and "code" not in value and not isinstance(value["value"], int | float):
                 return None  # an identifier, a telephone number: a system and a value that is no code
-            kept = {key: walk(item, key) for key, item in value.items() if key not in _UNSORTED and not key.startswith("_") and key != "id"}
+            kept = {key: walk(item, key) for key, item in value.items() if key not in UNSORTED and not key.startswith("_") and key != "id"}
             return {key: item for key, item in kept.items() if item not in (None, {}, [])} or None
         if isinstance(value, list):
             return [told for item in value if (told := walk(item, name)) not in (None, {}, [])]

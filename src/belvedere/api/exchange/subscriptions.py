@@ -33,11 +33,29 @@ def _clean(made: dict) -> dict:
     return {name: value for name, value in made.items() if value is not None}
 
 
+def _payload(channel: dict) -> str:
+    """What the notifications of a channel would carry, "" when it does not say."""
+    held = channel.get("_payload")
+    extensions = held.get("extension", []) if isinstance(held, dict) else []
+    told = (
+        [one.get("valueCode", "") for one in extensions if isinstance(one, dict) and str(one.get("url", "")).endswith("payload-content")]
+        if isinstance(extensions, list)
+        else []
+    )
+    return str(told[0]) if told else ""
+
+
 def _asked(call: Call) -> tuple[str, str, dict[str, list[str]]]:
     content = call.content()
     channel = content.get("channel") if isinstance(content.get("channel"), dict) else {}
     if content.get("resourceType") != "Subscription" or channel.get("type") != "rest-hook":
         raise Problem(422, "not-supported", "Une Subscription dont channel.type est rest-hook est attendue.")
+    if _payload(channel) not in ("", "id-only"):
+        raise Problem(
+            422,
+            "not-supported",
+            "Un avis ne porte que des identifiants (id-only) : retirez payload-content, ou mettez-le à id-only, et relisez la ressource.",
+        )
     filters: dict[str, list[str]] = {}
     extensions = content.get("_criteria", {}).get("extension", []) if isinstance(content.get("_criteria"), dict) else []
     for item in extensions if isinstance(extensions, list) else []:

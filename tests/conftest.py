@@ -37,18 +37,20 @@ SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
 def _flush_with_the_guards_lifted() -> None:
-    """Between tests that commit, the whole database is emptied: only then are the journal's triggers lifted."""
+    """Between tests that commit, the whole database is emptied: only then are the triggers of what is kept for good lifted."""
     from django.db import connection
     from django.test import TransactionTestCase
 
+    from belvedere.observatory.exchange.models import KEPT_FOR_GOOD
     from belvedere.observatory.journal import guards
 
+    kept = guards.TABLES | KEPT_FOR_GOOD
     flush = TransactionTestCase._fixture_teardown
 
     def teardown(self) -> None:
-        guards.lift(connection)
+        guards.lift(connection, kept)
         flush(self)
-        guards.install(connection)
+        guards.install(connection, kept)
 
     TransactionTestCase._fixture_teardown = teardown
 

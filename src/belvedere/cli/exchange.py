@@ -29,6 +29,13 @@ def register(commands: argparse._SubParsersAction) -> None:
         "nomenclatures", help="importe des fichiers officiels : jeux de valeurs, SERAFIN-PH, FINESS, annuaire des professionnels (RPPS), offres (ROR)"
     )
     load.add_argument("files", nargs="+", type=Path, metavar="FICHIER")
+    load.add_argument(
+        "--day",
+        type=dt.date.fromisoformat,
+        default=None,
+        metavar="AAAA-MM-JJ",
+        help="jour d’une extraction FINESS (le mois de son nom, sinon aujourd’hui)",
+    )
     load.set_defaults(run=_load)
     dataset = tools.add_parser("dataset", help="produit un jeu de données sous son contrat de qualité")
     dataset.add_argument("code", metavar="JEU", help="ssiad-sidoba, resid-esms")
@@ -57,6 +64,9 @@ def register(commands: argparse._SubParsersAction) -> None:
         metavar="FORMAT",
         help="format que ses archives prennent (json, pdf, xml, csv, zip) ; répétable ; tous, si rien n’est dit",
     )
+    retention.add_argument(
+        "--container", default="seda", choices=("seda", "bagit"), help="paquet SEDA 2.3, ou sac BagIt pour un service sans système"
+    )
     retention.add_argument("--unit", default="piece", choices=("piece", "dossier"), help="une unité d’archives par pièce, ou par dossier")
     retention.add_argument("--access", default="ACC-DUI", metavar="RÈGLE", help="code de la règle d’accès, écrit dans le versement")
     retention.add_argument("--since", type=dt.date.fromisoformat, default=None, metavar="AAAA-MM-JJ", help="premier jour (aujourd’hui)")
@@ -66,7 +76,7 @@ def register(commands: argparse._SubParsersAction) -> None:
     tokens.add_argument("--close", type=int, default=None, metavar="NUMÉRO", help="ferme ce jeton, aussitôt")
     tokens.add_argument("--end", default="", metavar="MOTIF", help="met fin à l’admission : jetons et abonnements se ferment")
     tokens.set_defaults(run=_tokens)
-    check = tools.add_parser("check", help="vérifie sans serveur un export de portabilité ou un paquet SEDA")
+    check = tools.add_parser("check", help="vérifie sans serveur un export de portabilité, un paquet SEDA ou un sac BagIt")
     check.add_argument("file", type=Path, metavar="PAQUET.zip")
     check.set_defaults(run=_check)
     certificate = tools.add_parser("certificate", help="lie un certificat de structure à un acteur, ou lui ouvre un jeton qui n’ouvre qu’avec lui")
@@ -122,7 +132,7 @@ def _load(options: argparse.Namespace) -> int:
 
     for path in options.files:
         try:
-            done = referentials.load(path, by=BY)
+            done = referentials.load(path, by=BY, day=options.day)
         except referentials.ImportRefused as error:
             return _refused(error)
         print(f"{done.name} : {done.rows} lignes.")
@@ -187,6 +197,7 @@ def _retention(options: argparse.Namespace) -> int:
             formats=options.format,
             grain=options.unit,
             access=options.access,
+            container=options.container,
         )
     except archives.TransferRefused as error:
         return _refused(error)
@@ -293,14 +304,16 @@ def _psc(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     from belvedere.cli import use_data
-    from belvedere.engine.exchange import seda
+    from belvedere.engine.exchange import bag, seda
 
     use_data(options.data)
     from belvedere.observatory.exchange import portability
 
     raw = options.file.read_bytes()
     try:
-        if "manifest.xml" in seda.members(raw):
+        if bag.is_bag(list(seda.members(raw))):
+            print(f"Sac BagIt {bag.read(raw).identifier} : {len(bag.read(raw).pieces)} fichiers, empreintes conformes.")
+        elif "manifest.xml" in seda.members(raw):
             print(f"Paquet SEDA {seda.read(raw).identifier} : {len(seda.read(raw).pieces)} fichiers, empreintes conformes.")
         else:
             print(f"Export : {len(portability.lots(raw))} lots à redéposer, empreintes conformes.")

@@ -112,7 +112,7 @@ RULES: dict[str, Rule] = {
     "operator:gate": Action.MANAGE_GATE,
     "operator:end": Action.MANAGE_GATE,
     "operator:end-counts": Action.MANAGE_GATE,
-    **dict.fromkeys(("exchange:overview", "exchange:items", "exchange:matrix", "exchange:person"), Open.PUBLIC),
+    **dict.fromkeys(("exchange:overview", "exchange:items", "exchange:matrix", "exchange:person", "exchange:own"), Open.PUBLIC),
     **dict.fromkeys(
         (
             "exchange:deposits",

@@ -10,7 +10,7 @@ from belvedere.engine.exchange.credentials import CredentialRefused, thumbprint
 from belvedere.engine.exchange.vocabulary import Grain, Purpose
 from belvedere.observatory.exchange import credentials, keys
 from belvedere.observatory.exchange.models import Party
-from belvedere.observatory.journal.actions import behind
+from belvedere.observatory.journal.actions import behind, note
 
 
 @dataclass(frozen=True)
@@ -77,4 +77,13 @@ class StructureToken(PartyToken):
 
     def __call__(self, request: HttpRequest) -> Calling | None:
         found = calling(request)
-        return found if found is not None and found.level >= STRUCTURE else None
+        if found is None or found.level >= STRUCTURE:
+            return found
+        note(
+            by=found.party.code,
+            action="echange.acces.refuse",
+            subject=f"api:{request.method}",
+            status=401,
+            reason="Un certificat de structure est attendu.",
+        )
+        return None

@@ -14,16 +14,18 @@ from django.views.decorators.csrf import csrf_exempt
 from belvedere.api.exchange.auth import Calling, calling
 from belvedere.engine.exchange.rules import Remark, outcome
 from belvedere.engine.exchange.strict import MOST_BYTES, Malformed, parse
+from belvedere.observatory.journal.actions import note
 
 MEDIA = "application/fhir+json"
+TOLD = (403, 413)  # refusals of somebody known, which the journal keeps
 
 
 class Problem(Exception):
-    """A refusal as an OperationOutcome: HTTP status, FHIR issue type, French sentence."""
+    """A refusal as an OperationOutcome: HTTP status, FHIR issue type, French sentence; `traced`: whether the journal was told already."""
 
-    def __init__(self, status: int, issue: str, text: str) -> None:
+    def __init__(self, status: int, issue: str, text: str, *, traced: bool = False) -> None:
         super().__init__(text)
-        self.status, self.issue, self.text = status, issue, text
+        self.status, self.issue, self.text, self.traced = status, issue, text, traced
 
 
 @dataclass
@@ -116,6 +118,7 @@ def serve(request: HttpRequest, rest: str = "") -> HttpResponse:
     from belvedere.api.exchange.operations import OPERATIONS
 
     rest = rest.strip("/")
+    caller, asked = None, ""
     try:
         allowed = set()
         for operation in OPERATIONS:
@@ -123,7 +126,7 @@ def serve(request: HttpRequest, rest: str = "") -> HttpResponse:
                 if operation.method != request.method:
                     allowed.add(operation.method)
                     continue
-                caller = calling(request)
+                caller, asked = calling(request), f"{operation.method} {operation.pattern or 'Bundle'}"
                 if caller is None and not operation.open:
                     raise Problem(401, "login", "Jeton absent, inconnu ou fermé : envoyez Authorization: Bearer bvx_….")
                 raw = _body(request) if request.method in ("POST", "PUT") else b""
@@ -134,4 +137,7 @@ def serve(request: HttpRequest, rest: str = "") -> HttpResponse:
             return refused
         raise Problem(404, "not-found", "Cette adresse n’existe pas : voyez /fhir/metadata.")
     except Problem as problem:
+        if caller is not None and problem.status in TOLD and not problem.traced:
+            # Sentences of ours: what was typed may be somebody's name, and the journal forgets nothing.
+            note(by=caller.party.code, action="echange.acces.refuse", subject=f"fhir:{asked}", status=problem.status, reason=problem.text)
         return _refusal(problem)

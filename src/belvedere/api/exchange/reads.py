@@ -59,7 +59,7 @@ def one(call: Call) -> HttpResponse:
         call.by.party, call.by.level, call.by.purpose, _grain(call), kind, call.parts["id"], int(version) if version else None, imputed=call.by.person
     )
     if not seen.resources:
-        raise Problem(403, "forbidden", seen.reason)
+        raise Problem(403, "forbidden", seen.reason, traced=True)
     held = seen.resources[0].get("meta", {}).get("versionId", "1")
     return answer(seen.resources[0], ETag=f'W/"{held}"')
 
@@ -68,7 +68,7 @@ def history(call: Call) -> HttpResponse:
     """Every version of a resource that the caller may read."""
     seen = reading.history(call.by.party, call.by.level, call.by.purpose, _grain(call), _kind(call), call.parts["id"], imputed=call.by.person)
     if not seen.resources:
-        raise Problem(403, "forbidden", seen.reason)
+        raise Problem(403, "forbidden", seen.reason, traced=True)
     entries = [{"resource": row} for row in seen.resources]
     return answer({"resourceType": "Bundle", "type": "history", "total": len(entries), "entry": entries})
 
@@ -80,7 +80,7 @@ def provenance(call: Call) -> HttpResponse:
         raise Problem(400, "value", "Une cible est attendue : target=Type/identifiant.")
     seen = reading.history(call.by.party, call.by.level, call.by.purpose, _grain(call), kind, uid[:64], imputed=call.by.person)
     if not seen.resources:
-        raise Problem(403, "forbidden", seen.reason)
+        raise Problem(403, "forbidden", seen.reason, traced=True)
     entries = [{"resource": row, "search": {"mode": "match"}} for row in origins.of(call.by.party, call.by.grain, seen)]
     return answer({"resourceType": "Bundle", "type": "searchset", "total": len(entries), "entry": entries})
 
@@ -104,7 +104,7 @@ def search(call: Call) -> HttpResponse:
         since=since, after=given.get("_apres", ""), count=min(max(int(count), 1), MOST_COUNT), imputed=call.by.person,
     )  # fmt: skip
     if not seen.open:
-        raise Problem(403, "forbidden", seen.reason)
+        raise Problem(403, "forbidden", seen.reason, traced=True)
     links = [{"relation": "self", "url": call.request.build_absolute_uri()}]
     if seen.more:
         query = given.copy()

@@ -11,7 +11,7 @@ from belvedere.api.exchange.fhir import Call, Problem, answer
 from belvedere.engine.exchange import checks, statements, structure
 from belvedere.engine.exchange.moments import moment
 from belvedere.engine.exchange.rules import rules
-from belvedere.engine.exchange.vocabulary import Actor, Category, Grain, Purpose, Statement
+from belvedere.engine.exchange.vocabulary import SPEAKERS, Actor, Category, Grain, Purpose, Speaker, Statement
 from belvedere.observatory.exchange import directory, messages, policy, referentials, traces
 from belvedere.observatory.exchange.models import Concept, Resource, Stated
 from belvedere.observatory.journal.actions import note
@@ -40,7 +40,7 @@ def state_consent(call: Call) -> HttpResponse:
     if wrong or terms is None:
         rule = rules()[wrong[0].rule if wrong else "tddui-consent-04"]
         raise Problem(422, rule.issue, f"{rule.message} {rule.remedy}")
-    made = policy.state(person=row.person, terms=terms, party=call.by.party, proof="Consent FHIR")
+    made = policy.state(person=row.person, terms=terms, party=call.by.party, said_by=statements.speaker(content), proof="Consent FHIR")
     said = {"resourceType": "Consent", "id": str(made.pk), "status": content["status"], "dateTime": made.at.isoformat()}
     return answer(said, 201, Location=f"{messages.base()}/Consent/{made.pk}")
 
@@ -58,6 +58,7 @@ def consent(call: Call) -> HttpResponse:
     }  # fmt: skip
     return answer({
         "resourceType": "Consent", "id": number, "status": "active" if rule else "inactive", "dateTime": row.at.isoformat(),
+        "performer": [{"type": "RelatedPerson" if row.said_by == Speaker.REPRESENTATIVE else "Patient", "display": SPEAKERS[Speaker(row.said_by)]}],
         **({"policyRule": {"coding": [{"system": checks.ACT, "code": rule}]}} if rule else {}), **({"provision": provision} if provision else {}),
     })  # fmt: skip
 
@@ -72,7 +73,7 @@ def audit(call: Call) -> HttpResponse:
     auditing = call.by.party.actor == Actor.AUDITOR
     if auditing and call.by.purpose != Purpose.AUDIT:
         raise Problem(403, "forbidden", "La finalité AUDIT est attendue (en-tête X-Finalite).")
-    if auditing and not policy.opened(call.by.party, Purpose.AUDIT, Category.TRACE, Grain.PSEUDONYM, call.by.level):
+    if auditing and not policy.opened(call.by.party, Purpose.AUDIT, [Category.TRACE], Grain.PSEUDONYM, call.by.level):
         raise Problem(403, "forbidden", "Aucune ligne de la matrice n’ouvre les traces à cet acteur.")
     note(by=call.by.party.code, action="echange.journal.lu", subject="journal", since=low.isoformat(), until=high.isoformat())
     found = traces.between(low, high, party="" if auditing else call.by.party.code)

@@ -24,6 +24,7 @@ from belvedere.observatory.exchange import (
     datasets,
     doors,
     erasing,
+    establishments,
     gating,
     intake,
     naming,
@@ -82,6 +83,20 @@ def offer_list(request: HttpRequest, finess: str = Query(pattern=r"^[0-9AB]{9}$"
          "until": None if row.until == matrix.NEVER else row.until.isoformat(), "source": row.source}
         for row in offers.at(finess, date or timezone.localdate())[:PAGE]
     ]  # fmt: skip
+
+
+@router.get(
+    "/establishments/{finess}", auth=PartyToken(), response={200: dict[str, Any], 404: Problem}, summary="Un établissement selon FINESS, à une date"
+)
+def establishment(request: HttpRequest, finess: str, date: dt.date | None = None) -> Status:
+    """Ce que l’extraction de FINESS en vigueur ce jour-là en disait : catégorie, territoire, entité juridique, ouverture et fermeture."""
+    row = establishments.at(finess[:9], date or timezone.localdate())
+    if row is None:
+        return Status(404, NOT_FOUND)
+    return Status(200, {
+        "finess": row.finess, "name": row.name, "kind": row.kind, "department": row.department, "region": row.region, "entity": row.entity,
+        "opened_on": row.opened_on, "closed_on": row.closed_on, "since": row.since, "until": None if row.until == matrix.NEVER else row.until, "source": row.source,
+    })  # fmt: skip
 
 
 @router.get("/matrix", auth=None, summary="Matrice d’habilitation en vigueur")
@@ -158,6 +173,7 @@ def deposit_file(request: HttpRequest) -> Status:
     """Corps : un document CDA R2 (TDDUI version 1), une archive XDM, ou le fichier mensuel (CSV `;`). Lu comme une transaction : mêmes contrôles, mêmes accusés."""
     length = request.headers.get("Content-Length") or "0"
     if not length.isdecimal() or int(length) > MOST_BYTES:
+        note(by=party_of(request).code, action="echange.acces.refuse", subject="api:POST deposits", status=413, reason="Le dépôt dépasse 10 Mo.")
         return Status(413, Problem(code="X413", message="Le dépôt dépasse 10 Mo.", remedy="Découpez-le en plusieurs dépôts."))
     try:
         raw, channel = doors.transaction_of(request.body, party_of(request).finess)

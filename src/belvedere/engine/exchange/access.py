@@ -149,11 +149,13 @@ class Judge:
                     return decision
         return self._unknown
 
-    def opened(self, party: Party, purpose: Purpose, category: Category, grain: Grain, at: dt.datetime) -> bool:
-        """Whether some row of the day opens a category to an actor, somewhere: what leaves as a whole, decided thing by thing when it was made, asks this
-        again when it is taken."""
+    def opened(self, party: Party, purpose: Purpose, category: Category, grain: Grain, at: dt.datetime) -> tuple[str, ...]:
+        """The rules of the day that open a category to an actor, somewhere; none: closed. What leaves as a whole, decided thing by thing when it was made,
+        asks this again when it is taken."""
+        if not party.active or party.level < LEVELS.get(category, TOKEN):
+            return ()
         day, rows = at.date(), self._index.get((party.actor, purpose, category, grain), ())
-        return party.active and party.level >= LEVELS.get(category, TOKEN) and any(row.since <= day < row.until for row in rows)
+        return tuple(sorted(row.decision.rule for row in rows if row.since <= day < row.until and row.decision.rule))
 
     def closed(self, party: Party, purpose: Purpose | None, categories: Iterable[Category], grain: Grain) -> Decision:
         """Why nothing of some categories is told, from the question alone: the same words whether what is asked for exists or not."""

@@ -6,6 +6,7 @@ from functools import cached_property
 
 from belvedere.engine.exchange.profiles import BARE, Profile, declared, is_type, profile_of
 from belvedere.engine.exchange.rules import Remark
+from belvedere.engine.exchange.strict import MOST_ENTRIES
 
 # Elements by which a resource lies inside another: a loop of these has no meaning.
 CONTAINERS = ("partOf", "basedOn", "replaces")
@@ -69,7 +70,7 @@ def references(value: object, path: str = "") -> Iterator[tuple[str, str, dict]]
             stack.extend((f"{at}[{rank}]", item) for rank, item in enumerate(one) if isinstance(item, dict | list))
 
 
-def read(content: Mapping) -> tuple[Deposited, list[Remark]]:
+def read(content: Mapping, most: int = MOST_ENTRIES) -> tuple[Deposited, list[Remark]]:
     """The entries of a transaction, and what is wrong with its shape (rules tddui-bundle-*, tddui-resource-02)."""
     found, remarks = Deposited(), []
     if content.get("resourceType") != "Bundle" or content.get("type") != "transaction":
@@ -80,7 +81,7 @@ def read(content: Mapping) -> tuple[Deposited, list[Remark]]:
     entries = content.get("entry")
     if not isinstance(entries, list) or not entries:
         return found, [Remark("tddui-bundle-03", "Bundle.entry")]
-    if len(entries) > 2_000:
+    if len(entries) > most:
         return found, [Remark("tddui-bundle-02", "Bundle.entry", f"{len(entries)} entrées")]
     for place, item in enumerate(entries):
         where = f"Bundle.entry[{place}]"

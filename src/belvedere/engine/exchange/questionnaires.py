@@ -1,8 +1,9 @@
-"""The questionnaires of the TDDUI guide, and the items that each may answer."""
+"""The questionnaires of the TDDUI guide, with ours for PATHOS that it lacks, and the items that each may answer."""
 
 import re
 from collections.abc import Mapping
 
+from belvedere.engine.exchange import pathos
 from belvedere.engine.exchange.aggir import ADVERBS, LINES
 from belvedere.engine.exchange.sample import QUESTIONNAIRE, SITUATIONS
 
@@ -18,7 +19,9 @@ ICF, _QUALIFIER = "http://hl7.org/fhir/sid/icf", re.compile(r"qf[0-489]")  # qua
 
 
 def answer_valid(canonical: object, link: str, answer: Mapping) -> bool:
-    """Whether a coded answer to a line of the AGGIR grid is a qualifier of the ICF; True for everything the guide leaves open."""
+    """Whether a coded answer to a line of the AGGIR grid is a qualifier of the ICF, one to PATHOS a profile of care; True for all that is left open."""
+    if canonical == pathos.QUESTIONNAIRE:
+        return pathos.answer_valid(answer)
     held = answer.get("valueCoding")
     if "aggir" not in str(canonical) or link == RESULT or held is None:
         return True
@@ -27,10 +30,12 @@ def answer_valid(canonical: object, link: str, answer: Mapping) -> bool:
 
 def grid_of(response: Mapping) -> str:
     """The questionnaire that a response answers, by its name, whatever version its canonical address gives."""
-    return str(response.get("questionnaire", "")).partition("|")[0].rsplit("/", 1)[-1]
+    return re.split("[/:]", str(response.get("questionnaire", "")).partition("|")[0])[-1]
 
 
 def items_of(canonical: object) -> frozenset[str] | None:
-    """The items of a questionnaire, by its canonical address; empty when the guide leaves them open; None for one that is not of the guide."""
+    """The items of a questionnaire, by its canonical address; empty when the guide leaves them open; None for one that is not taken."""
+    if canonical == pathos.QUESTIONNAIRE:
+        return pathos.STATES
     named = _NAMED.fullmatch(canonical) if isinstance(canonical, str) else None
     return _ITEMS.get(named[1], frozenset()) if named else None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from belvedere.engine.exchange.identifiers import finess_of, finess_valid
 from belvedere.engine.exchange.moments import PARIS, moment
 from belvedere.engine.exchange.rules import Remark
-from belvedere.engine.exchange.vocabulary import Actor, Category, Purpose, Statement
+from belvedere.engine.exchange.vocabulary import Actor, Category, Purpose, Speaker, Statement
 
 
 def consent_told(resource: Mapping, where: str = "Consent") -> list[Remark]:
@@ -23,6 +23,14 @@ def consent_told(resource: Mapping, where: str = "Consent") -> list[Remark]:
     elif consent_terms(resource) is None:
         found.append(Remark("tddui-consent-04", where + ".provision"))
     return found
+
+
+def speaker(resource: Mapping, kind: str = "") -> Speaker:
+    """Who speaks in a Consent: whoever its performer is, by the type of the resource that it leads to (`kind`), else as the reference writes it."""
+    held = resource.get("performer")
+    one = held[0] if isinstance(held, list) and held and isinstance(held[0], Mapping) else {}
+    told = kind or one.get("type") or str(one.get("reference", "")).rpartition("/")[0].rsplit("/", 1)[-1]
+    return Speaker.REPRESENTATIVE if told == "RelatedPerson" else Speaker.PERSON
 
 
 def consent_rule(resource: Mapping) -> str | None:

@@ -92,6 +92,14 @@ class Statement(Word):
     WITHDRAWAL = "retrait"
 
 
+class Speaker(Word):
+    """Who says it: the person, or whoever represents a protected adult or a child."""
+
+    PERSON = "personne"
+    REPRESENTATIVE = "representant"
+
+
+SPEAKERS = {Speaker.PERSON: "la personne", Speaker.REPRESENTATIVE: "son représentant"}
 ACTORS = {
     Actor.PRODUCER: "Établissement déposant", Actor.RECEIVER: "Établissement destinataire", Actor.PERSON: "Personne concernée", Actor.SIDOBA: "CNSA, SIDOBA",
     Actor.RESID: "CNAM, RESID-ESMS", Actor.SIPIL: "CNAM, SI-PIL", Actor.ARS: "Agence régionale de santé", Actor.DEPARTMENT: "Département", Actor.ATIH: "ATIH, tableau de bord",

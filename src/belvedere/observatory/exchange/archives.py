@@ -3,7 +3,6 @@
 import calendar
 import datetime as dt
 import hashlib
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -12,13 +11,13 @@ from django.db import transaction
 from django.db.models import Max, QuerySet
 from django.utils import timezone
 
-from belvedere.engine.exchange import seda, strict
+from belvedere.engine.exchange import bag, plainly, seda, strict
 from belvedere.engine.exchange.profiles import profiles
 from belvedere.engine.exchange.seda import Header, Piece
 from belvedere.engine.exchange.vocabulary import Category, Grain, Purpose
 from belvedere.engine.nomenclature.territories import region_of
 from belvedere.observatory import pdfseal, printing
-from belvedere.observatory.exchange import erasing, events, intake, policy, vault
+from belvedere.observatory.exchange import erasing, events, intake, policy, referentials, vault
 from belvedere.observatory.exchange.models import Deposit, DepositState, Party, Person, Resource, RetentionRule, Transfer, TransferState
 from belvedere.observatory.journal import sealing
 from belvedere.observatory.journal.actions import record
@@ -29,6 +28,7 @@ FILE = "sejour"  # the kind of file that is transferred: closed stays
 DEFAULT_MONTHS, DEFAULT_FATE = 120, "conserver"
 FATES = ("conserver", "trier", "detruire")
 GRAINS = ("piece", "dossier")
+CONTAINERS = {"seda": seda.package, "bagit": bag.package}
 ACCEPTED = (TransferState.ACCEPTED, TransferState.PURGE_ALLOWED)
 NEXT: dict[str, frozenset[str]] = {
     TransferState.PREPARED: frozenset({TransferState.SENT}), TransferState.SENT: frozenset({TransferState.ACKNOWLEDGED, TransferState.ACCEPTED, TransferState.REFUSED}),
@@ -49,11 +49,20 @@ def rule_of(department: str, day: dt.date) -> RetentionRule:
 
 @transaction.atomic
 def set_rule(
-    *, department: str, months: int, fate: str, since: dt.date, by: str, formats: Sequence[str] = (), grain: str = "piece", access: str = "ACC-DUI"
+    *,
+    department: str,
+    months: int,
+    fate: str,
+    since: dt.date,
+    by: str,
+    formats: Sequence[str] = (),
+    grain: str = "piece",
+    access: str = "ACC-DUI",
+    container: str = "seda",
 ) -> RetentionRule:
     """What a department asks of closed files from a day on (orchestrator reference §4.8): months to keep them, what becomes of them, formats that its
-    archives take (all when none is named), one unit a piece or a file, the rule by which they may be read. The rules before it stay, for the files of
-    their time. TransferRefused."""
+    archives take (all when none is named), one unit a piece or a file, the rule by which they may be read, a SEDA package or, without an electronic system,
+    a bag. The rules before it stay, for the files of their time. TransferRefused."""
     if department not in region_of() or not 0 <= months <= 1_200 or fate not in FATES:
         raise TransferRefused(f"Un département connu, une durée de 0 à 1 200 mois, et un sort final : {', '.join(FATES)}.")
     if unknown := sorted(set(formats) - set(seda.FORMATS)):
@@ -62,7 +71,9 @@ def set_rule(
         raise TransferRefused(f"Un versement contient toujours du JSON et un PDF : {', '.join(needed)} manque.")
     if grain not in GRAINS or not re.fullmatch(r"[A-Za-z0-9._-]{1,40}", access):
         raise TransferRefused(f"Une granularité ({', '.join(GRAINS)}) et un code de règle d’accès (lettres, chiffres, points et tirets).")
-    said = {"months": months, "fate": fate, "formats": ",".join(sorted(formats)), "grain": grain, "access": access}
+    if container not in CONTAINERS:
+        raise TransferRefused(f"Un paquet : {', '.join(CONTAINERS)}.")
+    said = {"months": months, "fate": fate, "formats": ",".join(sorted(formats)), "grain": grain, "access": access, "container": container}
     made, _ = RetentionRule.objects.update_or_create(department=department, kind=FILE, since=since, defaults=said)
     record(by=by, action="echange.conservation", subject=f"departement:{department}", since=since.isoformat(), **said)
     return made
@@ -140,11 +151,12 @@ def _pieces(archives: Party, party: Party, person: Person, name: str, rows: list
         "journal": [{"entree": entry.pk, "empreinte": entry.digest, "preuve": sealing.proof(entry.pk) if head else None} for entry in entries],
         "tete": asdict(sealing.signed(head)) if head else None,
     }  # fmt: skip
+    named = referentials.displays()
     lines = [
         {
             "title": profiles()[row.profile].title,
             "when": printing.day(row.day) if row.day else "",
-            "text": json.dumps(content, ensure_ascii=False, indent=1),
+            "lines": plainly.lines(content, named),
         }
         for row, content in zip(rows, contents, strict=True)
     ]
@@ -186,7 +198,7 @@ def prepare(*, party: Party, person: Person, by: str, day: dt.date | None = None
     taken = rule.formats.split(",") if rule.formats else list(seda.FORMATS)
     if strange := next((piece.name for piece in pieces if piece.name.rsplit(".", 1)[-1] not in taken), ""):
         raise TransferRefused(f"Les archives de ce département ne prennent pas ce format : {strange}. Rien n’est versé sans son original.")
-    raw = seda.package(header, pieces)
+    raw = CONTAINERS[rule.container](header, pieces)
     made = Transfer.objects.create(
         reference=name, establishment=party, archives=archives, person=person, state=TransferState.PREPARED, package=vault.seal(raw, f"versement:{name}"),
         sha256=hashlib.sha256(raw).hexdigest(), units=len(pieces), made_at=now,
@@ -218,7 +230,8 @@ def move(transfer: Transfer, state: str, *, by: str, reply: dict | None = None, 
 
 def package(transfer: Transfer, *, by: str) -> bytes:
     """The package as the archives take it; the taking is told to the journal, and moves the transfer on."""
-    if not policy.opened(transfer.archives, Purpose.ARCHIVING, Category.HEALTH, Grain.NAMED):
+    opening = policy.opened(transfer.archives, Purpose.ARCHIVING, [Category.HEALTH, *sorted(set(Category) - {Category.TRACE})], Grain.NAMED)
+    if opening is None:
         raise TransferRefused("Aucune ligne de la matrice n’ouvre ces dossiers aux archives.")
     raw = vault.unseal(transfer.package, f"versement:{transfer.reference}")
     if transfer.state == TransferState.PREPARED:
@@ -231,6 +244,8 @@ def package(transfer: Transfer, *, by: str) -> bytes:
             purpose="ARCHIVAGE",
             profiles=["dossier clos"],
             reference=transfer.reference,
+            grain=Grain.NAMED,
+            **opening.told,
         )
     return raw
 

@@ -21,11 +21,14 @@ from belvedere.engine.exchange.access import Decision
 from belvedere.engine.exchange.contracts import BROKEN, Contract, Finding
 from belvedere.engine.exchange.profiles import profiles
 from belvedere.engine.exchange.vocabulary import Category
+from belvedere.observatory.environment import read
 from belvedere.observatory.exchange import events, facts, policy, vault
 from belvedere.observatory.exchange.intake import content_of
 from belvedere.observatory.exchange.models import Dataset, Deposit, DepositState, Party, Resource, Stated
 from belvedere.observatory.journal.actions import Fact, append, record
+from belvedere.observatory.notices import actions as notices
 
+LOOKED = 12  # datasets whose findings an establishment is shown
 REFERENCES = 3  # accepted versions that a new one is compared with
 
 
@@ -244,8 +247,31 @@ def publish(*, code: str, period: str, by: str) -> Dataset:
     if state == BROKEN:
         for place in Party.objects.filter(finess__in={name for finding in findings for name in finding.establishments}):
             events.raise_(topic="contrat-rompu", establishment=place, focus=focus)
+            _write(contract, period, place, [one for one in findings if place.finess in one.establishments])
+        _write(contract, period, consumer, [one for one in findings if one.level == BROKEN])
     events.raise_(topic="contrat-rompu" if state == BROKEN else "jeu-publie", establishment=consumer, focus=focus)
     return made
+
+
+def _write(contract: Contract, period: str, party: Party, findings: Sequence[Finding]) -> None:
+    """Tell a side by e-mail too: not everybody subscribes."""
+    if party.contact:
+        page = "/echanges/depots/" if party.finess else "/echanges/jeux/"
+        notices.post(
+            "exchange_contract", to=party.contact, by="plateforme", title=contract.title, period=period, findings=[finding.text for finding in findings],
+            place=bool(party.finess), address=read("BELVEDERE_PUBLIC_URL").rstrip("/") + page,
+        )  # fmt: skip
+
+
+def noticed(party: Party) -> list[tuple[Dataset, str, list[str]]]:
+    """What the last datasets say of an establishment's deposits: each with its title and the findings that name it."""
+    found, seen = [], set[tuple[str, str]]()
+    for row in Dataset.objects.filter(code__in=contracts.contracts()).defer("content", "counted").order_by("-made_at")[:LOOKED]:
+        told = [one["text"] for one in row.report.get("findings", []) if party.finess in one["establishments"]]
+        if (row.code, row.period) not in seen and told:
+            found.append((row, contracts.contracts()[row.code].title, told))
+        seen.add((row.code, row.period))
+    return found
 
 
 def content(dataset: Dataset, *, by: str, person: str = "") -> bytes:
@@ -253,10 +279,11 @@ def content(dataset: Dataset, *, by: str, person: str = "") -> bytes:
     if not dataset.content:
         raise DatasetRefused("Le contrat est rompu : ce jeu n’a pas de fichier.")
     contract = contracts.contracts()[dataset.code]
-    if not policy.opened(dataset.consumer, contract.purpose, Category.ADM, contract.grain):
+    opening = policy.opened(dataset.consumer, contract.purpose, [Category.ADM, *sorted({item.category for item in contract.items})], contract.grain)
+    if opening is None:
         raise DatasetRefused("Aucune ligne de la matrice n’ouvre plus ce jeu à son destinataire.")
     raw = vault.unseal(dataset.content, f"jeu:{dataset.code}:{dataset.period}:{dataset.version}")
-    people, taken = dataset.report.get("people", []), {"taken_by": person} if person else {}
+    people, taken = dataset.report.get("people", []), opening.told | {"grain": contract.grain} | ({"taken_by": person} if person else {})
     with transaction.atomic():
         append(
             [Fact(by, "echange.jeu", f"usager:{each}", {"purpose": contract.purpose, "profiles": [dataset.code], **taken}) for each in people]

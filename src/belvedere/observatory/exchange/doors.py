@@ -9,6 +9,10 @@ class DoorRefused(Exception):
     """The file cannot be read; says why, in French."""
 
 
+# Each line of the monthly file is many resources: what bounds a transaction of the guide does not bound a service's month.
+MOST_ENTRIES = {"csv": 20_000}
+
+
 def transaction_of(raw: bytes, finess: str) -> tuple[bytes, str]:
     """(transaction, channel) of an upload: FHIR as it is, CDA or XDM, else the monthly file. DoorRefused."""
     if raw.lstrip()[:1] in (b"{", b"["):

@@ -4,7 +4,7 @@ import calendar
 import datetime as dt
 from typing import Any
 
-from belvedere.engine.exchange import checks, questionnaires
+from belvedere.engine.exchange import checks, pathos, questionnaires
 from belvedere.engine.exchange.bundle import Deposited, Entry
 from belvedere.engine.exchange.moments import moment
 from belvedere.engine.exchange.profiles import Profile
@@ -52,6 +52,8 @@ def _evaluation(resource: dict[str, Any]) -> dict[str, Any]:
     told: dict[str, Any] = {"questionnaire": name, "day": day_text(resource.get("authored"))}
     if gir:
         told["gir"] = gir
+    if resource.get("questionnaire") == pathos.QUESTIONNAIRE:
+        told["pathos"] = pathos.declared(answers)
     if "situation" in name:
         told["situation"] = sorted(link for link, answer in answers.items() if answer.get("valueBoolean") is True)
     return told

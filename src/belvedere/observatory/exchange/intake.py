@@ -12,7 +12,7 @@ from django.utils import timezone
 from belvedere.engine.exchange import bundle, checks, rules, strict, structure
 from belvedere.engine.exchange.bundle import Deposited
 from belvedere.engine.exchange.rules import Remark
-from belvedere.observatory.exchange import events, naming, referentials, turns, vault, writing
+from belvedere.observatory.exchange import doors, events, naming, referentials, turns, vault, writing
 from belvedere.observatory.exchange.models import Deposit, DepositState, Party, Resource
 from belvedere.observatory.journal import sealing
 from belvedere.observatory.journal.actions import record
@@ -31,13 +31,13 @@ class Answer:
     deposit: Deposit | None = None
 
 
-def examine(party: Party, raw: bytes, *, alone: bool = False) -> tuple[dict, Deposited, list[Remark]]:
+def examine(party: Party, raw: bytes, *, alone: bool = False, channel: str = "fhir") -> tuple[dict, Deposited, list[Remark]]:
     """The content of a deposit, its entries and everything the rules say of it; nothing is stored. `alone`: stays already open are not looked at."""
     try:
         content = strict.parse(raw)
     except strict.Malformed as error:
         return {}, Deposited(), [Remark(error.rule, "", error.what[:80])]
-    deposited, remarks = bundle.read(content)
+    deposited, remarks = bundle.read(content, doors.MOST_ENTRIES.get(channel, strict.MOST_ENTRIES))
     if not remarks:
         remarks = structure.check(deposited)
     if not remarks:
@@ -116,7 +116,7 @@ def receive(
 
 def _received(party: Party, raw: bytes, *, key: str, software: str, channel: str, original: bytes, imputed: str) -> Answer:
     sha = strict.digest(raw)
-    content, deposited, remarks = examine(party, raw)
+    content, deposited, remarks = examine(party, raw, channel=channel)
     identifier = _identifier(content, key, sha)
     if before := _before(party, identifier):
         return _again(before, sha)
@@ -139,7 +139,7 @@ def _received(party: Party, raw: bytes, *, key: str, software: str, channel: str
             return _refuse(party, sha, identifier, [Remark("tddui-encounter-05", str(error))], software, channel, imputed)
         except writing.Moved:
             # Another deposit came between: what the rules said may no longer hold.
-            _, deposited, remarks = examine(party, raw)
+            _, deposited, remarks = examine(party, raw, channel=channel)
             if rules.refuses(remarks):
                 return _refuse(party, sha, identifier, remarks, software, channel, imputed)
         except IntegrityError:

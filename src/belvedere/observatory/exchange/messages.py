@@ -2,8 +2,8 @@
 
 import datetime as dt
 import uuid
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from django.utils import timezone
 from standardwebhooks.webhooks import Webhook as Signer
@@ -23,11 +23,13 @@ BACKPORT = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/ba
 
 @dataclass(frozen=True)
 class Leaving:
-    """One event about to leave: its delivery, the address under which the subscriber may name its object ("": none), and whether its right is closed."""
+    """One event about to leave: its delivery, the address under which the subscriber may name its object ("": none), whether its right is closed, and by what
+    right it is told."""
 
     delivery: Delivery
     focus: str
     withheld: bool
+    told: Mapping[str, object] = field(default_factory=dict)  # grain, rules and version of the matrix, for the journal
 
 
 def base() -> str:
@@ -43,7 +45,7 @@ def leaving(subscription: Subscription, deliveries: Sequence[Delivery], now: dt.
     for one in Stated.objects.filter(person__in=people):
         said.setdefault(one.person_id, []).append(one)
 
-    def permitted(event: Event, grain: Grain) -> bool:
+    def permitted(event: Event, grain: Grain) -> dict[str, object]:
         told = topics()[subscription.topic].category
         source = event.establishment.code if event.establishment else ""
         if event.resource is not None:
@@ -52,21 +54,20 @@ def leaving(subscription: Subscription, deliveries: Sequence[Delivery], now: dt.
             place = event.establishment
             thing, about = policy.Thing(place.finess, place.department, place.region, place.kind) if place else policy.Thing(), Category(told)
         ask = policy.consent_of(event.person_id, source, now, policy.said(said.get(event.person_id or 0, [])))
-        return judge.decide(asking, Purpose(subscription.purpose), about, grain, thing, now, ask).permitted
+        made = judge.decide(asking, Purpose(subscription.purpose), about, grain, thing, now, ask)
+        return {"grain": grain.value, "rules": [made.rule], "matrix": made.version} if made.permitted else {}
 
     found = []
     for delivery in deliveries:
         event = delivery.event
         # One's own events, and those of packages, are about no data of others.
-        if (
-            event.establishment_id == subscription.party_id
-            or not (topics()[subscription.topic].category or event.resource_id)
-            or permitted(event, Grain.NAMED)
-        ):
-            found.append(Leaving(delivery, event.focus, False))
-        elif permitted(event, Grain.PSEUDONYM):
+        if event.establishment_id == subscription.party_id or not (topics()[subscription.topic].category or event.resource_id):
+            found.append(Leaving(delivery, event.focus, False, {"rules": [], "matrix": judge.matrix.version}))
+        elif told := permitted(event, Grain.NAMED):
+            found.append(Leaving(delivery, event.focus, False, told))
+        elif told := permitted(event, Grain.PSEUDONYM):
             row = event.resource
-            found.append(Leaving(delivery, f"{row.type}/{vault.address(subscription.party.code, row.type, row.uid)}" if row else "", False))
+            found.append(Leaving(delivery, f"{row.type}/{vault.address(subscription.party.code, row.type, row.uid)}" if row else "", False, told))
         else:
             found.append(Leaving(delivery, "", True))
     return found
@@ -123,7 +124,7 @@ def traces(subscription: Subscription, events: Iterable[Leaving]) -> list[Fact]:
         Fact(
             subscription.party.code, "echange.notification",
             f"usager:{event.delivery.event.person_id}" if event.delivery.event.person_id else f"abonnement:{subscription.uid}",
-            {"topic": subscription.topic, "number": event.delivery.number, "purpose": subscription.purpose, "level": subscription.level},
+            {"topic": subscription.topic, "number": event.delivery.number, "purpose": subscription.purpose, "level": subscription.level, **event.told},
         )
         for event in events if not event.withheld
     ]  # fmt: skip

@@ -2,7 +2,9 @@
 
 import datetime as dt
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Max
@@ -15,7 +17,7 @@ from belvedere.engine.exchange.matrix import proposed, read
 from belvedere.engine.exchange.profiles import profiles
 from belvedere.engine.exchange.statements import Terms
 from belvedere.engine.exchange.topics import topics
-from belvedere.engine.exchange.vocabulary import Actor, Category, Grain, Purpose, Statement
+from belvedere.engine.exchange.vocabulary import Actor, Category, Grain, Purpose, Speaker, Statement
 from belvedere.observatory.exchange.models import Deposit, Event, MatrixVersion, Party, Person, Proposal, Resource, Stated, Subscription
 from belvedere.observatory.journal.actions import record
 
@@ -86,10 +88,25 @@ def asking(party: Party, level: int, *, person: str = "") -> Asking:
     )
 
 
-def opened(party: Party, purpose: Purpose, category: Category, grain: Grain, level: int = 2) -> bool:
-    """Whether the matrix in force opens a category to a party at all."""
-    now = timezone.now()
-    return judge(now).opened(asking(party, level), purpose, category, grain, now)
+@dataclass(frozen=True)
+class Opening:
+    """What lets a whole leave: the rules that open it, and the version of the matrix that holds them."""
+
+    rules: tuple[str, ...]
+    matrix: str
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """For the journal (orchestrator reference §4.6: `regle`, `version_matrice`)."""
+        return {"rules": list(self.rules), "matrix": self.matrix}
+
+
+def opened(party: Party, purpose: Purpose, categories: Iterable[Category], grain: Grain, level: int = 2) -> Opening | None:
+    """What opens categories to a party under the matrix in force; None when it opens the first of them to nobody like it."""
+    now, wanted = timezone.now(), list(categories)
+    found = judge(now)
+    rules = {category: found.opened(asking(party, level), purpose, category, grain, now) for category in wanted}
+    return Opening(tuple(sorted({rule for held in rules.values() for rule in held})), found.matrix.version) if rules[wanted[0]] else None
 
 
 def said(statements: Iterable[Stated]) -> list[consent.Said]:
@@ -110,16 +127,18 @@ def consent_of(person: int | None, source: str, at: dt.datetime, rows: list[cons
 
 
 @transaction.atomic
-def state(*, person: Person, terms: Terms, party: Party, now: dt.datetime | None = None, proof: str = "", deposit: Deposit | None = None) -> Stated:
+def state(
+    *, person: Person, terms: Terms, party: Party, said_by: Speaker = Speaker.PERSON, now: dt.datetime | None = None, proof: str = "", deposit: Deposit | None = None
+) -> Stated:  # fmt: skip
     """Write what a person says to an establishment, and raise the event that tells it; nothing said before is changed."""
     known = now or timezone.now()
     made = Stated.objects.create(
         person=person, kind=terms.kind.value, at=terms.at(known), known_at=known, purpose=terms.purpose, category=terms.category, recipient=terms.recipient,
-        collected_by=party.code, proof=proof[:120],
+        collected_by=party.code, said_by=said_by, proof=proof[:120],
     )  # fmt: skip
     Event.objects.create(topic="consentement-modifie", at=known, establishment=party, person=person, deposit=deposit, focus=f"volontes/{made.pk}")
     scope = {"purpose": terms.purpose, "category": terms.category, "recipient": terms.recipient}
-    record(by=party.code, action=f"echange.volonte.{terms.kind.value}", subject=f"usager:{person.pk}", **scope)
+    record(by=party.code, action=f"echange.volonte.{terms.kind.value}", subject=f"usager:{person.pk}", said_by=said_by.value, **scope)
     return made
 
 

@@ -16,9 +16,9 @@ from django.utils import timezone
 from belvedere.engine.exchange import bundle, comparing, seda, strict
 from belvedere.engine.exchange.profiles import BARE, PROFILE_ROOT
 from belvedere.engine.exchange.strict import MOST_BYTES
-from belvedere.engine.exchange.vocabulary import Statement
+from belvedere.engine.exchange.vocabulary import SPEAKERS, Category, Grain, Purpose, Speaker, Statement
 from belvedere.observatory.collect import keyring, receipts
-from belvedere.observatory.exchange import events, leasing, vault
+from belvedere.observatory.exchange import events, leasing, policy, vault
 from belvedere.observatory.exchange.intake import content_of
 from belvedere.observatory.exchange.models import Export, ExportKind, ExportState, Party, Resource, Stated
 from belvedere.observatory.journal.actions import Fact, append, note, record
@@ -120,7 +120,7 @@ def _consent(one: Stated, patient: str) -> dict:
         "resourceType": "Consent", "id": f"volonte-{one.pk}", "meta": {"profile": [PROFILE_ROOT + "tddui-consent-accord"]},
         "status": "inactive" if one.kind == Statement.WITHDRAWAL else "active", "scope": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "patient-privacy"}]},
         "category": [{"coding": [{"system": "http://loinc.org", "code": "59284-0"}]}], "patient": {"reference": patient}, "dateTime": one.at.isoformat(),
-        "performer": [{"reference": patient}], "policyRule": {"coding": [{"code": "OPTOUT" if one.kind == Statement.OPPOSITION else "OPTIN"}]}, **({"provision": scope} if scope else {}),
+        "performer": [{"type": "RelatedPerson", "display": SPEAKERS[Speaker.REPRESENTATIVE]} if one.said_by == Speaker.REPRESENTATIVE else {"reference": patient}], "policyRule": {"coding": [{"code": "OPTOUT" if one.kind == Statement.OPPOSITION else "OPTIN"}]}, **({"provision": scope} if scope else {}),
     }  # fmt: skip
 
 
@@ -226,6 +226,9 @@ def _made(export: Export) -> Export:
         export.state, export.kept_until = ExportState.DONE, now + KEPT
         export.save()
         people = sorted({row.person_id for row in rows if row.person_id})
+        # An establishment's own deposits are its to take away; the rules by which it reads them again say so, while the matrix holds them.
+        opening = policy.opened(export.party, Purpose.CARE, sorted(set(Category) - {Category.TRACE}), Grain.NAMED)
+        common = {"grain": Grain.NAMED, **(opening.told if opening else {"rules": [], "matrix": policy.judge().matrix.version})}
         append(
             [
                 Fact(
@@ -236,11 +239,12 @@ def _made(export: Export) -> Export:
                         "purpose": "PORTABILITE",
                         "profiles": sorted({row.profile for row in rows if row.person_id == person}),
                         "reference": export.reference,
+                        **common,
                     },
                 )
                 for person in people
             ]
-            or [Fact(export.party.code, "echange.export", f"export:{export.reference}", {})]
+            or [Fact(export.party.code, "echange.export", f"export:{export.reference}", common)]
         )
         events.raise_(topic="export-pret", establishment=export.party, focus=f"exports/{export.reference}")
     return export

@@ -4,8 +4,9 @@ import csv
 import datetime as dt
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,9 @@ from django.utils import timezone
 from belvedere.engine.exchange.bundle import Deposited, Entry
 from belvedere.engine.exchange.checks import CISIS as CISIS_NAMES
 from belvedere.engine.exchange.checks import MED, Known, person_key
-from belvedere.engine.exchange.identifiers import finess_valid
 from belvedere.engine.exchange.matrix import ALWAYS, NEVER
-from belvedere.engine.nomenclature.territories import region_of
 from belvedere.observatory.environment import read
-from belvedere.observatory.exchange import directory, facts, offers
+from belvedere.observatory.exchange import directory, establishments, facts, offers
 from belvedere.observatory.exchange.models import Concept, Party, Person, Resource
 from belvedere.observatory.exchange.naming import own_key, own_names, person_token
 from belvedere.observatory.journal.actions import record
@@ -67,13 +66,12 @@ READERS = {
     ("valueset", "code", "codeSystem", "display", "dateValid", "dateFin"): _valuesets,
     ("code", "parent", "bloc", "libelle", "jdv"): _serafin,
 }
-ESTABLISHMENTS = ("finess_ej", "finess_et", "nom_et", "categorie_ege", "date_ouverture", "date_fermeture", "cog_commune")
 
 
 @transaction.atomic
-def load(path: Path, *, by: str) -> Imported:
-    """Import an official file, told by its columns: value sets, SERAFIN-PH tree, FINESS extraction, directory of professionals; in JSON, an extraction of
-    the register of resources. The same file again changes nothing. ImportRefused."""
+def load(path: Path, *, by: str, day: dt.date | None = None) -> Imported:
+    """Import an official file, told by its columns: value sets, SERAFIN-PH tree, FINESS extraction (of a `day`: by its name, or today), directory of
+    professionals; in JSON, an extraction of the register of resources. The same file again changes nothing. ImportRefused."""
     if path.suffix.lower() in (".json", ".ndjson"):
         try:
             count = offers.load(path)
@@ -91,8 +89,8 @@ def load(path: Path, *, by: str) -> Imported:
             columns = set(rows.fieldnames or ())
             if columns >= set(directory.COLUMNS):
                 count = directory.load(rows, path.name)
-            elif columns >= set(ESTABLISHMENTS):
-                count = _establishments(rows)
+            elif columns >= set(establishments.COLUMNS):
+                count = establishments.load(rows, path.name[:120], day or establishments.day_of(path.name), by=by)
             else:
                 reader = next((made for names, made in READERS.items() if columns >= set(names)), None)
                 if reader is None:
@@ -108,27 +106,6 @@ def load(path: Path, *, by: str) -> Imported:
     forget()
     record(by=by, action="echange.nomenclature", subject=f"fichier:{path.name}"[:120], rows=count)
     return Imported(path.name, count)
-
-
-def _establishments(rows: Iterable[Mapping[str, str]]) -> int:
-    regions, made = region_of(), []
-    for row in rows:
-        number = row["finess_et"]
-        if finess_valid(number):
-            department = row["cog_commune"][:3] if row["cog_commune"].startswith("97") else row["cog_commune"][:2]
-            made.append(Party(
-                actor="ESMS_PRODUCTEUR", name=row["nom_et"][:160], finess=number, kind=row["categorie_ege"], department=department, region=regions.get(department, ""),
-                opened_on=_day(row["date_ouverture"]), closed_on=_day(row["date_fermeture"]), admitted=False, entity=row["finess_ej"][:9],
-            ))  # fmt: skip
-    held = {party.finess: party for party in Party.objects.exclude(finess="")}
-    Party.objects.bulk_create([party for party in made if party.finess not in held], batch_size=BATCH)
-    # Who runs an establishment may change hands; the rest of what is held is the operator's.
-    moved = [party for told in made if (party := held.get(told.finess)) and party.entity != told.entity and told.entity]
-    entities = {party.finess: party.entity for party in made}
-    for party in moved:
-        party.entity = entities[party.finess]
-    Party.objects.bulk_update(moved, ["entity"], batch_size=BATCH)
-    return len(made)
 
 
 def at(day: dt.date) -> QuerySet[Concept]:
@@ -177,6 +154,17 @@ def forget() -> None:
     """Read the nomenclatures again at the next question."""
     global _read_at
     _read_at = 0.0
+
+
+def displays() -> Callable[[str, str], str]:
+    """The words of a code, asked of the nomenclatures once each; "" for a code that none holds."""
+
+    @lru_cache(maxsize=4_000)
+    def named(system: str, code: str) -> str:
+        name = CISIS if system == CISIS_OID else system
+        return Concept.objects.filter(system=name, code=code).order_by("-since").values_list("display", flat=True).first() or ""
+
+    return named
 
 
 def serafin(code: str) -> bool | None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from django.utils import timezone
 
-from belvedere.engine.exchange import seda, seda_messages
+from belvedere.engine.exchange import bag, seda, seda_messages
 from belvedere.engine.exchange.seda_messages import KO, OK, WARNING, Message
 from belvedere.observatory.exchange import archives, vault
 from belvedere.observatory.exchange.archives import TransferRefused
@@ -63,7 +63,8 @@ def explained(transfer: Transfer) -> list[tuple[str, str]]:
 
 
 def _package(transfer: Transfer) -> seda.Read:
-    return seda.read(vault.unseal(transfer.package, f"versement:{transfer.reference}"))
+    raw = vault.unseal(transfer.package, f"versement:{transfer.reference}")
+    return (bag if bag.is_bag(list(seda.members(raw))) else seda).read(raw)
 
 
 def _state(message: Message) -> str:

@@ -19,7 +19,8 @@ MOST = 1_000
 KINDS = {
     "echange.depot": ("rest", "create", "Dépôt"), "echange.depot.refuse": ("rest", "create", "Dépôt refusé"), "echange.lecture": ("rest", "read", "Lecture"),
     "echange.lecture.refusee": ("rest", "read", "Lecture refusée"), "echange.notification": ("rest", "read", "Notification"), "echange.jeu": ("rest", "read", "Jeu de données"),
-    "echange.export": ("rest", "read", "Export"), "echange.versement": ("rest", "read", "Versement aux archives"), "echange.efface": ("rest", "delete", "Effacement"),
+    "echange.export": ("rest", "read", "Export"), "echange.versement": ("rest", "read", "Versement aux archives"),
+    "echange.acces.refuse": ("rest", "execute", "Accès refusé"), "echange.efface": ("rest", "delete", "Effacement"),
 }  # fmt: skip
 RECEIVED = ("echange.lecture", "echange.notification", "echange.jeu", "echange.export", "echange.versement")
 

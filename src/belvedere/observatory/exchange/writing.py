@@ -136,7 +136,11 @@ def _state(party: Party, deposited: Deposited, ready: Ready, made: Deposit) -> N
     for entry in deposited.of_profile("tddui-consent-accord"):
         terms = statements.consent_terms(entry.resource)
         if terms is not None and entry.place in ready.people and ready.keys[entry.place] in written:
-            policy.state(person=ready.people[entry.place], terms=terms, party=party, now=ready.at, proof=f"dépôt {made.reference}", deposit=made)
+            spoke = deposited.target((entry.resource.get("performer") or [{}])[0])
+            by = statements.speaker(entry.resource, spoke.profile.type if spoke else "")
+            policy.state(
+                person=ready.people[entry.place], terms=terms, party=party, said_by=by, now=ready.at, proof=f"dépôt {made.reference}", deposit=made
+            )
 
 
 def store(party: Party, deposited: Deposited, remarks: list[Remark], ready: Ready, *, imputed: str = "", **said: str) -> Deposit:

@@ -1,52 +1,71 @@
-"""The database itself refuses to change or delete what the journal holds: a mistake, or a hurried hand, is stopped there.
+"""The database itself refuses to change or delete what is kept for good: a mistake, or a hurried hand, is stopped there.
 Who owns the database can lift the triggers; that is what the hashes, the signatures and the time-stamps are for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-REFUSAL = "le journal ne se modifie pas"
+
+@dataclass(frozen=True)
+class Guard:
+    """What stays of a table: its key, the only change that a row may see ("": none), and how a refusal is worded."""
+
+    key: str
+    allowed: str = ""
+    refusal: str = "le journal ne se modifie pas"
+
+
+def unchanged(*columns: str) -> str:
+    """The condition that these columns keep their values."""
+    return " AND ".join(f"NEW.{name} = OLD.{name}" for name in columns)
+
+
 # A head may receive its time-stamp once; nothing else ever changes.
-STAMP_ONLY = (
-    "OLD.token = '' AND NEW.size = OLD.size AND NEW.root = OLD.root AND NEW.last = OLD.last AND NEW.at = OLD.at AND NEW.signature = OLD.signature"
-)
-TABLES = {"journal_entry": "", "journal_treehead": STAMP_ONLY, "journal_node": ""}
-KEYS = {"journal_entry": "id", "journal_treehead": "size", "journal_node": "id"}
+TABLES = {
+    "journal_entry": Guard("id"),
+    "journal_treehead": Guard("size", f"OLD.token = '' AND {unchanged('size', 'root', 'last', 'at', 'signature')}"),
+    "journal_node": Guard("id"),
+}
 
 
-def _sqlite(table: str, allowed: str) -> list[str]:
-    when = f"WHEN NOT ({allowed}) " if allowed else ""
+def _sqlite(table: str, guard: Guard) -> list[str]:
+    when = f"WHEN NOT ({guard.allowed}) " if guard.allowed else ""
+    refuse = f"BEGIN SELECT RAISE(ABORT, '{guard.refusal}'); END"
     return [
-        f"CREATE TRIGGER IF NOT EXISTS {table}_no_update BEFORE UPDATE ON {table} {when}BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END",
-        f"CREATE TRIGGER IF NOT EXISTS {table}_no_delete BEFORE DELETE ON {table} BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END",
+        f"CREATE TRIGGER IF NOT EXISTS {table}_no_update BEFORE UPDATE ON {table} {when}{refuse}",
+        f"CREATE TRIGGER IF NOT EXISTS {table}_no_delete BEFORE DELETE ON {table} {refuse}",
         # INSERT OR REPLACE deletes without firing the trigger above
         f"CREATE TRIGGER IF NOT EXISTS {table}_no_insert BEFORE INSERT ON {table} "
-        f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {KEYS[table]} = NEW.{KEYS[table]}) BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END",
+        f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {guard.key} = NEW.{guard.key}) {refuse}",
     ]
 
 
-def _postgresql(table: str, allowed: str) -> list[str]:
-    when = f"WHEN (NOT ({allowed})) " if allowed else ""
+def _postgresql(table: str, guard: Guard) -> list[str]:
+    when = f"WHEN (NOT ({guard.allowed})) " if guard.allowed else ""
+    refuse = f"EXECUTE FUNCTION {table}_is_kept()"
     return [
-        "CREATE OR REPLACE FUNCTION journal_is_kept() RETURNS trigger LANGUAGE plpgsql AS "
-        f"$$ BEGIN RAISE EXCEPTION '{REFUSAL}' USING ERRCODE = 'integrity_constraint_violation'; END $$",
-        f"CREATE OR REPLACE TRIGGER {table}_no_update BEFORE UPDATE ON {table} FOR EACH ROW {when}EXECUTE FUNCTION journal_is_kept()",
-        f"CREATE OR REPLACE TRIGGER {table}_no_delete BEFORE DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION journal_is_kept()",
-        f"CREATE OR REPLACE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION journal_is_kept()",
+        f"CREATE OR REPLACE FUNCTION {table}_is_kept() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$$ BEGIN RAISE EXCEPTION '{guard.refusal}' USING ERRCODE = 'integrity_constraint_violation'; END $$",
+        f"CREATE OR REPLACE TRIGGER {table}_no_update BEFORE UPDATE ON {table} FOR EACH ROW {when}{refuse}",
+        f"CREATE OR REPLACE TRIGGER {table}_no_delete BEFORE DELETE ON {table} FOR EACH ROW {refuse}",
+        f"CREATE OR REPLACE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} FOR EACH STATEMENT {refuse}",
     ]
 
 
-def install(connection: BaseDatabaseWrapper) -> None:
+def install(connection: BaseDatabaseWrapper, tables: Mapping[str, Guard] = TABLES) -> None:
     """Put the triggers in place."""
     make = _postgresql if connection.vendor == "postgresql" else _sqlite
     with connection.cursor() as cursor:
-        for table, allowed in TABLES.items():
-            for statement in make(table, allowed):
+        for table, guard in tables.items():
+            for statement in make(table, guard):
                 cursor.execute(statement)
 
 
-def lift(connection: BaseDatabaseWrapper) -> None:
+def lift(connection: BaseDatabaseWrapper, tables: Mapping[str, Guard] = TABLES) -> None:
     """Take the triggers away: for a migration of these tables, and for tests that play the attacker."""
     with connection.cursor() as cursor:
-        for table in TABLES:
+        for table in tables:
             for kind in ("update", "delete", "insert", "truncate"):
                 target = f" ON {table}" if connection.vendor == "postgresql" else ""
                 cursor.execute(f"DROP TRIGGER IF EXISTS {table}_no_{kind}{target}")

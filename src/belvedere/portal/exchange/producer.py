@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from belvedere.engine.exchange.rules import rules
 from belvedere.engine.exchange.strict import MOST_BYTES
 from belvedere.observatory.accounts.permissions import Action, check
-from belvedere.observatory.exchange import archives, doors, erasing, intake, keys, naming, portability, replies
+from belvedere.observatory.exchange import archives, datasets, doors, erasing, intake, keys, naming, portability, replies
 from belvedere.observatory.exchange.models import Deposit, Export, Party, Transfer
 from belvedere.observatory.journal import sealing
 
@@ -35,7 +35,13 @@ def deposits(request: HttpRequest) -> HttpResponse:
     return render(
         request,
         "exchange/deposits.html",
-        {"party": party, "rows": rows[:SHOWN], "total": rows.count(), "refused": rows.filter(state="refused").count()},
+        {
+            "party": party,
+            "noticed": datasets.noticed(party),
+            "rows": rows[:SHOWN],
+            "total": rows.count(),
+            "refused": rows.filter(state="refused").count(),
+        },
     )
 
 
@@ -53,7 +59,7 @@ def send(request: HttpRequest) -> HttpResponse:
         messages.error(request, str(error))
         return redirect("exchange:deposits")
     if request.POST.get("try"):
-        _, deposited, remarks = intake.examine(party, raw)
+        _, deposited, remarks = intake.examine(party, raw, channel=channel)
         told = [(remark.about, remark.where, remark.detail) for remark in remarks]
         return render(request, "exchange/tried.html", {"remarks": told, "count": len(deposited.entries), "name": str(given.name)[:80]})
     made = intake.receive(party, raw, channel=channel, software="portail", original=original)

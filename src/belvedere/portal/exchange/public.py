@@ -20,7 +20,7 @@ from belvedere.engine.exchange.items import items as all_items
 from belvedere.engine.exchange.items import redundancy
 from belvedere.engine.exchange.vocabulary import ACTORS, CATEGORIES, GRAINS, NEEDS, PURPOSES, Actor, Category, Grain, Purpose
 from belvedere.observatory.accounts.permissions import Action, check
-from belvedere.observatory.exchange import availability, datasets, keys, policy, traces
+from belvedere.observatory.exchange import availability, datasets, policy, traces
 from belvedere.observatory.exchange.models import Deposit, DepositState, MatrixVersion, Party, Proposal, Resource
 from belvedere.portal import numbers
 
@@ -133,27 +133,6 @@ def matrix(request: HttpRequest) -> HttpResponse:
             "made": made,
             "held": judge.matrix.version,
             "versions": MatrixVersion.objects.all()[:10],
-        },
-    )
-
-
-@require_safe
-def person(request: HttpRequest, token: str) -> HttpResponse:
-    """Who received what about me, by a personal link that an establishment gave."""
-    link = keys.person_of_link(token)
-    if link is None:
-        raise Http404
-    said = link.person.statements.order_by("-known_at")
-    return render(
-        request,
-        "exchange/person.html",
-        {
-            "rows": traces.received(link.person),
-            "said": said,
-            "given_by": link.given_by,
-            "expires": link.expires_at,
-            "purposes": PURPOSES,
-            "categories": CATEGORIES,
         },
     )
 

@@ -2,14 +2,15 @@
 
 from django.urls import path
 
-from belvedere.portal.exchange import consumer, moves, producer, public
+from belvedere.portal.exchange import consumer, moves, person, producer, public
 
 app_name = "exchange"
 urlpatterns = [
     path("echanges/", public.overview, name="overview"),
     path("echanges/donnees/", public.items, name="items"),
     path("echanges/habilitations/", public.matrix, name="matrix"),
-    path("echanges/mes-acces/<str:token>/", public.person, name="person"),
+    path("echanges/mes-acces/<str:token>/", person.person, name="person"),
+    path("echanges/mes-acces/<str:token>/donnees/", person.own, name="own"),
     path("echanges/depots/", producer.deposits, name="deposits"),
     path("echanges/depots/envoyer/", producer.send, name="send"),
     path("echanges/depots/<str:reference>/", producer.deposit, name="deposit"),

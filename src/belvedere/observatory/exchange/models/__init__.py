@@ -15,12 +15,12 @@ from belvedere.observatory.exchange.models.packages import (
     Transfer,
     TransferState,
 )
-from belvedere.observatory.exchange.models.parties import Concept, Offer, Party, PartyCertificate, PartyKey, PersonLink
-from belvedere.observatory.exchange.models.policy import MatrixVersion, Proposal, Stated
+from belvedere.observatory.exchange.models.parties import Concept, Establishment, Offer, Party, PartyCertificate, PartyKey, PersonLink
+from belvedere.observatory.exchange.models.policy import KEPT_FOR_GOOD, MatrixVersion, Proposal, Stated
 from belvedere.observatory.exchange.models.subscriptions import Delivery, Event, Subscription, SubscriptionState
 from belvedere.observatory.exchange.models.uptime import Uptime
 
 __all__ = [
-    "TOLD", "Alias", "Bulk", "BulkFile", "BulkState", "Concept", "CountsWord", "Dataset", "DatasetState", "Delivery", "Deposit", "DepositPerson", "DepositState", "Event", "Export", "ExportKind", "ExportState", "FileState", "MatrixVersion", "Move", "MoveFile", "MoveState", "Offer", "Party", "PartyCertificate", "PartyKey", "Person",
+    "KEPT_FOR_GOOD", "TOLD", "Alias", "Bulk", "BulkFile", "BulkState", "Concept", "CountsWord", "Dataset", "DatasetState", "Delivery", "Deposit", "DepositPerson", "DepositState", "Establishment", "Event", "Export", "ExportKind", "ExportState", "FileState", "MatrixVersion", "Move", "MoveFile", "MoveState", "Offer", "Party", "PartyCertificate", "PartyKey", "Person",
     "PersonLink", "Proposal", "Resource", "RetentionRule", "Stated", "Subscription", "SubscriptionState", "Transfer", "TransferState", "Uptime",
 ]  # fmt: skip

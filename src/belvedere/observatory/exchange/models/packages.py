@@ -70,6 +70,7 @@ class RetentionRule(models.Model):
         "granularité", max_length=8, default="piece", choices=[("piece", "une unité par pièce"), ("dossier", "une unité par dossier")]
     )
     access = models.CharField("règle d’accès", max_length=40, default="ACC-DUI")
+    container = models.CharField("paquet", max_length=6, default="seda", choices=[("seda", "SEDA 2.3"), ("bagit", "BagIt")])
     since = models.DateField("depuis")
 
     class Meta:

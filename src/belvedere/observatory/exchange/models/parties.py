@@ -36,6 +36,27 @@ class Party(models.Model):
         return f"acteur-{self.pk}"
 
 
+class Establishment(models.Model):
+    """An establishment as an extraction of FINESS told it, from a day (included) to another (excluded)."""
+
+    finess = models.CharField("FINESS", max_length=9)
+    name = models.CharField("nom", max_length=160)
+    kind = models.CharField("catégorie FINESS", max_length=4, blank=True)
+    department = models.CharField("département", max_length=3, blank=True)
+    region = models.CharField("région", max_length=4, blank=True)
+    entity = models.CharField("FINESS juridique", max_length=9, blank=True)
+    opened_on = models.DateField("ouvert le", null=True, blank=True)
+    closed_on = models.DateField("fermé le", null=True, blank=True)
+    since = models.DateField("depuis")
+    until = models.DateField("jusqu’au", default=NEVER)
+    source = models.CharField("fichier", max_length=120)
+
+    class Meta:
+        verbose_name = "établissement de FINESS"
+        verbose_name_plural = "établissements de FINESS"
+        constraints = (models.UniqueConstraint(fields=["finess", "since"], name="one_establishment_at_a_time"),)
+
+
 class Offer(models.Model):
     """What an establishment offers, as the national register of resources told it, from a day to another."""
 

@@ -2,8 +2,9 @@
 
 from django.db import models
 
-from belvedere.engine.exchange.vocabulary import Statement
+from belvedere.engine.exchange.vocabulary import SPEAKERS, Speaker, Statement
 from belvedere.observatory.exchange.models.deposits import Person
+from belvedere.observatory.journal.guards import Guard, unchanged
 
 
 class MatrixVersion(models.Model):
@@ -44,7 +45,9 @@ class Proposal(models.Model):
 
 
 class Stated(models.Model):
-    """One statement of a person, never changed; "" in a scope means all. `at` is when it holds from, `known_at` when the hub learnt it."""
+    """One statement of a person, never changed; "" in a scope means all. `at` is when it holds from, `known_at` when the hub learnt it.
+
+    The database itself refuses another word or its removal; only whom it is of may follow a person recognised as another."""
 
     person = models.ForeignKey(Person, models.PROTECT, related_name="statements")
     kind = models.CharField("dit", max_length=10, choices=[(kind.value, kind.value) for kind in Statement])
@@ -54,9 +57,19 @@ class Stated(models.Model):
     at = models.DateTimeField("à compter de")
     known_at = models.DateTimeField("connu le")
     collected_by = models.CharField("recueilli par", max_length=120)
+    said_by = models.CharField(
+        "dit par", max_length=12, choices=[(code.value, label) for code, label in SPEAKERS.items()], default=Speaker.PERSON.value
+    )
     proof = models.CharField("preuve", max_length=120, blank=True)
 
     class Meta:
         verbose_name = "volonté exprimée"
         ordering = ("known_at", "id")
         indexes = (models.Index(fields=["person", "known_at"]),)
+
+
+KEPT_FOR_GOOD = {
+    "exchange_stated": Guard(
+        "id", unchanged("id", "kind", "purpose", "category", "recipient", "at", "known_at", "collected_by", "said_by", "proof"), "une volonté ne se change pas",
+    )
+}  # fmt: skip

@@ -53,7 +53,7 @@ def deposits(folder: Path, port: int) -> dict[str, float]:
     from belvedere.observatory.exchange import parties
 
     finess = next(f"75000001{digit}" for digit in range(10) if finess_valid(f"75000001{digit}"))
-    _, token = parties.admit(actor="ESMS_PRODUCTEUR", name="Service", finess=finess, kind="354", by="bench")
+    _, token = parties.admit(actor="ESMS_PRODUCTEUR", name="Service", finess=finess, kind="354", by="bench", level=2)
     bodies = [bundle(finess, rank) for rank in range(BUNDLES + 20)]
     log = (folder / "serve.log").open("w")
     server = subprocess.Popen(

@@ -75,6 +75,7 @@ API_RULES: dict[tuple[str, str], Caller] = {
     ),
     **dict.fromkeys(
         (
+            ("GET", "/exchange/establishments/{finess}"),
             ("GET", "/exchange/offers"),
             ("GET", "/exchange/deposits"),
             ("POST", "/exchange/deposits"),

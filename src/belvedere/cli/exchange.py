@@ -23,7 +23,13 @@ def register(commands: argparse._SubParsersAction) -> None:
     party.add_argument("--region", default="", help="région (R11…) d’une institution")
     party.add_argument("--software", default="", help="logiciel de l’établissement")
     party.add_argument("--contact", default="", help="adresse du contact technique")
-    party.add_argument("--level", type=int, default=2, choices=(1, 2), help="1 : jeton seul ; 2 : certificat de structure vérifié (données de santé)")
+    party.add_argument(
+        "--level",
+        type=int,
+        default=1,
+        choices=(1, 2),
+        help="1 (par défaut) : jeton seul ; 2 : certificat de structure vérifié (dépôts, données de santé)",
+    )
     party.set_defaults(run=_party)
     load = tools.add_parser(
         "nomenclatures", help="importe des fichiers officiels : jeux de valeurs, SERAFIN-PH, FINESS, annuaire des professionnels (RPPS), offres (ROR)"
@@ -113,6 +119,7 @@ def _refused(error: Exception) -> int:
 
 def _party(options: argparse.Namespace) -> int:
     _start(options)
+    from belvedere.engine.exchange.access import STRUCTURE
     from belvedere.observatory.exchange import parties
 
     try:
@@ -123,6 +130,10 @@ def _party(options: argparse.Namespace) -> int:
     except parties.PartyRefused as error:
         return _refused(error)
     print(f"{made.name} est admis ({made.code}). Son jeton, montré une seule fois :\n{token}")
+    if options.level < STRUCTURE:
+        print(
+            f'Il est de niveau 1 : il ne dépose pas et ne lit pas de données de santé. Liez-le à un certificat : belvedere exchange certificate "{made.name}" CERTIFICAT.pem --token'
+        )
     return EXIT_OK
 
 

@@ -140,9 +140,10 @@ def test_an_establishment_is_what_finess_said_that_day(tmp_path, service):
     service.refresh_from_db()
     assert (service.entity, service.department, service.closed_on) == (SSIAD, "69", dt.date(2026, 9, 10))
     assert list(Establishment.objects.order_by("since").values_list("since", "until", "department")) == [
+        (matrix.ALWAYS, dt.date(2026, 5, 1), "75"),
         (dt.date(2026, 5, 1), dt.date(2026, 7, 1), "75"), (dt.date(2026, 7, 1), matrix.NEVER, "69")
     ]  # fmt: skip
-    assert establishments.at(SSIAD, dt.date(2020, 1, 1)).department == "75", "before the first picture, as the first one said"
+    assert establishments.at(SSIAD, dt.date(2020, 1, 1)).entity == SSIAD, "before the first picture, as it was admitted"
     moved = Entry.objects.filter(action="echange.acteur.finess")
     assert [row.detail["changed"] for row in moved] == [["entity", "opened_on"], ["department", "region", "entity", "closed_on"]]
     assert intake.receive(service, deposit(range(1))).status == 200, "before it closed"
@@ -294,3 +295,21 @@ def test_nothing_is_left_out_of_what_is_said_plainly():
         ("État", "définitif"), ("Objet", "Fréquence cardiaque"), ("inconnu, dedans", "1"), ("inconnu, dedans", "2,5"), ("Constaté le", "février 2026"), ("Valeur", "72 /min"),
         ("Usager", "Patient/p"), ("Remarque", "calme"),
     ]  # fmt: skip
+
+
+SVS = """<?xml version="1.0" encoding="UTF-8"?><RetrieveValueSetResponse xmlns="urn:ihe:iti:svs:2008"><ValueSet id="1.2.3" displayName="JDV_Essai_CISIS" version="1">
+<ConceptList><Concept code="A1" displayName="Ancien" codeSystem="1.2.250.1.213.1.1.4.322" dateValid="20200101000000" dateFin="20260601000000"/>
+<Concept code="A2" displayName="Nouveau" codeSystem="1.2.250.1.213.1.1.4.322" dateValid="20260601000000" dateFin=""/></ConceptList></ValueSet></RetrieveValueSetResponse>"""
+
+
+def test_a_value_set_is_read_as_the_agency_publishes_it(tmp_path):
+    path = tmp_path / "JDV_Essai_CISIS.xml"
+    path.write_text(SVS)
+    assert [referentials.load(path, by="test").rows for _ in range(2)] == [2, 2] and Concept.objects.filter(valueset="JDV_Essai_CISIS").count() == 2
+    told = Client().get("/fhir/ValueSet/$expand?url=JDV_Essai_CISIS&date=2026-05-31").json()
+    assert [one["code"] for one in told["expansion"]["contains"]] == ["A1"]
+    for text, why in (("<x/>", "aucun jeu de valeurs"), ("pas du XML", "XML illisible"), (SVS.replace('code="A1"', 'code=""'), "n’a pas de code"),
+                      (SVS.replace("20200101", "20209901"), "month"), ("<!DOCTYPE a [<!ENTITY e 'x'>]>" + SVS.partition("?>")[2], "DOCTYPE")):  # fmt: skip
+        path.write_text(text)
+        with pytest.raises(referentials.ImportRefused, match=why):
+            referentials.load(path, by="test")

@@ -5,24 +5,25 @@ import json
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from belvedere.cli import main
 from belvedere.engine.evidence import archive
 from belvedere.engine.exchange import matrix
 from belvedere.engine.exchange.vocabulary import Grain, Purpose
-from belvedere.observatory.exchange import intake, policy, reading
+from belvedere.observatory.exchange import intake, policy, reading, referentials
 from belvedere.observatory.exchange.models import Deposit, Person
 from belvedere.observatory.journal import sealing
 from belvedere.observatory.journal.actions import note
 from belvedere.observatory.journal.models import Entry, TreeHead
-from tests.exchange import bearer, deposit, establishment, institution, say
+from tests.exchange import SSIAD, bearer, deposit, establishment, institution, say
 
 pytestmark = pytest.mark.django_db
 
 
-def test_past_readings_are_decided_the_same_again(monkeypatch):
+def test_past_readings_are_decided_the_same_again(monkeypatch, tmp_path):
     """Each reading of the journal, asked again of the matrix that it names with what was known then, though rows and wills changed since."""
-    service, sidoba, drees = establishment(), institution("CNSA_SIDOBA"), institution("DREES")
+    service, sidoba, drees, real = establishment(), institution("CNSA_SIDOBA"), institution("DREES"), timezone.localdate
     assert intake.receive(service, deposit(range(3))).status == 200
     for party, purpose, grain in ((sidoba, Purpose.FUNDING, Grain.NAMED), (drees, Purpose.STATISTICS, Grain.PSEUDONYM)):
         for kind in ("Patient", "Encounter", "QuestionnaireResponse"):
@@ -34,6 +35,10 @@ def test_past_readings_are_decided_the_same_again(monkeypatch):
     assert policy.decide(proposal=made, approve=True, by="deux")
     for person in Person.objects.all():
         say(person, "opposition", service)
+    monkeypatch.setattr(timezone, "localdate", lambda at=None: real(at) + dt.timedelta(days=0 if at else 3))
+    moved = tmp_path / "finess.csv"
+    moved.write_text(f"finess_ej,finess_et,nom_et,categorie_ege,date_ouverture,date_fermeture,cog_commune\n{SSIAD},{SSIAD},X,500,2001-01-01,,69123\n")
+    referentials.load(moved, by="test")
     assert not reading.search(drees, 2, Purpose.STATISTICS, Grain.PSEUDONYM, "Patient").resources
     for entry in before:
         again = reading.explained(entry)

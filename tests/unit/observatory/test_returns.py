@@ -135,7 +135,7 @@ def test_figures_are_ready_before_their_reader_comes(answered, groups, monkeypat
     assert warming.run() == 1 and warming.run() == 0
     from belvedere.observatory.members import own
 
-    own._held.cache_clear()
+    own._latest.clear()
     monkeypatch.setattr(own.engine, "connect", lambda *_, **__: pytest.fail("computed again"))
     assert OwnFacts.of(person(Role.MEMBER_ADMIN, group=groups[0], email="autre@exemple.test")).figures().months
     assert Flow.objects.filter(settled_at=None).count() == 0

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from django.utils import timezone
 
 from belvedere.engine.exchange.identifiers import finess_valid
-from belvedere.engine.exchange.matrix import NEVER
+from belvedere.engine.exchange.matrix import ALWAYS, NEVER
 from belvedere.engine.nomenclature.territories import region_of
 from belvedere.observatory.exchange.models import Establishment, Party
 from belvedere.observatory.journal.actions import record
@@ -50,8 +50,12 @@ def load(rows: Iterable[Mapping[str, str]], source: str, day: dt.date, *, by: st
     for row in Establishment.objects.order_by("since").iterator():
         if row.finess in told:
             held.setdefault(row.finess, []).append(row)
-    made: list[Establishment] = []
     changed: list[Establishment] = []
+    # Decided upon until now by what the operator said of them: that stays what they were then.
+    made = [
+        Establishment(finess=party.finess, since=ALWAYS, until=day, source="admission", **{name: getattr(party, name) for name in SAYS})
+        for party in Party.objects.filter(admitted=True).exclude(finess="") if party.finess in told and party.finess not in held
+    ]  # fmt: skip
     for number, says in told.items():
         _take(number, says, held.get(number, []), day, source, made, changed)
     Establishment.objects.bulk_update(changed, [*SAYS, "until", "source"], batch_size=BATCH)  # before those that begin where these end

@@ -2,6 +2,7 @@
 
 from django.db import transaction
 
+from belvedere.engine.exchange.access import TOKEN
 from belvedere.engine.exchange.identifiers import finess_valid
 from belvedere.engine.exchange.vocabulary import Actor
 from belvedere.engine.nomenclature.territories import region_of
@@ -51,7 +52,7 @@ def admit(
     region: str = "",
     software: str = "",
     contact: str = "",
-    level: int = 2,
+    level: int = TOKEN,
     entity: str = "",
 ) -> tuple[Party, str]:
     """Admit an actor: an establishment by its FINESS (one known from the official file is taken up), an institution by its territory. PartyRefused."""

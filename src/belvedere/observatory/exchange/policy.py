@@ -18,6 +18,7 @@ from belvedere.engine.exchange.profiles import profiles
 from belvedere.engine.exchange.statements import Terms
 from belvedere.engine.exchange.topics import topics
 from belvedere.engine.exchange.vocabulary import Actor, Category, Grain, Purpose, Speaker, Statement
+from belvedere.observatory.exchange import establishments
 from belvedere.observatory.exchange.models import Deposit, Event, MatrixVersion, Party, Person, Proposal, Resource, Stated, Subscription
 from belvedere.observatory.journal.actions import record
 
@@ -172,8 +173,11 @@ def opening(people: Iterable[int | None]) -> Callable[[Subscription, Event], boo
     return ask
 
 
-def thing(resource: Resource) -> Thing:
-    """A stored resource as the decision point sees it. What is kept for a time is kept from the end of the stay: an open one has none."""
+def thing(resource: Resource, on: dt.date | None = None) -> Thing:
+    """A stored resource as the decision point sees it, in the territory that its establishment has, or had `on` a day of the past. What is kept for a time is
+    kept from the end of the stay: an open one has none."""
+    was = establishments.at(resource.establishment.finess, on) if on else None
+    where = was or resource.establishment
     place, facts = resource.establishment, resource.facts
     day = resource.day
     if resource.profile == "tddui-encounter-sejour" or resource.type == "Patient":
@@ -183,6 +187,6 @@ def thing(resource: Resource) -> Thing:
         ends = [stay.get("end", "") for stay in stays]
         day = dt.date.fromisoformat(max(ends)) if ends and all(ends) else None
     return Thing(
-        place.finess, place.department, place.region, place.kind, resource.person.token if resource.person_id else "", facts.get("questionnaire", ""), day,
+        place.finess, where.department, where.region, where.kind, resource.person.token if resource.person_id else "", facts.get("questionnaire", ""), day,
         aided=bool(facts.get("aided")), decision_open=bool(facts.get("decision")), archivable=bool(facts.get("archivable")),
     )  # fmt: skip

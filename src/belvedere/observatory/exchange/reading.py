@@ -92,9 +92,9 @@ class Reader:
         return Seen(reason=closed.reason, open=self.asking.active and self.purpose is not None and known)
 
 
-def decisions(reader: Reader, row: Resource, content: dict[str, Any]) -> dict[Category, Decision]:
-    """The decision for each category that a resource holds."""
-    thing = policy.thing(row)
+def decisions(reader: Reader, row: Resource, content: dict[str, Any], on: dt.date | None = None) -> dict[Category, Decision]:
+    """The decision for each category that a resource holds; `on`: the day of a past reading."""
+    thing = policy.thing(row, on)
     rows = policy.said(row.person.said_rows) if row.person is not None and hasattr(row.person, "said_rows") else None
     ask = policy.consent_of(row.person_id, row.establishment.code, reader.at, rows)
     held = sorted(categories(profiles()[row.profile], content))
@@ -150,7 +150,10 @@ def explained(entry: Entry) -> set[str]:
     rows = _rows().filter(
         person=naming.behind(int(entry.subject.removeprefix("usager:"))), profile__in=detail["profiles"], deposit__received_at__lte=at
     )
-    return {decision.rule for row in rows for decision in decisions(reader, row, content_of(row)).values() if decision.permitted and decision.rule}
+    day = timezone.localdate(at)
+    return {
+        decision.rule for row in rows for decision in decisions(reader, row, content_of(row), day).values() if decision.permitted and decision.rule
+    }
 
 
 def _rows() -> QuerySet[Resource]:

@@ -14,10 +14,12 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from belvedere.engine.exchange import valuesets
 from belvedere.engine.exchange.bundle import Deposited, Entry
 from belvedere.engine.exchange.checks import CISIS as CISIS_NAMES
 from belvedere.engine.exchange.checks import MED, Known, person_key
 from belvedere.engine.exchange.matrix import ALWAYS, NEVER
+from belvedere.engine.exchange.seda import PackageRefused
 from belvedere.observatory.environment import read
 from belvedere.observatory.exchange import directory, establishments, facts, offers
 from belvedere.observatory.exchange.models import Concept, Party, Person, Resource
@@ -45,15 +47,33 @@ class Imported:
     rows: int
 
 
-def _day(text: str) -> dt.date | None:
-    digits = text[:8] if text[:8].isdecimal() else text[:10].replace("-", "")
-    return dt.date(int(digits[:4]), int(digits[4:6]), int(digits[6:8])) if len(digits) == 8 else None
-
-
 def _valuesets(rows: Iterable[Mapping[str, str]], source: str) -> Iterator[Concept]:
     for row in rows:
-        system = CISIS if row["codeSystem"] == "1.2.250.1.213.1.1.4.322" else f"urn:oid:{row['codeSystem']}"
-        yield Concept(system=system, valueset=row["valueset"], code=row["code"], display=row["display"][:300], since=_day(row["dateValid"]) or ALWAYS, until=_day(row["dateFin"]) or NEVER, source=source)  # fmt: skip
+        since, until = valuesets.day(row["dateValid"]) or ALWAYS, valuesets.day(row["dateFin"]) or NEVER
+        yield Concept(
+            system=_system(row["codeSystem"]), valueset=row["valueset"], code=row["code"], display=row["display"][:300], since=since, until=until, source=source
+        )  # fmt: skip
+
+
+def _system(oid: str) -> str:
+    return CISIS if oid == CISIS_OID.removeprefix("urn:oid:") else f"urn:oid:{oid}"
+
+
+def _published(path: Path) -> Iterator[Concept]:
+    for one in valuesets.read(path.read_bytes()):
+        yield Concept(
+            system=_system(one.system), valueset=one.valueset[:120], code=one.code[:60], display=one.display[:300], since=one.since, until=one.until,
+            source=path.name[:120],
+        )  # fmt: skip
+
+
+def _keep(concepts: Iterable[Concept]) -> int:
+    made = list({(one.valueset, one.system, one.code, one.since): one for one in concepts}.values())
+    Concept.objects.bulk_create(
+        made, batch_size=BATCH, update_conflicts=True, unique_fields=["valueset", "system", "code", "since"],
+        update_fields=["display", "parent", "until", "source"],
+    )  # fmt: skip
+    return len(made)
 
 
 def _serafin(rows: Iterable[Mapping[str, str]], source: str) -> Iterator[Concept]:
@@ -68,19 +88,26 @@ READERS = {
 }
 
 
+# Files that are read whole, and what each suffix promises.
+_ROR = "une extraction du ROR (Bundle de HealthcareService, ou une ressource par ligne)"
+WHOLE: dict[str, tuple[Callable[[Path], int], str]] = {
+    ".xml": (lambda path: _keep(_published(path)), "un jeu de valeurs de l’ANS (RetrieveValueSetResponse)"), ".json": (offers.load, _ROR), ".ndjson": (offers.load, _ROR),
+}  # fmt: skip
+
+
 @transaction.atomic
 def load(path: Path, *, by: str, day: dt.date | None = None) -> Imported:
     """Import an official file, told by its columns: value sets, SERAFIN-PH tree, FINESS extraction (of a `day`: by its name, or today), directory of
-    professionals; in JSON, an extraction of the register of resources. The same file again changes nothing. ImportRefused."""
-    if path.suffix.lower() in (".json", ".ndjson"):
+    professionals; in XML, value sets as the ANS publishes them; in JSON, an extraction of the register of resources. The same file again changes nothing.
+    ImportRefused."""
+    suffix = path.suffix.lower()
+    if suffix in WHOLE:
+        read_whole, expected = WHOLE[suffix]
         try:
-            count = offers.load(path)
-        except ValueError as error:
-            raise ImportRefused(
-                f"{path.name} : {error}. Attendu : une extraction du ROR (Bundle de HealthcareService, ou une ressource par ligne)."
-            ) from error
-        record(by=by, action="echange.nomenclature", subject=f"fichier:{path.name}"[:120], rows=count)
-        return Imported(path.name, count)
+            count = read_whole(path)
+        except (ValueError, PackageRefused) as error:
+            raise ImportRefused(f"{path.name} : {error}. Attendu : {expected}.") from error
+        return _told(path, count, by)
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             piped = "|" in stream.readline()
@@ -95,14 +122,13 @@ def load(path: Path, *, by: str, day: dt.date | None = None) -> Imported:
                 reader = next((made for names, made in READERS.items() if columns >= set(names)), None)
                 if reader is None:
                     raise ImportRefused(f"{path.name} : colonnes inconnues ({', '.join(sorted(columns))[:120]}).")
-                made = list({(c.valueset, c.system, c.code, c.since): c for c in reader(rows, path.name)}.values())
-                Concept.objects.bulk_create(
-                    made, batch_size=BATCH, update_conflicts=True, unique_fields=["valueset", "system", "code", "since"],
-                    update_fields=["display", "parent", "until", "source"],
-                )  # fmt: skip
-                count = len(made)
+                count = _keep(reader(rows, path.name))
     except (UnicodeDecodeError, csv.Error, KeyError, ValueError) as error:
         raise ImportRefused(f"{path.name} : {error}. Exportez-le de nouveau en CSV UTF-8.") from error
+    return _told(path, count, by)
+
+
+def _told(path: Path, count: int, by: str) -> Imported:
     forget()
     record(by=by, action="echange.nomenclature", subject=f"fichier:{path.name}"[:120], rows=count)
     return Imported(path.name, count)

@@ -4,10 +4,11 @@ Made from the signed-in person; nothing here takes a member or a group as an arg
 """
 
 import contextlib
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from functools import lru_cache
 from hashlib import sha256
+from threading import Lock
 
 from django.core.cache import caches
 from django.db.models import Max, Q, QuerySet
@@ -53,12 +54,12 @@ class OwnFacts:
         """Everything the position page needs, computed once per state of the group's data; `anchors` are last months (AAAA-MM) of periods to
         compare with. When there are too many lines to be counted while somebody waits, those of before the last flow, or none yet, marked `behind`:
         the treatment is counting (`warming`). With `wait`, always those of today."""
-        key, last = self._key(self._files, self._returned, anchors), self._key(anchors)
+        key, last, whose = self._key(self._files, self._returned, anchors), self._key(anchors), (self._entities, anchors)
         with contextlib.suppress(KeyError):
-            return _held(key)
+            return _held(whose, key)
         if not wait and sum(lines for _, lines in self._files) > AT_READING:
             with contextlib.suppress(KeyError):
-                return replace(_held(caches["own"].get(last)), behind=True)
+                return replace(_held(whose, caches["own"].get(last)), behind=True)
             return OwnFigures((), behind=True)
         found = self._computed(anchors)
         caches["own"].set(key, found)
@@ -113,10 +114,24 @@ class OwnFacts:
         )
 
 
-@lru_cache(maxsize=32)  # of this process: a large provider's weigh twenty megabytes
-def _held(key: str | None) -> OwnFigures:
-    """Figures that some process computed and kept; KeyError without them."""
+MOST_HELD = 32  # readers whose figures a process keeps in memory: a large provider's weigh twenty megabytes
+_latest: OrderedDict[object, tuple[str, OwnFigures]] = OrderedDict()
+_turn = Lock()
+
+
+def _held(whose: object, key: str | None) -> OwnFigures:
+    """Figures that some process computed and kept; KeyError without them. Of each reader (`whose`) a new state takes the place of the one before, which
+    nobody asks for again."""
+    with _turn:
+        if whose in _latest and _latest[whose][0] == key:
+            _latest.move_to_end(whose)
+            return _latest[whose][1]
     kept = caches["own"].get(key) if key else None
-    if not isinstance(kept, OwnFigures):
+    if key is None or not isinstance(kept, OwnFigures):
         raise KeyError(key)
+    with _turn:
+        _latest[whose] = (key, kept)
+        _latest.move_to_end(whose)
+        while len(_latest) > MOST_HELD:
+            _latest.popitem(last=False)
     return kept

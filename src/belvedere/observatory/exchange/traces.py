@@ -82,7 +82,8 @@ def _hidden(text: str, reader: str) -> str:
 
 
 def _details(detail: Mapping, reader: str) -> list[dict[str, str]]:
-    return [{"type": name, "valueString": _hidden(str(value), reader)[:300]} for name, value in sorted(detail.items())]
+    told = {name: ", ".join(map(str, value)) if isinstance(value, list) else str(value) for name, value in sorted(detail.items())}
+    return [{"type": name, "valueString": _hidden(text, reader)[:300]} for name, text in told.items() if text]  # R4 has no empty string
 
 
 def received(person: Person) -> list[dict[str, object]]:

@@ -11,6 +11,7 @@ from ninja import Status
 from belvedere import __version__
 from belvedere.api.auth import MarketSession, Sender, announced, caller, idempotency_key, issue_token, may_read_market
 from belvedere.api.described import DescribedAPI
+from belvedere.api.exchange.catalogue import router as exchange_catalogue
 from belvedere.api.exchange.moves import router as exchange_moves
 from belvedere.api.exchange.routes import router as exchange
 from belvedere.api.exchange.tokens import router as exchange_tokens
@@ -36,6 +37,7 @@ api = DescribedAPI(title="Belvédère", version=__version__, description="Flux B
 api.add_router("/uploads", uploads)
 api.add_router("/exchange", exchange)
 api.add_router("/exchange", exchange_tokens)
+api.add_router("/exchange", exchange_catalogue)
 api.add_router("/exchange", exchange_transfers)
 api.add_router("/exchange/moves", exchange_moves)
 api.add_router("/services", services)

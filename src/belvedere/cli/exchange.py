@@ -40,14 +40,17 @@ def register(commands: argparse._SubParsersAction) -> None:
         type=dt.date.fromisoformat,
         default=None,
         metavar="AAAA-MM-JJ",
-        help="jour d’une extraction FINESS (le mois de son nom, sinon aujourd’hui)",
+        help="jour d’une extraction FINESS, s’il n’est pas dans le nom du fichier",
     )
     load.set_defaults(run=_load)
     dataset = tools.add_parser("dataset", help="produit un jeu de données sous son contrat de qualité")
     dataset.add_argument("code", metavar="JEU", help="ssiad-sidoba, resid-esms")
     dataset.add_argument("period", metavar="AAAA-MM")
     dataset.set_defaults(run=_dataset)
-    compare = tools.add_parser("compare", help="compare un jeu produit, donnée par donnée, au fichier que le destinataire reçoit aujourd’hui")
+    compare = tools.add_parser(
+        "compare",
+        help="garde le fichier que le destinataire reçoit aujourd’hui, y compare le jeu produit, donnée par donnée, puis chaque version suivante",
+    )
     compare.add_argument("code", metavar="JEU", help="ssiad-sidoba, resid-esms")
     compare.add_argument("period", metavar="AAAA-MM")
     compare.add_argument(
@@ -166,11 +169,12 @@ def _dataset(options: argparse.Namespace) -> int:
 
 def _compare(options: argparse.Namespace) -> int:
     _start(options)
-    from belvedere.observatory.exchange import datasets
+    from belvedere.observatory.exchange import datasets, doubles
 
     try:
-        found = datasets.compared(code=options.code, period=options.period, raw=options.file.read_bytes(), by=BY)
-    except (datasets.DatasetRefused, OSError) as error:
+        doubles.keep(code=options.code, period=options.period, raw=options.file.read_bytes(), by=BY)
+        found = datasets.compared(code=options.code, period=options.period, by=BY)
+    except (datasets.DatasetRefused, doubles.BaselineRefused, OSError) as error:
         return _refused(error)
     print(f"{'donnée':<16}{'verdict':<14}{'comparées':>10}{'gagnées':>9}{'perdues':>9}{'autres':>8}")
     for name, told in found.items():

@@ -282,7 +282,10 @@ def test_a_reader_of_pseudonyms_gets_nothing_written_by_hand():
 def test_an_establishment_closed_that_day():
     assert told(a_deposit(), replace(KNOWN, open_between=lambda finess: (dt.date(2026, 10, 1), None))) == {"tddui-organization-03"}
     assert told(a_deposit(), replace(KNOWN, open_stay=lambda stay, deposited: True)) == {"tddui-encounter-05"}
-    assert told(a_deposit(), replace(KNOWN, kind="999")) == {"tddui-organization-04"} and told(a_deposit(), replace(KNOWN, kind="354")) == set()
+    assert (
+        told(a_deposit(), replace(KNOWN, kind=lambda day: "999")) == {"tddui-organization-04"}
+        and told(a_deposit(), replace(KNOWN, kind=lambda day: "354")) == set()
+    )
     temporary = a_deposit()
     entry(temporary, "Encounter")["resource"]["type"] = [{"coding": [dict(zip(("system", "code"), checks.TEMPORARY, strict=True))]}]
     assert told(temporary, replace(KNOWN, open_stay=lambda stay, deposited: True)) == set(), "a temporary stay lies inside another"

@@ -8,11 +8,24 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 from django.test import Client
 from django.utils import timezone
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from belvedere.engine.exchange import bag, matrix, pathos, plainly, seda
 from belvedere.engine.exchange.sample import resident
-from belvedere.observatory.exchange import archives, datasets, establishments, intake, keys, portability, referentials, replies, telling
-from belvedere.observatory.exchange.models import KEPT_FOR_GOOD, Concept, Deposit, Establishment, Party, Person, Resource, RetentionRule, Stated
+from belvedere.observatory.exchange import archives, datasets, establishments, intake, keys, parties, portability, referentials, replies, telling
+from belvedere.observatory.exchange.models import (
+    KEPT_FOR_GOOD,
+    Alias,
+    Concept,
+    Deposit,
+    Establishment,
+    Party,
+    Person,
+    Resource,
+    RetentionRule,
+    Stated,
+)
 from belvedere.observatory.journal.models import Entry
 from belvedere.observatory.notices.models import Notice
 from tests.exchange import OTHER, SSIAD, bearer, deposit, establishment, institution, rules_of, say
@@ -46,9 +59,11 @@ def test_the_database_itself_keeps_what_persons_said(service):
         connection.cursor().execute("SET CONSTRAINTS ALL IMMEDIATE")  # what is pending would refuse before the guard
         refused_by_the_database(lambda: connection.cursor().execute("TRUNCATE exchange_stated CASCADE"))
     other = Person.objects.exclude(pk=said.person_id).get()
-    Stated.objects.filter(pk=said.pk).update(person=other)  # a person recognised as another takes its words along
+    refused_by_the_database(lambda: Stated.objects.filter(pk=said.pk).update(person=other))
+    Alias.objects.create(token=said.person.token, person=other)
+    Stated.objects.filter(pk=said.pk).update(person=other)  # a person recognised as another takes its words along, to that one alone
     guarded = set(re.findall(r"NEW\.(\w+)", KEPT_FOR_GOOD["exchange_stated"].allowed))
-    assert guarded | {"person_id"} == {field.column for field in Stated._meta.fields}, "a new column is guarded too"
+    assert guarded == {field.column for field in Stated._meta.fields}, "a new column is guarded too"
 
 
 def test_who_speaks_for_a_protected_adult_is_kept(service):
@@ -139,13 +154,17 @@ def test_an_establishment_is_what_finess_said_that_day(tmp_path, service):
         referentials.load(path, by="test")
     service.refresh_from_db()
     assert (service.entity, service.department, service.closed_on) == (SSIAD, "69", dt.date(2026, 9, 10))
-    assert list(Establishment.objects.order_by("since").values_list("since", "until", "department")) == [
-        (matrix.ALWAYS, dt.date(2026, 5, 1), "75"),
-        (dt.date(2026, 5, 1), dt.date(2026, 7, 1), "75"), (dt.date(2026, 7, 1), matrix.NEVER, "69")
-    ]  # fmt: skip
-    assert establishments.at(SSIAD, dt.date(2020, 1, 1)).entity == SSIAD, "before the first picture, as it was admitted"
-    moved = Entry.objects.filter(action="echange.acteur.finess")
-    assert [row.detail["changed"] for row in moved] == [["entity", "opened_on"], ["department", "region", "entity", "closed_on"]]
+    assert list(Establishment.objects.order_by("since").values_list("since", "department")) == [
+        (dt.date(2026, 5, 1), "75"),
+        (dt.date(2026, 7, 1), "69"),
+    ]
+    assert establishments.at(SSIAD, dt.date(2020, 1, 1)).department == "75", "before the first picture, as the first one said"
+    moved = [row.detail for row in Entry.objects.filter(action="echange.acteur.finess").order_by("pk")]
+    assert [set(row) & {"department", "entity", "opened_on", "closed_on"} for row in moved] == [
+        {"entity", "opened_on"},
+        {"department", "entity", "closed_on"},
+    ]
+    assert moved[1]["department"] == "75 → 69"
     assert intake.receive(service, deposit(range(1))).status == 200, "before it closed"
     later = json.loads(deposit(range(1), name="apres"))
     for entry in later["entry"]:
@@ -153,7 +172,7 @@ def test_an_establishment_is_what_finess_said_that_day(tmp_path, service):
             entry["resource"]["period"] = {name: value.replace("2026-09-0", "2026-09-1") for name, value in entry["resource"]["period"].items()}
     assert "tddui-organization-03" in rules_of(intake.receive(service, json.dumps(later).encode())), "closed since the 10th"
     told = Client().get(f"/api/v1/exchange/establishments/{SSIAD}?date=2026-06-01", **bearer(service)).json()
-    assert (told["department"], told["until"], told["source"]) == ("75", "2026-07-01", "finess_ege_202605.csv")
+    assert (told["department"], told["since"], told["source"]) == ("75", "2026-05-01", "finess_ege_202605.csv")
     assert Client().get("/api/v1/exchange/establishments/999999999", **bearer(service)).status_code == 404
 
 
@@ -292,7 +311,7 @@ def test_nothing_is_left_out_of_what_is_said_plainly():
         "effectiveDateTime": "2026-02", "valueQuantity": {"value": 72, "unit": "/min"}, "subject": {"reference": "Patient/p"}, "note": [{"text": "calme"}],
     }  # fmt: skip
     assert plainly.lines(resource, lambda system, code: "Fréquence cardiaque" if code == "8867-4" else "") == [
-        ("État", "définitif"), ("Objet", "Fréquence cardiaque"), ("inconnu, dedans", "1"), ("inconnu, dedans", "2,5"), ("Constaté le", "février 2026"), ("Valeur", "72 /min"),
+        ("État", "définitif"), ("Objet", "Fréquence cardiaque (8867-4)"), ("inconnu, dedans", "1"), ("inconnu, dedans", "2,5"), ("Constaté le", "février 2026"), ("Valeur", "72 /min"),
         ("Usager", "Patient/p"), ("Remarque", "calme"),
     ]  # fmt: skip
 
@@ -313,3 +332,198 @@ def test_a_value_set_is_read_as_the_agency_publishes_it(tmp_path):
         path.write_text(text)
         with pytest.raises(referentials.ImportRefused, match=why):
             referentials.load(path, by="test")
+
+
+@given(
+    st.permutations([(2, "75", "354"), (4, "75", "354"), (6, "69", "500"), (7, "69", "354"), (9, "75", "354"), (11, "69", "354")]),
+    st.lists(st.integers(0, 5), max_size=3),
+)
+@settings(max_examples=25, deadline=None)
+def test_pictures_may_be_taken_in_any_order(order, again):
+    """Whatever the order, and however often, each day is told by the last picture before it, and actors are what the newest one says."""
+    with transaction.atomic():
+        establishment()
+        for month, department, kind in [*order, *(order[rank] for rank in again)]:
+            row = dict.fromkeys(establishments.COLUMNS, "") | {
+                "finess_et": SSIAD,
+                "finess_ej": SSIAD,
+                "nom_et": "X",
+                "categorie_ege": kind,
+                "cog_commune": department + "123",
+            }
+            establishments.load([row], "essai", dt.date(2026, month, 1), by="test")
+        for month, department, kind in order:
+            for day in (dt.date(2026, month, 1), dt.date(2026, month, 28)):
+                told = establishments.at(SSIAD, day)
+                assert (told.department, told.kind) == (department, kind), (order, again, month)
+        party = Party.objects.get(finess=SSIAD)
+        assert (party.department, party.kind) == ("69", "354")
+        transaction.set_rollback(True)
+
+
+@pytest.mark.parametrize(("name", "told"), [
+    ("etalab-cs1100507-stock-20260315-0338.csv", dt.date(2026, 3, 15)), ("finess_2026-03-15.csv", dt.date(2026, 3, 15)), ("finess_ege_202607_echantillon.csv", dt.date(2026, 7, 1)),
+])  # fmt: skip
+def test_the_day_of_an_extraction_is_in_its_name(name, told):
+    assert establishments.day_of(name) == told
+
+
+def test_an_extraction_of_no_day_or_to_come_or_cut_short_is_refused(tmp_path):
+    path = picture(tmp_path, "sans-date", (OTHER, OTHER, "X", "500", "", "", "69001"))
+    for day, why in ((None, "ne dit pas le jour"), (timezone.localdate() + dt.timedelta(days=1), "n’existe pas encore")):
+        with pytest.raises(referentials.ImportRefused, match=why):
+            referentials.load(path, by="test", day=day)
+    path.write_text(HEAD + f"\n{OTHER},X\n")
+    with pytest.raises(referentials.ImportRefused, match="ligne 2"):
+        referentials.load(path, by="test", day=dt.date(2026, 5, 1))
+
+
+def test_admission_says_nothing_against_finess(tmp_path):
+    referentials.load(picture(tmp_path, "202605", (OTHER, OTHER, "EHPAD", "500", "", "", "97411")), by="test")
+    with pytest.raises(parties.PartyRefused, match="FINESS dit autre chose"):
+        parties.admit(actor="ESMS_PRODUCTEUR", name="X", finess=OTHER, department="69", by="test")
+    made, _ = parties.admit(actor="ESMS_PRODUCTEUR", name="X", finess=OTHER, by="test")
+    assert (made.department, made.region, made.kind, made.entity) == ("974", "R04", "500", OTHER)
+
+
+def test_the_dry_run_meets_the_rules_of_a_deposit(service):
+    """What can only be seen while a deposit is made ready is seen by the dry run too, and nothing stays of it."""
+    twin = json.loads(deposit(range(1), name="deux"))
+    grid = next(entry for entry in twin["entry"] if entry["resource"]["resourceType"] == "QuestionnaireResponse")
+    other = json.loads(json.dumps(grid))
+    other["resource"]["id"], other["fullUrl"], other["resource"]["authored"] = "autre", "QuestionnaireResponse/autre", "2026-09-17"
+    twin["entry"].append(other)
+    raw = json.dumps(twin).encode()
+    assert rules_of(intake.validate(service, raw)) == rules_of(intake.receive(service, raw)) == {"tddui-resource-05"}
+    assert intake.receive(service, deposit(range(1))).status == 200
+    clash = intake.validate(service, deposit(range(2)))
+    assert clash.body["issue"][0]["code"] == "conflict" and intake.receive(service, deposit(range(2))).status == 409
+    assert not Resource.objects.filter(person__in=Person.objects.exclude(resources__deposit__identifier="depot-1")).exists()
+    before = (Person.objects.count(), Resource.objects.count(), Entry.objects.count())
+    assert "serait accepté" in json.dumps(intake.validate(service, deposit(range(5, 9), name="essai")).body, ensure_ascii=False)
+    assert (Person.objects.count(), Resource.objects.count(), Entry.objects.count()) == before
+
+
+def test_resources_given_one_a_line_are_a_deposit(service):
+    rows = [entry["resource"] for entry in json.loads(deposit(range(1)))["entry"]]
+    raw = "\n".join(json.dumps(row) for row in rows).encode()
+    made = Client().post("/api/v1/exchange/deposits", raw, content_type="application/x-ndjson", **bearer(service))
+    assert made.status_code == 202 and made.json()["state"] == "accepted" and sum(made.json()["counts"].values()) == len(rows)
+
+
+def test_health_that_hides_in_other_elements_is_not_told():
+    """What an attacker planted below elements of another category, in labels, in words beside references, in the versions' own labels."""
+    from belvedere.engine.exchange.profiles import categories, filtered, profiles
+    from belvedere.engine.exchange.vocabulary import Category
+
+    plan = {
+        "resourceType": "CarePlan", "id": "p", "meta": {"versionId": "1", "security": [{"code": "HIV"}], "tag": [{"display": "SECRET"}], "source": "urn:SECRET"}, "status": "active",
+        "intent": "plan", "subject": {"reference": "Patient/x", "display": "SECRET"}, "title": "projet",
+        "activity": [{"progress": [{"text": "SECRET"}], "detail": {"status": "scheduled", "reasonCode": [{"text": "SECRET"}], "description": "SECRET", "kind": "Task"}}],
+    }  # fmt: skip
+    profile = profiles()["tddui-careplan-projet-personnalise"]
+    assert Category.HEALTH in categories(profile, plan), "a path inside an element is decided too"
+    told = filtered(profile, plan, {Category.ACCOMP})
+    assert "SECRET" not in json.dumps(told) and "HIV" not in json.dumps(told)
+    assert told["activity"] == [{"detail": {"status": "scheduled", "kind": "Task"}}] and told["meta"]["tag"][0]["code"] == "SUBSETTED"
+    slot = {
+        "resourceType": "Slot",
+        "id": "s",
+        "status": "busy",
+        "start": "2026-09-01T08:00:00Z",
+        "end": "2026-09-01T09:00:00Z",
+        "comment": "SECRET",
+        "schedule": {"reference": "Schedule/x"},
+    }
+    assert "SECRET" not in json.dumps(filtered(profiles()["tddui-slot-presence-absence"], slot, {Category.ADM}))
+    whole = plan | {"text": {"div": "récit"}}
+    assert categories(profile, whole) == set(Category) - {Category.TRACE}, "a narrative is decided by every category, and told to who has them all"
+    assert filtered(profile, whole, categories(profile, whole)) == whole
+
+
+def test_a_stay_without_end_as_software_writes_it_stops_no_page(service, data_folder):
+    content = json.loads(deposit(range(1)))
+    for entry in content["entry"]:
+        if entry["resource"].get("type") and entry["resource"]["resourceType"] == "Encounter":
+            entry["resource"]["period"]["end"] = "9999-12-31T23:59:59Z"
+    if (made := intake.receive(service, json.dumps(content).encode())).status == 200:
+        link = keys.give_link(person=Person.objects.get(), party=service)
+        assert Client().get(f"/echanges/mes-acces/{link}/donnees/").status_code == 200
+    else:
+        assert rules_of(made)
+    assert plainly.day("9999-12-31T23:59:59Z") == "9999-12-31T23:59:59Z"
+
+
+def test_the_guards_come_back_after_a_table_is_made_anew(service):
+    from belvedere.observatory.exchange.apps import keep_for_good
+    from belvedere.observatory.journal import guards
+
+    every = guards.TABLES | KEPT_FOR_GOOD
+    assert guards.missing(connection, every) == []
+    guards.lift(connection, KEPT_FOR_GOOD)
+    assert set(guards.missing(connection, every)) == set(KEPT_FOR_GOOD)
+    keep_for_good(None)
+    assert guards.missing(connection, every) == []
+
+
+def test_a_file_received_today_by_another_way_weighs_on_what_is_published(service):
+    from belvedere.observatory.exchange import doubles
+    from belvedere.observatory.exchange.models import Baseline
+
+    institution("CNSA_SIDOBA")
+    intake.receive(service, deposit(range(3)))
+    made = datasets.publish(code="ssiad-sidoba", period="2026-09", by="test")
+    held = seda.members(datasets.content(made, by="test"))["ssiad-sidoba-2026-09.csv"]
+    doubles.keep(code="ssiad-sidoba", period="2026-09", raw=held, by="test")
+    assert set(datasets.compared(code="ssiad-sidoba", period="2026-09", by="test")["ins"].values()) == {"equivalent", 3, 0}
+    assert datasets.publish(code="ssiad-sidoba", period="2026-09", by="test").state == made.state
+    better = held.decode().replace("2026-09-01;;", "2026-09-01;2026-09-30;", 1)
+    doubles.keep(code="ssiad-sidoba", period="2026-09", raw=better.encode(), by="test")
+    worse = datasets.publish(code="ssiad-sidoba", period="2026-09", by="test")
+    assert worse.state == "remarks" and any(one["check"] == "non-regression" for one in worse.report["findings"])
+    person = better.splitlines()[1].split(";")
+    more = better + ";".join([person[0], "1" * 15, *person[2:]]) + "\r\n"
+    doubles.keep(code="ssiad-sidoba", period="2026-09", raw=more.encode(), by="test")
+    assert datasets.publish(code="ssiad-sidoba", period="2026-09", by="test").state == "broken", "somebody is missing"
+    assert SSIAD.encode() not in bytes(Baseline.objects.get().content), "sealed"
+    with pytest.raises(doubles.BaselineRefused):
+        doubles.keep(code="ssiad-sidoba", period="2026-09", raw=b"a;b\n1;2\n", by="test")
+
+
+def test_a_nomenclature_follows_its_file(tmp_path):
+    path = tmp_path / "JDV_Essai_CISIS.xml"
+    path.write_text(SVS)
+    referentials.load(path, by="test")
+    path.write_text(
+        SVS.replace('dateFin="20260601000000"', 'dateFin="20260501000000"').replace(
+            '<Concept code="A2" displayName="Nouveau" codeSystem="1.2.250.1.213.1.1.4.322" dateValid="20260601000000" dateFin=""/>', ""
+        )
+    )
+    referentials.load(path, by="test")
+    held = dict(Concept.objects.filter(valueset="JDV_Essai_CISIS").values_list("code", "until"))
+    assert held == {"A1": dt.date(2026, 5, 1), "A2": timezone.localdate()}, "what the set no longer holds ends on the day it is known"
+
+
+def test_whoever_received_is_told_what_to_erase(service, monkeypatch):
+    """Though its right has closed since; and by mail when it has no subscription that says so."""
+    from belvedere.engine.exchange.vocabulary import Grain, Purpose
+    from belvedere.observatory.exchange import erasing, messages, reading, subscribing
+    from belvedere.observatory.exchange.models import Delivery, Event, Subscription
+
+    sidoba, resid = institution("CNSA_SIDOBA"), institution("CNAM_RESIDESMS")
+    subscribing.subscribe(party=sidoba, topic="donnee-effacee", purpose="FINANCEMENT", endpoint="https://93.184.216.34/r", filters={}, level=2)
+    intake.receive(service, deposit(range(1)))
+    assert reading.search(sidoba, 2, Purpose.FUNDING, Grain.NAMED, "Patient").resources
+    assert reading.search(resid, 2, Purpose.BILLING_CONTROL, Grain.NAMED, "Patient").resources or True
+    person = Person.objects.get()
+    say(person, "opposition", service)
+    erasing.erase(person=person, party=service, by="test", why="demande")
+    subscription = Subscription.objects.get()
+    rows = [
+        Delivery(subscription=subscription, event=event, number=rank) for rank, event in enumerate(Event.objects.filter(topic="donnee-effacee"), 1)
+    ]
+    told = messages.leaving(subscription, rows, timezone.now())
+    assert told and all(one.focus and not one.withheld for one in told)
+    stranger = Subscription(party=institution("DREES"), topic="donnee-effacee", purpose="STATISTIQUE", level=2)
+    assert all(one.withheld for one in messages.leaving(stranger, rows, timezone.now())), "who received nothing learns nothing"
+    assert not Notice.objects.filter(kind="exchange_erased", to=sidoba.contact).exists()

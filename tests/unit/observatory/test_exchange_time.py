@@ -35,10 +35,9 @@ def test_past_readings_are_decided_the_same_again(monkeypatch, tmp_path):
     assert policy.decide(proposal=made, approve=True, by="deux")
     for person in Person.objects.all():
         say(person, "opposition", service)
-    monkeypatch.setattr(timezone, "localdate", lambda at=None: real(at) + dt.timedelta(days=0 if at else 3))
     moved = tmp_path / "finess.csv"
     moved.write_text(f"finess_ej,finess_et,nom_et,categorie_ege,date_ouverture,date_fermeture,cog_commune\n{SSIAD},{SSIAD},X,500,2001-01-01,,69123\n")
-    referentials.load(moved, by="test")
+    referentials.load(moved, by="test", day=real())
     assert not reading.search(drees, 2, Purpose.STATISTICS, Grain.PSEUDONYM, "Patient").resources
     for entry in before:
         again = reading.explained(entry)

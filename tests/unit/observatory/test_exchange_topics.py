@@ -133,7 +133,7 @@ def test_one_s_own_topics_reach_the_one_they_are_about(service, consumer):
     portability.run(portability.ask(party=service, kind="massif", persons=[], by="x"))
     telling.deliver()
     told = {address.rsplit("/", 2)[1] for call in consumer.calls for address in focuses(call["body"])}
-    assert told == {"depots", "exports"}
+    assert told == {"deposits", "exports"}, "addresses that can be read"
 
 
 def test_retries_follow_the_plan_within_its_jitter(service, consumer, monkeypatch):

@@ -1,5 +1,6 @@
 """Who calls the exchange hub: a party by its token or its certificate, and the professional behind it; for a purpose, at a grain."""
 
+import re
 from dataclasses import dataclass
 
 from django.http import HttpRequest
@@ -57,9 +58,14 @@ def calling(request: HttpRequest) -> Calling | None:
     behind.set({"level": level} | ({"person": person} if person else {}))
     purpose, grain = _word(request.headers.get("X-Finalite"), Purpose), _word(request.headers.get("X-Grain"), Grain)
     software = named or " ".join(filter(None, (request.headers.get("X-Logiciel", ""), request.headers.get("X-Logiciel-Version", ""))))
+    software = software if _SOFTWARE.fullmatch(software) else ""
     return Calling(
         party, level, purpose if isinstance(purpose, Purpose) else None, grain if isinstance(grain, Grain) else Grain.NAMED, software[:80], person
     )
+
+
+# A product and its version. The journal forgets nothing: words in number, or a run of digits, may be somebody.
+_SOFTWARE = re.compile(r"(?!.*\d{6})[\w.+-]{1,30}( [\w.+-]{1,20}){0,3}")
 
 
 class PartyToken(HttpBearer):

@@ -73,5 +73,5 @@ def establishment(request: HttpRequest, finess: str, date: dt.date | None = None
         return Status(404, NOT_FOUND)
     return Status(200, {
         "finess": row.finess, "name": row.name, "kind": row.kind, "department": row.department, "region": row.region, "entity": row.entity,
-        "opened_on": row.opened_on, "closed_on": row.closed_on, "since": row.since, "until": None if row.until == matrix.NEVER else row.until, "source": row.source,
+        "opened_on": row.opened_on, "closed_on": row.closed_on, "since": row.since, "source": row.source,
     })  # fmt: skip

@@ -17,7 +17,7 @@ from belvedere.engine.exchange.strict import MOST_BYTES, Malformed, parse
 from belvedere.observatory.journal.actions import note
 
 MEDIA = "application/fhir+json"
-TOLD = (403, 413)  # refusals of somebody known, which the journal keeps
+UNTOLD = (401, 404, 405)  # every other refusal of somebody known is kept by the journal
 
 
 class Problem(Exception):
@@ -64,6 +64,7 @@ class Operation:
     doc: str
     handler: Handler
     open: bool = False
+    params: tuple[tuple[str, str], ...] = ()  # (name, FHIR type) of what its search takes
 
     @property
     def regex(self) -> re.Pattern[str]:
@@ -80,16 +81,27 @@ def _regex(pattern: str) -> re.Pattern[str]:
 
 def answer(content: dict, status: int = 200, **headers: str) -> HttpResponse:
     """A FHIR answer; nothing of it may be kept by anybody in between."""
-    made = HttpResponse(json.dumps(content, ensure_ascii=False), status=status, content_type=f"{MEDIA}; charset=utf-8")
+    made = HttpResponse(
+        json.dumps(_without_empty(content) if "resourceType" in content else content, ensure_ascii=False),
+        status=status,
+        content_type=f"{MEDIA}; charset=utf-8",
+    )
     made["Cache-Control"] = "no-store"
     for name, value in headers.items():
         made[name.replace("_", "-")] = value
     return made
 
 
+def _without_empty(value: object) -> object:
+    """A value without the empty lists that R4 does not write (§2.6.2), however deep."""
+    if isinstance(value, dict):
+        return {name: _without_empty(item) for name, item in value.items() if item != []}
+    return [_without_empty(item) for item in value] if isinstance(value, list) else value
+
+
 def _body(request: HttpRequest) -> bytes:
     length = request.headers.get("Content-Length") or "0"
-    if not length.isdecimal() or int(length) > MOST_BYTES:
+    if not length.isdecimal() or len(length) > 12 or int(length) > MOST_BYTES:
         raise Problem(413, "too-long", "Le dépôt dépasse 10 Mo : découpez-le en plusieurs transactions.")
     raw = request.read(MOST_BYTES + 1)
     if request.headers.get("Content-Encoding", "").lower() == "gzip":
@@ -137,7 +149,7 @@ def serve(request: HttpRequest, rest: str = "") -> HttpResponse:
             return refused
         raise Problem(404, "not-found", "Cette adresse n’existe pas : voyez /fhir/metadata.")
     except Problem as problem:
-        if caller is not None and problem.status in TOLD and not problem.traced:
+        if caller is not None and problem.status not in UNTOLD and not problem.traced:
             # Sentences of ours: what was typed may be somebody's name, and the journal forgets nothing.
             note(by=caller.party.code, action="echange.acces.refuse", subject=f"fhir:{asked}", status=problem.status, reason=problem.text)
         return _refusal(problem)

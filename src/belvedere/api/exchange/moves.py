@@ -5,7 +5,7 @@ from typing import Any
 from django.http import HttpRequest
 from ninja import Field, Router, Schema, Status
 
-from belvedere.api.exchange.answers import refused
+from belvedere.api.exchange.answers import PRINTED, refused
 from belvedere.api.exchange.auth import StructureToken
 from belvedere.api.schemas import Problem
 from belvedere.engine.exchange.rules import rules
@@ -19,13 +19,13 @@ NOT_FOUND = Problem(code="X404", message="Ce changement de logiciel n’existe p
 class MoveIn(Schema):
     """The new software."""
 
-    software: str = Field(max_length=80)
+    software: str = Field(max_length=80, pattern=PRINTED)
 
 
 class CloseIn(Schema):
     """What justifies the files that are not the same; or that the change is dropped."""
 
-    reason: str = Field("", max_length=300)
+    reason: str = Field("", max_length=300, pattern=PRINTED)
     drop: bool = False
 
 

@@ -35,7 +35,7 @@ def deposit(call: Call) -> HttpResponse:
 def validate(call: Call) -> HttpResponse:
     """The same controls, nothing stored."""
     _producer(call)
-    return answer(intake.validate(call.by.party, call.raw).body)
+    return answer(intake.validate(call.by.party, call.raw, key=call.request.headers.get("Idempotency-Key", "")[:200]).body)
 
 
 def _grain(call: Call) -> Grain:

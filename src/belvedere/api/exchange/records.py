@@ -8,11 +8,11 @@ from django.utils import timezone
 
 from belvedere.api.exchange import reads
 from belvedere.api.exchange.fhir import Call, Problem, answer
-from belvedere.engine.exchange import checks, statements, structure
+from belvedere.engine.exchange import statements, structure
 from belvedere.engine.exchange.moments import moment
 from belvedere.engine.exchange.rules import rules
-from belvedere.engine.exchange.vocabulary import SPEAKERS, Actor, Category, Grain, Purpose, Speaker, Statement
-from belvedere.observatory.exchange import directory, messages, policy, referentials, traces
+from belvedere.engine.exchange.vocabulary import Actor, Category, Grain, Purpose
+from belvedere.observatory.exchange import directory, messages, policy, referentials, traces, wills
 from belvedere.observatory.exchange.models import Concept, Resource, Stated
 from belvedere.observatory.journal.actions import note
 
@@ -41,8 +41,7 @@ def state_consent(call: Call) -> HttpResponse:
         rule = rules()[wrong[0].rule if wrong else "tddui-consent-04"]
         raise Problem(422, rule.issue, f"{rule.message} {rule.remedy}")
     made = policy.state(person=row.person, terms=terms, party=call.by.party, said_by=statements.speaker(content), proof="Consent FHIR")
-    said = {"resourceType": "Consent", "id": str(made.pk), "status": content["status"], "dateTime": made.at.isoformat()}
-    return answer(said, 201, Location=f"{messages.base()}/Consent/{made.pk}")
+    return answer(wills.consent(made, f"Patient/{row.uid}"), 201, Location=f"{messages.base()}/Consent/{made.pk}")
 
 
 def consent(call: Call) -> HttpResponse:
@@ -51,16 +50,7 @@ def consent(call: Call) -> HttpResponse:
     row = Stated.objects.filter(pk=number, collected_by=call.by.party.code).first() if number.isdecimal() and len(number) < 16 else None
     if row is None:  # one that came within a deposit is read as its other resources are
         return reads.one(Call(call.request, call.caller, call.parts | {"type": "Consent"}, call.raw))
-    rule = {Statement.AGREEMENT: "OPTIN", Statement.OPPOSITION: "OPTOUT"}.get(Statement(row.kind))
-    provision = {
-        **({"purpose": [{"code": row.purpose}]} if row.purpose else {}), **({"class": [{"code": row.category}]} if row.category else {}),
-        **({"actor": [{"role": {"text": "destinataire"}, "reference": {"display": row.recipient}}]} if row.recipient else {}),
-    }  # fmt: skip
-    return answer({
-        "resourceType": "Consent", "id": number, "status": "active" if rule else "inactive", "dateTime": row.at.isoformat(),
-        "performer": [{"type": "RelatedPerson" if row.said_by == Speaker.REPRESENTATIVE else "Patient", "display": SPEAKERS[Speaker(row.said_by)]}],
-        **({"policyRule": {"coding": [{"system": checks.ACT, "code": rule}]}} if rule else {}), **({"provision": provision} if provision else {}),
-    })  # fmt: skip
+    return answer(wills.consent(row, wills.patient_of(row, call.by.party.pk)))
 
 
 def audit(call: Call) -> HttpResponse:

@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from ninja import Field, Router, Schema, Status
 
-from belvedere.api.exchange.answers import NOT_FOUND, PAGE, party_of, refused
+from belvedere.api.exchange.answers import NOT_FOUND, PAGE, PRINTED, party_of, refused
 from belvedere.api.exchange.auth import PartyToken, StructureToken
 from belvedere.api.schemas import Problem
 from belvedere.engine.exchange import contracts, matrix
@@ -86,6 +86,16 @@ def simulate(request: HttpRequest, question: Question) -> Decided:
     return Decided(permitted=made.permitted, rule=made.rule, version=made.version, obligations=list(made.obligations), reason=made.reason)
 
 
+@router.get("/matrix/{version}", auth=None, response={200: dict[str, str], 404: Problem}, summary="Matrice d’habilitation d’une version passée")
+def matrix_of(request: HttpRequest, version: str) -> Status:
+    """Les lignes qui étaient en vigueur sous cette empreinte : une décision passée se relit."""
+    try:
+        held = policy.judge_of(version[:16]).matrix
+    except LookupError:
+        return Status(404, NOT_FOUND)
+    return Status(200, {"version": held.version, "rows": matrix.write(held)})
+
+
 def _deposit(row: Deposit) -> dict[str, Any]:
     return {
         "reference": row.reference, "state": row.state, "state_label": row.get_state_display(), "channel": row.channel, "identifier": row.identifier, "sha256": row.sha256,
@@ -107,7 +117,7 @@ def deposits(request: HttpRequest) -> list[dict[str, Any]]:
 def deposit_file(request: HttpRequest) -> Status:
     """Corps : un document CDA R2 (TDDUI version 1), une archive XDM, ou le fichier mensuel (CSV `;`). Lu comme une transaction : mêmes contrôles, mêmes accusés."""
     length = request.headers.get("Content-Length") or "0"
-    if not length.isdecimal() or int(length) > MOST_BYTES:
+    if not length.isdecimal() or len(length) > 12 or int(length) > MOST_BYTES:
         note(by=party_of(request).code, action="echange.acces.refuse", subject="api:POST deposits", status=413, reason="Le dépôt dépasse 10 Mo.")
         return Status(413, Problem(code="X413", message="Le dépôt dépasse 10 Mo.", remedy="Découpez-le en plusieurs dépôts."))
     try:
@@ -194,8 +204,8 @@ def dataset_file(request: HttpRequest, code: str, period: str, version: int) -> 
 class ErasureIn(Schema):
     """Whose data: the INS, or the establishment's own number; and why."""
 
-    number: str = Field(min_length=1, max_length=120)
-    why: str = Field(min_length=3, max_length=120)
+    number: str = Field(min_length=1, max_length=120, pattern=PRINTED)
+    why: str = Field(min_length=3, max_length=120, pattern=PRINTED)
 
 
 @router.post("/erasures", auth=StructureToken(), response={200: dict[str, Any], 404: Problem}, summary="Effacer ce que j’ai déposé d’une personne")

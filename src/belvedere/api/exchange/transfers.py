@@ -28,6 +28,14 @@ def transfer_list(request: HttpRequest) -> list[dict[str, Any]]:
     return [_transfer(row) for row in rows.select_related("establishment")[:PAGE]]
 
 
+@router.get("/transfers/{reference}", auth=PartyToken(), response={200: dict[str, Any], 404: Problem}, summary="Où en est un versement")
+def transfer_told(request: HttpRequest, reference: str) -> Status:
+    party = party_of(request)
+    rows = Transfer.objects.filter(archives=party) | Transfer.objects.filter(establishment=party)
+    row = rows.select_related("establishment").filter(reference=reference[:16]).first()
+    return Status(200, _transfer(row)) if row else Status(404, NOT_FOUND)
+
+
 @router.get(
     "/transfers/{reference}/package", auth=StructureToken(), response={200: Any, 404: Problem, 422: Problem}, summary="Paquet SEDA d’un versement"
 )

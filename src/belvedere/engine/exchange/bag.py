@@ -62,6 +62,8 @@ def read(raw: bytes) -> Read:
     for line in files.get(INFO, b"").decode("utf-8", "replace").splitlines():
         label, _, value = line.partition(":")
         info.setdefault(label, []).append(value.strip())
+    if any(not value.isprintable() for values in info.values() for value in values):
+        raise PackageRefused(f"{INFO} contient des caractères qui ne s’impriment pas.")
     pieces = {name.removeprefix("data/"): content for name, content in files.items() if name.startswith("data/")}
     titles = dict(one.partition(" ")[::2] for one in info.get("Piece", []))
     first = lambda label: (info.get(label) or [""])[0]  # noqa: E731

@@ -36,7 +36,7 @@ class Known:
 
     finess: str
     today: dt.date
-    kind: str | None = None  # FINESS category of the depositor; None: not looked at
+    kind: Callable[[dt.date], str | None] = lambda day: None  # FINESS category of the depositor on a day; None: not looked at
     coded: Callable[[str, str, dt.date], bool | None] = lambda system, code, day: None  # None: the system is not held
     listed: Callable[[str, str], bool] = lambda system, code: True  # False: in no value set held of a system that we hold some of
     serafin: Callable[[str], bool | None] = lambda code: None  # None: unknown code; True: a leaf
@@ -98,8 +98,14 @@ def organization(entry: Entry, deposited: Deposited, known: Known) -> Check:
         yield Remark("tddui-organization-01", entry.where + ".identifier")
     elif number != known.finess:
         yield Remark("tddui-organization-02", entry.where + ".identifier")
-    elif known.kind is not None and known.kind not in categories():
-        yield Remark("tddui-organization-04", entry.where + ".identifier", known.kind)
+    elif (kind := known.kind(_first_day(deposited) or known.today)) is not None and kind not in categories():
+        yield Remark("tddui-organization-04", entry.where + ".identifier", kind)
+
+
+def _first_day(deposited: Deposited) -> dt.date | None:
+    """The day on which the first stay or event of a deposit begins."""
+    starts = (moment((entry.resource.get("period") or {}).get("start")) for entry in deposited.of_type("Encounter"))
+    return min((start.date() for start in starts if start), default=None)
 
 
 def _address(reference: object) -> str:

@@ -1,5 +1,8 @@
-"""A resource in plain French, line by line, for whoever reads no FHIR: the person concerned, an archivist in twenty years. Nothing of it is left out: an element that
-has no French name keeps its own."""
+"""A resource in plain French, line by line, for whoever reads no FHIR: the person concerned, an archivist in twenty years.
+
+Every word and value of it is told; an element that has no French name keeps its own. What is left to the data themselves: systems of codes, addresses of
+extensions, identifiers of elements.
+"""
 
 import csv
 import re
@@ -22,9 +25,12 @@ WORDS = {
     "final": "définitif", "current": "en vigueur", "superseded": "remplacé", "entered-in-error": "saisi par erreur", "official": "officiel", "usual": "d’usage", "OPTIN": "accord",
     "OPTOUT": "opposition", "HH": "à domicile", "AMB": "en ambulatoire", "IMP": "en hébergement", "busy": "occupé", "free": "libre", "permit": "autorise", "deny": "refuse",
 }  # fmt: skip
+CODED = frozenset(
+    {"gender", "status", "intent", "docStatus", "lifecycleStatus", "use", "type"}
+)  # elements bound to codes of R4: elsewhere a word is a word
+LEFT = frozenset({"id", "system", "userSelected", "version"})  # to the data
 SYSTEMS = dict.fromkeys(INS_OIDS, "INS") | dict.fromkeys(FINESS_SYSTEMS, "FINESS") | dict.fromkeys(RPPS_SYSTEMS, "RPPS")
 _DATE = re.compile(r"\d{4}(-\d{2}(-\d{2}(T.*)?)?)?")
-_COMPLEX = 6  # levels below which what is left is told in one line
 
 
 @cache
@@ -35,99 +41,145 @@ def labels() -> dict[str, str]:
 
 
 def day(text: str) -> str:
-    """A FHIR date or instant in French; what is none is left as it is."""
+    """A FHIR date or instant in French; what is none, or is beyond any calendar, is left as it is."""
     found = moment(text)
-    if found is None or not _DATE.fullmatch(text):
-        return text
-    if len(text) == 4:
+    if found is None or not _DATE.fullmatch(text) or len(text) == 4:
         return text
     if len(text) == 7:
         return f"{MONTHS[found.month - 1]} {found.year}"
-    at = found.astimezone(PARIS) if len(text) > 10 else found
-    first = "1er" if at.day == 1 else str(at.day)
-    told = f"{first} {MONTHS[at.month - 1]} {at.year}"
+    try:
+        at = found.astimezone(PARIS) if len(text) > 10 else found
+    except OverflowError:
+        return text
+    told = f"{'1er' if at.day == 1 else at.day} {MONTHS[at.month - 1]} {at.year}"
     return f"{told} à {at.hour} h {at.minute:02d}" if len(text) > 10 else told
 
 
 def lines(resource: Mapping, named: Named = lambda system, code: "") -> list[Line]:
     """(label, text) of everything that a resource says, in its order."""
-    return list(_object({name: value for name, value in resource.items() if name not in ALWAYS_TOLD and name != "text"}, named, 0))
+    return list(_object({name: value for name, value in resource.items() if name not in ALWAYS_TOLD}, named))
 
 
-def _object(held: Mapping, named: Named, depth: int) -> Iterator[Line]:
+def _object(held: Mapping, named: Named) -> Iterator[Line]:
     for name, value in held.items():
         label = labels().get(name, name)
         for one in value if isinstance(value, list) else [value]:
             if name == "item" and isinstance(one, Mapping):
                 yield from _answers(one, named)
-            elif (text := _short(one, named)) is not None:
-                yield label, text
-            elif isinstance(one, Mapping) and depth < _COMPLEX:
-                yield from ((f"{label}, {low(inner)}", text) for inner, text in _object(one, named, depth + 1))
             else:
-                yield label, str(one)
+                yield from _value(label, name, one, named)
 
 
-def low(label: str) -> str:
-    """A label inside another."""
-    return label[:1].lower() + label[1:]
+def _value(label: str, name: str, value: Any, named: Named) -> Iterator[Line]:
+    """One line for what fits in one, else a line for each thing inside."""
+    if (text := _short(name, value, named)) is not None:
+        yield label, text
+    elif isinstance(value, Mapping):
+        yield from (
+            (f"{label}, {inner[:1].lower()}{inner[1:]}", text)
+            for inner, text in _object({key: one for key, one in value.items() if key not in LEFT}, named)
+        )
+    elif isinstance(value, list):
+        for one in value:
+            yield from _value(label, name, one, named)
 
 
 def _answers(item: Mapping, named: Named) -> Iterator[Line]:
+    """The answers to a question, and those to the questions inside it; a group is told by its title."""
     question = str(item.get("text") or item.get("linkId", ""))
-    for answer in item.get("answer", []):
+    told = False
+    for answer in _all(item.get("answer")):
         for name, value in answer.items():
-            if name.startswith("value"):
-                yield question, _short(value, named) or str(value)
-        for inner in answer.get("item", []):
+            if name != "item":
+                told = True
+                yield from _value(question, name, value, named)
+        for inner in _all(answer.get("item")):
             yield from _answers(inner, named)
-    if not item.get("answer") and not item.get("item"):
-        yield question, "sans réponse"
-    for inner in item.get("item", []):
+    inside = _all(item.get("item"))
+    if not told:
+        yield question, "" if inside else "sans réponse"
+    for inner in inside:
         yield from _answers(inner, named)
+    yield from _object({name: value for name, value in item.items() if name not in ("linkId", "text", "answer", "item", "id", "definition")}, named)
 
 
-def _short(value: Any, named: Named) -> str | None:
+def _all(value: Any) -> list[Mapping]:
+    return [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, Mapping)]
+
+
+def _short(name: str, value: Any, named: Named) -> str | None:
     """What fits in one line, None for what must be opened."""
-    match value:
-        case bool():
-            return "oui" if value else "non"
-        case str():
-            return WORDS.get(value) or day(value)
-        case int() | float():
-            return str(value).replace(".", ",")
-        case {"reference": str(address)}:
-            return str(value.get("display") or address)
-        case {"coding": list(codings)}:
-            return str(value.get("text") or ", ".join(filter(None, (_coding(one, named) for one in codings))))
-        case {"code": str(), "system": str()} if "value" not in value:
-            return _coding(value, named)
-        case {"value": str(number), "system": str(system)}:
-            return f"{number} ({SYSTEMS.get(system, system)})"
-        case {"value": int() | float() as number}:
-            return f"{str(number).replace('.', ',')} {value.get('unit', value.get('code', ''))}".strip()
-        case {"family": str(family)}:
-            return " ".join([*value.get("given", []), family.upper()])
-        case {"start": str() | None} | {"end": str()} if set(value) <= {"start", "end"}:
-            return _period(value)
-        case {"line": list() | None} | {"postalCode": str()}:
-            return " ".join(filter(None, [*(value.get("line") or []), value.get("postalCode", ""), value.get("city", "")])) or None
-        case {"text": str(text)} if set(value) <= {"text", "time", "authorString"}:
-            return text
+    if not isinstance(value, Mapping):
+        return None if isinstance(value, list) else _plain(name, value)
+    keys = set(value) - LEFT
+    shapes: list[tuple[set[str], Callable[[], str]]] = [
+        ({"coding", "text"}, lambda: _concept(value, named)), ({"code", "display"}, lambda: _coding(value, named)),
+        ({"reference", "display", "type"}, lambda: _beside(value.get("display"), value.get("reference") or value.get("type"))),
+        ({"family", "given", "use", "prefix", "suffix"}, lambda: _name(value)), ({"start", "end"}, lambda: _period(value)),
+        ({"line", "postalCode", "city"}, lambda: " ".join([*map(str, value.get("line") or []), str(value.get("postalCode", "")), str(value.get("city", ""))]).strip()),
+        ({"value", "unit", "code", "comparator"}, lambda: _quantity(value)), ({"value", "use", "rank"}, lambda: _contact(value)),
+    ]  # fmt: skip
+    for shape, tell in shapes:
+        if keys and keys <= shape and ("value" not in keys or isinstance(value["value"], int | float) == ("unit" in shape)):
+            return tell()
     return None
 
 
+def _plain(name: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return "oui" if value else "non"
+    if isinstance(value, int | float):
+        return str(value).replace(".", ",")
+    text = str(value)
+    return WORDS[text] if name in CODED and text in WORDS else day(text)
+
+
+def _beside(told: Any, more: Any) -> str:
+    """A word with what it stands for in brackets."""
+    return f"{told} ({more})" if told and more else str(told or more or "")
+
+
+def _concept(value: Mapping, named: Named) -> str:
+    codings = ", ".join(filter(None, (_coding(one, named) for one in _all(value.get("coding")))))
+    return _beside(value.get("text"), codings) if value.get("text") != codings else codings
+
+
+def _coding(value: Mapping, named: Named) -> str:
+    code = str(value.get("code", ""))
+    return _beside(value.get("display") or WORDS.get(code) or named(str(value.get("system", "")), code), code)
+
+
+def _name(value: Mapping) -> str:
+    many = lambda key: [str(one) for one in value.get(key) or []]  # noqa: E731
+    told = " ".join([*many("prefix"), *many("given"), str(value.get("family", "")).upper(), *many("suffix")]).strip()
+    return _beside(told, WORDS.get(str(value.get("use")), value.get("use")))
+
+
+def _quantity(value: Mapping) -> str:
+    number = str(value["value"]).replace(".", ",")
+    return " ".join(filter(None, (str(value.get("comparator", "")), number, str(value.get("unit") or value.get("code") or ""))))
+
+
+def _contact(value: Mapping) -> str:
+    """An identifier, a telephone number: the value, and whose it is or what for."""
+    system = str(value.get("system", ""))
+    more = ", ".join(
+        filter(
+            None,
+            (
+                SYSTEMS.get(system, system),
+                WORDS.get(str(value.get("use")), str(value.get("use", ""))),
+                f"rang {value['rank']}" if "rank" in value else "",
+            ),
+        )
+    )
+    return _beside(value["value"], more)
+
+
 def _period(value: Mapping) -> str:
-    start, end = value.get("start"), value.get("end")
+    start, end = str(value.get("start") or ""), str(value.get("end") or "")
     if start and end and len(start) > 10 and len(end) > 10 and start[:10] == end[:10]:
         return f"{day(start)}, jusqu’à {day(end).rsplit(' à ', 1)[-1]}"
     return " ".join(
         filter(None, (f"du {day(start)}" if start and end else f"depuis le {day(start)}" if start else "", f"au {day(end)}" if end else ""))
     )
-
-
-def _coding(value: object, named: Named) -> str:
-    if not isinstance(value, Mapping):
-        return str(value)
-    code = str(value.get("code", ""))
-    return str(value.get("display") or WORDS.get(code) or named(str(value.get("system", "")), code) or code)

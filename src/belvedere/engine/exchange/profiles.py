@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.resources import files
@@ -101,24 +101,60 @@ def profile_of(resource: Mapping) -> Profile | None:
 
 
 def category(profile: Profile, element: str) -> Category | None:
-    """The category of one element of a resource; None for one that no table names, which no right opens."""
+    """The category of one element of a resource, by its path (`activity.progress`: inside another); None for one that no table names, which no right opens."""
     name = element.lstrip("_")
     key = (profile.type, name) if (profile.type, name) in _elements() else ("*", name)
     return (_elements()[key] or profile.category) if key in _elements() else None
 
 
+@cache
+def _apart(kind: str) -> frozenset[str]:
+    """The paths inside elements of a type that have a category of their own."""
+    return frozenset(path for type_, path in _elements() if type_ == kind and "." in path)
+
+
+def _inside(value: object, path: str, apart: Collection[str]) -> Iterator[str]:
+    """The paths with a category of their own that a value holds."""
+    if isinstance(value, list):
+        for one in value:
+            yield from _inside(one, path, apart)
+    elif isinstance(value, Mapping) and any(one.startswith(path + ".") for one in apart):
+        for name, item in value.items():
+            deeper = f"{path}.{name}"
+            if deeper in apart:
+                yield deeper
+            yield from _inside(item, deeper, apart)
+
+
+def unsorted(resource: Mapping) -> bool:
+    """Whether a resource holds what may say anything: told only to who may read every category."""
+    return any(name in UNSORTED or name.startswith("_") for name in resource)
+
+
 def categories(profile: Profile, resource: Mapping) -> set[Category]:
-    """The categories that a resource holds; that of its profile always."""
-    return {profile.category} | {held for name in resource if name not in ALWAYS_TOLD and (held := category(profile, name))}
+    """The categories that a resource holds; that of its profile always, all of them when some of it may say anything."""
+    if unsorted(resource):
+        return set(Category) - {Category.TRACE}
+    paths = [name for name in resource if name not in ALWAYS_TOLD]
+    paths += [path for name in paths for path in _inside(resource[name], name, _apart(profile.type))]
+    return {profile.category} | {held for path in paths if (held := category(profile, path))}
 
 
-def _sorted_out(value: object) -> object:
-    """A value without what may hold anything, however deep: extensions and the companions of primitives."""
+def _sorted_out(value: object, path: str, closed: Collection[str]) -> object:
+    """A value without what may hold anything, however deep (extensions, companions of primitives, ids, words beside a reference), nor the `closed` paths."""
     if isinstance(value, Mapping):
+        beside = ("display", "identifier") if "reference" in value else ()
         return {
-            name: _sorted_out(item) for name, item in value.items() if name not in ("extension", "modifierExtension") and not name.startswith("_")
-        }
-    return [_sorted_out(item) for item in value] if isinstance(value, list) else value
+            name: _sorted_out(item, f"{path}.{name}", closed) for name, item in value.items()
+            if name not in ("extension", "modifierExtension", "id", *beside) and not name.startswith("_") and f"{path}.{name}" not in closed
+        }  # fmt: skip
+    return [_sorted_out(item, path, closed) for item in value] if isinstance(value, list) else value
+
+
+def _told_meta(meta: object) -> dict[str, object]:
+    """What a reader of some categories is told of a resource's versions: labels and sources that its software wrote may say anything."""
+    held = meta if isinstance(meta, Mapping) else {}
+    return {name: held[name] for name in ("profile", "versionId", "lastUpdated") if name in held}
 
 
 def filtered(profile: Profile, resource: Mapping, permitted: Collection[Category]) -> dict | None:
@@ -129,15 +165,16 @@ def filtered(profile: Profile, resource: Mapping, permitted: Collection[Category
         return None
     if set(Category) - {Category.TRACE} <= set(permitted):
         return dict(resource)
+    closed = {path for path in _apart(profile.type) if category(profile, path) not in permitted}
     kept = {
-        name: _sorted_out(value)
+        name: value if name in ALWAYS_TOLD else _sorted_out(value, name, closed)
         for name, value in resource.items()
         if name in ALWAYS_TOLD or (name not in UNSORTED and not name.startswith("_") and category(profile, name) in permitted)
     }
+    if "meta" in resource:
+        kept["meta"] = _told_meta(resource["meta"])
     if kept != resource:
-        meta = dict(resource.get("meta") or {})
-        meta["tag"] = [*(meta.get("tag") or []), SUBSETTED]
-        kept["meta"] = meta
+        kept["meta"] = _told_meta(resource.get("meta")) | {"tag": [SUBSETTED]}
     return kept
 
 

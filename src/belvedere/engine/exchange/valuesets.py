@@ -28,13 +28,20 @@ def read(raw: bytes) -> Iterator[Code]:
     sets = [root] if root.tag.endswith("}ValueSet") else root.findall("svs:ValueSet", NAMESPACE)
     if not sets:
         raise ValueError("aucun jeu de valeurs (ValueSet de urn:ihe:iti:svs:2008)")
+    told = 0
     for held in sets:
         name = held.get("displayName") or held.get("id") or ""
         for one in held.iterfind("svs:ConceptList/svs:Concept", NAMESPACE):
             code, system = one.get("code", ""), one.get("codeSystem", "")
             if not name or not code or not system:
                 raise ValueError(f"{name or 'jeu sans nom'} : un concept n’a pas de code ou de système")
-            yield Code(name, system, code, one.get("displayName", ""), day(one.get("dateValid", "")) or ALWAYS, day(one.get("dateFin", "")) or NEVER)
+            since, until = day(one.get("dateValid", "")) or ALWAYS, day(one.get("dateFin", "")) or NEVER
+            if until <= since or len(code) > 60 or not code.isprintable():
+                raise ValueError(f"{name} : le code {code[:20]!r} est trop long, ou finit avant de commencer")
+            told += 1
+            yield Code(name, system, code, one.get("displayName", ""), since, until)
+    if not told:
+        raise ValueError("aucun concept")
 
 
 def day(text: str) -> dt.date | None:

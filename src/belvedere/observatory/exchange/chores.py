@@ -2,7 +2,7 @@
 
 from django.utils import timezone
 
-from belvedere.observatory.exchange import availability, bulk, credentials, portability, telling
+from belvedere.observatory.exchange import availability, bulk, credentials, doubles, portability, telling
 
 
 def tell() -> int:
@@ -26,6 +26,7 @@ def run() -> int:
 
 
 def daily() -> None:
-    """Let go of deliveries that are no longer kept, and of the keys whose last tokens have run out."""
+    """Let go of deliveries and compared files that are no longer kept, and of the keys whose last tokens have run out."""
     telling.forget()
+    doubles.forget()
     credentials.forget_signing_keys(timezone.now())

@@ -13,16 +13,16 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Max, Min, Q
 from django.utils import timezone
 
 from belvedere.engine.exchange import checks, contracts
 from belvedere.engine.exchange.access import Decision
 from belvedere.engine.exchange.contracts import BROKEN, Contract, Finding
 from belvedere.engine.exchange.profiles import profiles
-from belvedere.engine.exchange.vocabulary import Category
+from belvedere.engine.exchange.vocabulary import Actor, Category
 from belvedere.observatory.environment import read
-from belvedere.observatory.exchange import events, facts, policy, vault
+from belvedere.observatory.exchange import doubles, establishments, events, facts, policy, vault
 from belvedere.observatory.exchange.intake import content_of
 from belvedere.observatory.exchange.models import Dataset, Deposit, DepositState, Party, Resource, Stated
 from belvedere.observatory.journal.actions import Fact, append, record
@@ -62,7 +62,7 @@ def _stays(contract: Contract, first: dt.date, last: dt.date) -> list[Resource]:
         "establishment", "person"
     )
     if contract.kinds:
-        found = found.filter(establishment__kind__in=contract.kinds)
+        found = found.filter(establishments.of_kinds(contract.kinds, last))
     return [row for row in found.order_by("establishment__finess", "pk") if not row.facts["end"] or row.facts["end"] >= first.isoformat()]
 
 
@@ -146,10 +146,13 @@ def judge_quality(contract: Contract, built: Built, consumer: Party, at: dt.date
             held[0], held[1] = held[0] + filled, held[1] + rows
         volumes.update(one.report.get("volume", {}))
     means = {name: count / len(before) for name, count in volumes.items()} if before else {}
-    places = Party.objects.filter(deposits__state__in=(DepositState.ACCEPTED, DepositState.REMARKS))
+    places = Party.objects.filter(admitted=True, actor=Actor.PRODUCER)
     if contract.kinds:
         places = places.filter(kind__in=contract.kinds)
-    ages = {finess: (at - last).days for finess, last in places.annotate(last=Max("deposits__received_at")).values_list("finess", "last")}
+    taken = Q(deposits__state__in=(DepositState.ACCEPTED, DepositState.REMARKS))
+    told = places.annotate(last=Max("deposits__received_at", filter=taken), admitted_at=Min("keys__created_at"))
+    # Who never deposited is silent since its admission, told by its first token.
+    ages = {finess: (at - since).days for finess, last, first in told.values_list("finess", "last", "admitted_at") if (since := last or first)}
     kinds = dict(Party.objects.filter(finess__in={row["finess"] for row in built.rows}).values_list("finess", "kind"))
     findings = [
         *contracts.completeness(contract, built.rows, reference, kinds), *contracts.validity(contract, built.rows), *contracts.integrity(contract, built.rows, built.sources, built.exclusions, built.untrue),
@@ -224,10 +227,12 @@ def publish(*, code: str, period: str, by: str) -> Dataset:
     if not built.sources:
         raise DatasetRefused("Aucun séjour n’est connu pour cette période.")
     findings, figures = judge_quality(contract, built, consumer, at)
+    findings += doubles.findings(contract, period, built.rows, sum(built.exclusions.values()))
     state = contracts.verdict(findings)
     report: dict[str, object] = {
         "contract": contract.version, "verdict": state, "sources": built.sources, "rows": len(built.rows), "exclusions": dict(built.exclusions),
         "people": sorted({person for person in built.people if person}), "findings": [asdict(finding) for finding in findings], "league": league(findings), **figures,
+        "terms": asdict(contract),  # what was promised, whatever the contract becomes
     }  # fmt: skip
     last = Dataset.objects.filter(code=code, period=period, consumer=consumer).aggregate(last=Max("version"))["last"] or 0
     raw = _packed(contract, period, built, {name: value for name, value in report.items() if name != "people"}) if state != BROKEN else b""
@@ -292,21 +297,15 @@ def content(dataset: Dataset, *, by: str, person: str = "") -> bytes:
     return raw
 
 
-def compared(*, code: str, period: str, raw: bytes, by: str) -> dict[str, dict[str, object]]:
-    """The last version of a dataset against the file that its consumer receives today (CSV, `;`, the contract's columns), item by item. DatasetRefused."""
+def compared(*, code: str, period: str, by: str) -> dict[str, dict[str, object]]:
+    """The last version of a dataset against the file that is kept of its period, item by item. DatasetRefused."""
     contract = contracts.contracts().get(code)
     found = Dataset.objects.filter(code=code, period=period).exclude(state=BROKEN).order_by("-version").first()
     if contract is None or found is None:
-        raise DatasetRefused("Ce jeu n’a pas été produit pour ce mois : produisez-le d’abord (belvedere exchange dataset).")
-    try:
-        theirs = list(csv.DictReader(io.StringIO(raw.decode("utf-8-sig")), delimiter=";"))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DatasetRefused("Le fichier d’aujourd’hui n’est pas un CSV en UTF-8.") from error
-    if not theirs or (missing := [name for name in contract.key if name not in theirs[0]]):
-        raise DatasetRefused(f"Le fichier d’aujourd’hui n’a pas les colonnes de la clé : {', '.join(missing if theirs else contract.key)}.")
+        raise DatasetRefused("Ce jeu n’a pas été produit pour ce mois : produisez-le (belvedere exchange dataset), le fichier reçu est gardé.")
     with zipfile.ZipFile(io.BytesIO(content(found, by=by))) as archive:
         ours = list(csv.DictReader(io.StringIO(archive.read(f"{code}-{period}.csv").decode("utf-8-sig")), delimiter=";"))
-    return contracts.compare(contract, ours, theirs)
+    return doubles.weighed(contract, period, ours)
 
 
 def refused_share() -> list[dict[str, object]]:

@@ -1,6 +1,6 @@
 """The doors other than FHIR: a CDA document, an XDM archive, the monthly file; each is read as the transaction that it would have been."""
 
-from belvedere.engine.exchange import cda
+from belvedere.engine.exchange import cda, strict
 from belvedere.engine.exchange.seda import PackageRefused
 from belvedere.observatory.exchange import monthly
 
@@ -10,13 +10,32 @@ class DoorRefused(Exception):
 
 
 # Each line of the monthly file is many resources: what bounds a transaction of the guide does not bound a service's month.
-MOST_ENTRIES = {"csv": 20_000}
+MOST_ENTRIES = {"csv": monthly.MOST_RESOURCES}
+
+
+def _of_lines(raw: bytes) -> bytes:
+    """A transaction of resources given one a line (ndjson); anything else as it is."""
+    lines = [line for line in raw.splitlines() if line.strip()]
+    if len(lines) < 2 or not all(line.lstrip().startswith(b"{") and line.rstrip().endswith(b"}") for line in lines):
+        return raw
+    try:
+        rows = [strict.parse(line) for line in lines]
+    except strict.Malformed:
+        return raw  # the rules say what is wrong with it
+    entries = [
+        {"fullUrl": f"{row['resourceType']}/{row.get('id', f'ligne-{rank}')}", "resource": row, "request": {"method": "POST", "url": row["resourceType"]}}
+        for rank, row in enumerate(rows) if isinstance(row.get("resourceType"), str)
+    ]  # fmt: skip
+    if len(entries) < len(rows):
+        return raw
+    name = {"system": "urn:belvedere:ndjson", "value": f"ndjson-{strict.digest(raw)[:24]}"}
+    return strict.canonical({"resourceType": "Bundle", "type": "transaction", "identifier": name, "entry": entries})
 
 
 def transaction_of(raw: bytes, finess: str) -> tuple[bytes, str]:
     """(transaction, channel) of an upload: FHIR as it is, CDA or XDM, else the monthly file. DoorRefused."""
     if raw.lstrip()[:1] in (b"{", b"["):
-        return raw, "fhir"
+        return _of_lines(raw), "fhir"
     try:
         if cda.is_cda(raw):
             return cda.to_bundle(raw), "cda"

@@ -3,8 +3,9 @@
 from django.db import transaction
 from django.utils import timezone
 
-from belvedere.observatory.exchange import counted, naming, vault
+from belvedere.observatory.exchange import counted, messages, naming, traces, vault
 from belvedere.observatory.exchange.models import (
+    Baseline,
     Deposit,
     Event,
     Export,
@@ -12,10 +13,13 @@ from belvedere.observatory.exchange.models import (
     Party,
     Person,
     Resource,
+    Subscription,
+    SubscriptionState,
     Transfer,
     TransferState,
 )
 from belvedere.observatory.journal.actions import record
+from belvedere.observatory.notices import actions as notices
 
 UNDER_WAY = (TransferState.PREPARED, TransferState.SENT, TransferState.ACKNOWLEDGED)
 
@@ -49,6 +53,7 @@ def erase(*, person: Person, party: Party, by: str, why: str) -> int:
     # Of the oldest deposits nobody knows all whom they spoke of.
     Deposit.objects.filter(party=party, all_known=False).update(original=b"")
     _withdraw(person, party)
+    Baseline.objects.all().delete()  # files of others, whom they name is not known
     Export.objects.filter(party=party, state=ExportState.DONE).update(state=ExportState.EXPIRED, package=b"")
     counted.forget(people=naming.numbers(person), party=party)
     record(by=by, action="echange.efface", subject=f"usager:{person.pk}", versions=done, why=why[:120])
@@ -56,4 +61,14 @@ def erase(*, person: Person, party: Party, by: str, why: str) -> int:
     Event.objects.bulk_create(
         [Event(topic="donnee-effacee", at=now, establishment=party, person=person, resource=row, focus=f"{row.type}/{row.uid}") for row in told]
     )
+    _warn(person, party, len(told))
     return done
+
+
+def _warn(person: Person, party: Party, count: int) -> None:
+    """Write to whoever had received some of it and has no subscription that will say so."""
+    codes = set(traces.recipients(person)) - {party.code}
+    told = Subscription.objects.filter(topic=messages.ERASED).exclude(state=SubscriptionState.OFF).values("party")
+    for other in Party.objects.filter(pk__in=[code.removeprefix("acteur-") for code in codes if code.startswith("acteur-")]).exclude(pk__in=told):
+        if other.contact:
+            notices.post("exchange_erased", to=other.contact, by="plateforme", establishment=party.name, finess=party.finess, count=count)

@@ -15,7 +15,7 @@ from belvedere.engine.exchange.rules import Remark
 from belvedere.observatory.exchange import doors, events, naming, referentials, turns, vault, writing
 from belvedere.observatory.exchange.models import Deposit, DepositState, Party, Resource
 from belvedere.observatory.journal import sealing
-from belvedere.observatory.journal.actions import record
+from belvedere.observatory.journal.actions import note, record
 from belvedere.observatory.tokens import reference
 
 TRIES = 5
@@ -57,11 +57,39 @@ def _stored_type(party: Party, address: str) -> str | None:
     return found if found and kind.rsplit("/", 1)[-1] == found else None
 
 
-def validate(party: Party, raw: bytes) -> Answer:
-    """The dry run: the same rules, nothing stored."""
-    _, deposited, remarks = examine(party, raw)
+def tried(party: Party, raw: bytes, *, key: str = "", channel: str = "fhir") -> tuple[Deposited, list[Remark], str]:
+    """(entries, remarks, sentence of a conflict or "") of a deposit as it would be taken now; nothing is stored."""
+    content, deposited, remarks = examine(party, raw, channel=channel)
+    sha = strict.digest(raw)
+    before = _before(party, _identifier(content, key, sha))
+    if before is not None:
+        return deposited, remarks, "" if before.sha256 == sha else _conflict(before)
+    if not rules.refuses(remarks):
+        try:
+            with transaction.atomic():
+                writing.prepare(party, raw, deposited, naming.recognise(party, deposited))
+                transaction.set_rollback(True)
+        except (writing.Foreign, writing.Twofold, writing.Opened, naming.Contradicted) as error:
+            remarks.append(_remark(error))
+    return deposited, remarks, ""
+
+
+def validate(party: Party, raw: bytes, *, key: str = "") -> Answer:
+    """The dry run: the same rules as a deposit meets, nothing stored."""
+    deposited, remarks, conflict = tried(party, raw, key=key)
+    if conflict:
+        return Answer(200, _clash(conflict))
     count = len(deposited.entries)
     return Answer(200, rules.outcome(remarks, f"Ce dépôt serait accepté : {count} ressources, aucune remarque."))
+
+
+def _remark(error: Exception) -> Remark:
+    """The rule of what could only be seen while the deposit was made ready."""
+    if isinstance(error, naming.Contradicted):
+        return error.remark
+    return Remark(
+        {writing.Foreign: "tddui-resource-03", writing.Twofold: "tddui-resource-05", writing.Opened: "tddui-encounter-05"}[type(error)], str(error)
+    )
 
 
 # Thirteen characters that could be somebody's number: an identifier that holds them is kept as a token.
@@ -71,7 +99,7 @@ _PERSONAL = re.compile(r"[1-478]\d{4}(?:\d{2}|2[AB])\d{6}", re.IGNORECASE)
 def _identifier(content: Mapping, given: str, sha: str) -> str:
     named = content.get("identifier")
     value = named.get("value") if isinstance(named, Mapping) else ""
-    told = given or str(value or "") or sha
+    told = (given or str(value or "") or sha).replace("\0", "")
     return vault.token("depot", told)[:32] if _PERSONAL.search(re.sub(r"[^0-9A-Za-z]", "", told)) and told != sha else told[:200]
 
 
@@ -129,14 +157,8 @@ def _received(party: Party, raw: bytes, *, key: str, software: str, channel: str
                 ready = writing.prepare(party, original or raw, deposited, naming.recognise(party, deposited))
                 made = writing.store(party, deposited, remarks, ready, imputed=imputed, **said)
             return Answer(200, made.answer, {"Recepisse": made.reference}, made)
-        except writing.Foreign as error:
-            return _refuse(party, sha, identifier, [Remark("tddui-resource-03", str(error))], software, channel, imputed)
-        except writing.Twofold as error:
-            return _refuse(party, sha, identifier, [Remark("tddui-resource-05", str(error))], software, channel, imputed)
-        except naming.Contradicted as error:
-            return _refuse(party, sha, identifier, [error.remark], software, channel, imputed)
-        except writing.Opened as error:
-            return _refuse(party, sha, identifier, [Remark("tddui-encounter-05", str(error))], software, channel, imputed)
+        except (writing.Foreign, writing.Twofold, writing.Opened, naming.Contradicted) as error:
+            return _refuse(party, sha, identifier, [_remark(error)], software, channel, imputed)
         except writing.Moved:
             # Another deposit came between: what the rules said may no longer hold.
             _, deposited, remarks = examine(party, raw, channel=channel)
@@ -163,8 +185,16 @@ def _before(party: Party, identifier: str) -> Deposit | None:
 def _again(before: Deposit, sha: str) -> Answer:
     if before.sha256 == sha:
         return Answer(200, before.answer, {"X-Deja-Recu": "1", "Recepisse": before.reference}, before)
-    body = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "conflict", "diagnostics": f"Cet identifiant de dépôt a déjà servi à un autre contenu ({before.reference}). Changez Bundle.identifier, ou renvoyez le même contenu."}]}  # fmt: skip
-    return Answer(409, body, {"Recepisse": before.reference}, before)
+    note(by=before.party.code, action="echange.depot.refuse", subject=f"depot:{before.reference}", rules=["conflit"])
+    return Answer(409, _clash(_conflict(before)), {"Recepisse": before.reference}, before)
+
+
+def _conflict(before: Deposit) -> str:
+    return f"Cet identifiant de dépôt a déjà servi à un autre contenu ({before.reference}). Changez Bundle.identifier, ou renvoyez le même contenu."
+
+
+def _clash(told: str) -> dict[str, Any]:
+    return {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "conflict", "diagnostics": told}]}
 
 
 def original(deposit: Deposit) -> bytes:

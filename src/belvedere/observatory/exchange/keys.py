@@ -59,4 +59,8 @@ def give_link(*, person: Person, party: Party) -> str:
 
 def person_of_link(token: str) -> PersonLink | None:
     """The link of a token, while it holds."""
-    return PersonLink.objects.select_related("person", "given_by").filter(token_hash=digest(token), expires_at__gt=timezone.now()).first()
+    return (
+        PersonLink.objects.select_related("person", "given_by")
+        .filter(token_hash=digest(token), expires_at__gt=timezone.now(), given_by__admitted=True)
+        .first()
+    )

@@ -12,12 +12,13 @@ from belvedere.engine.exchange.profiles import profiles
 from belvedere.engine.exchange.topics import topics
 from belvedere.engine.exchange.vocabulary import Category, Grain, Purpose
 from belvedere.observatory.environment import read
-from belvedere.observatory.exchange import policy, vault
+from belvedere.observatory.exchange import policy, traces, vault
 from belvedere.observatory.exchange.models import Delivery, Event, Stated, Subscription, SubscriptionState
 from belvedere.observatory.exchange.subscribing import secrets_of
 from belvedere.observatory.journal.actions import Fact
 from belvedere.observatory.journal.models import TreeHead
 
+ERASED = "donnee-effacee"
 BACKPORT = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/backport-subscription"
 
 
@@ -66,11 +67,35 @@ def leaving(subscription: Subscription, deliveries: Sequence[Delivery], now: dt.
         elif told := permitted(event, Grain.NAMED):
             found.append(Leaving(delivery, event.focus, False, told))
         elif told := permitted(event, Grain.PSEUDONYM):
-            row = event.resource
-            found.append(Leaving(delivery, f"{row.type}/{vault.address(subscription.party.code, row.type, row.uid)}" if row else "", False, told))
+            found.append(Leaving(delivery, _address(subscription, event, Grain.PSEUDONYM), False, told))
+        elif event.topic == ERASED and event.person and (grain := traces.recipients(event.person).get(subscription.party.code)):
+            # Whoever received it must know what to erase, whatever its right is today.
+            found.append(
+                Leaving(delivery, _address(subscription, event, grain), False, {"rules": [], "matrix": judge.matrix.version, "grain": grain.value})
+            )
         else:
             found.append(Leaving(delivery, "", True))
     return found
+
+
+def _address(subscription: Subscription, event: Event, grain: Grain) -> str:
+    """How a subscriber may name the object of an event."""
+    row = event.resource
+    if grain == Grain.NAMED or row is None:
+        return event.focus if grain == Grain.NAMED else ""
+    return f"{row.type}/{vault.address(subscription.party.code, row.type, row.uid)}"
+
+
+# What is no FHIR resource has its address in the API.
+_ELSEWHERE = {"jeux": "datasets", "depots": "deposits", "exports": "exports", "versements": "transfers"}
+
+
+def _where(focus: str) -> str:
+    """The address at which the object of an event is read."""
+    head, _, rest = focus.partition("/")
+    if head in _ELSEWHERE:
+        return f"{base().removesuffix('/fhir')}/api/v1/exchange/{_ELSEWHERE[head]}/{rest}"
+    return f"{base()}/{'Consent' if head == 'volontes' else head}/{rest}"
 
 
 def notification(subscription: Subscription, kind: str, events: Sequence[Leaving] = ()) -> dict:
@@ -90,9 +115,15 @@ def notification(subscription: Subscription, kind: str, events: Sequence[Leaving
             {"name": "timestamp", "valueInstant": event.delivery.event.at.isoformat()},
         ]
         if event.focus and not event.withheld:
-            focus = f"{base()}/{event.focus}"
+            focus = _where(event.focus)
             parts.append({"name": "focus", "valueReference": {"reference": focus}})
-            entries.append({"fullUrl": focus, "request": {"method": "POST", "url": event.focus.split("/")[0]}, "response": {"status": "201"}})
+            entries.append(
+                {
+                    "fullUrl": focus,
+                    "request": {"method": "POST", "url": focus.rsplit("/", 1)[0] if "/api/" in focus else event.focus.split("/")[0]},
+                    "response": {"status": "201"},
+                }
+            )
         parameters.append({"name": "notification-event", "part": parts})
     uid = str(uuid.uuid4())
     status = {
@@ -118,7 +149,7 @@ def signed(subscription: Subscription, message: str, body: str, now: dt.datetime
     }  # fmt: skip
 
 
-def traces(subscription: Subscription, events: Iterable[Leaving]) -> list[Fact]:
+def told(subscription: Subscription, events: Iterable[Leaving]) -> list[Fact]:
     """The journal's entries of events that were told: one each, about the person when there is one."""
     return [
         Fact(

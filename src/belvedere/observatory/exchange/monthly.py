@@ -14,6 +14,7 @@ from belvedere.observatory.exchange import vault
 
 COLUMNS = ("ins", "sexe", "naissance", "nom", "prenom", "debut", "fin", "gir", "evaluation", "situations", "trajets")
 MOST_ROWS = 300
+MOST_RESOURCES = 8_000  # other establishments wait while one is written
 SEXES = {"F": "female", "M": "male", "": "unknown"}
 
 
@@ -70,6 +71,9 @@ def to_bundle(raw: bytes, finess: str) -> bytes:
         raise FileRefused(f"Un fichier a de 1 à {MOST_ROWS} lignes.")
     if any(None in row or None in row.values() for row in lines):
         raise FileRefused("Une ligne n’a pas le nombre de colonnes de l’en-tête.")
+    trips = sum(int(row["trajets"]) for row in lines if row["trajets"].isdecimal() and len(row["trajets"]) < 4)
+    if trips + 5 * len(lines) > MOST_RESOURCES:  # before anything is made of it
+        raise FileRefused(f"Le fichier dirait plus de {MOST_RESOURCES} ressources (une par trajet) : découpez-le par personnes.")
     resources = [resource for line, row in enumerate(lines, 2) for resource in _stay(line, row, finess)]
     place = _profiled(
         "Organization", "tddui-organization", id="etablissement", identifier=[{"system": "https://finess.esante.gouv.fr", "value": finess}]

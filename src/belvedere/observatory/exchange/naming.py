@@ -147,10 +147,11 @@ def _merge(other: Person, person: Person, party: Party) -> None:
     own = DepositPerson.objects.filter(person=other)
     own.filter(deposit__in=DepositPerson.objects.filter(person=person).values("deposit")).delete()
     own.update(person=person)
-    for model in (Resource, Stated, PersonLink, Event, Transfer):
-        model.objects.filter(person=other).update(person=person)
+    # First: what was said follows only whom an alias leads to, the database sees to it.
     Alias.objects.filter(person=other).update(person=person)
     Alias.objects.update_or_create(token=other.token, defaults={"person": person, "own_name": other.token})
+    for model in (Resource, Stated, PersonLink, Event, Transfer):
+        model.objects.filter(person=other).update(person=person)
     record(by=party.code, action="echange.usager.reconnu", subject=f"usager:{person.pk}", before=f"usager:{other.pk}")
 
 

@@ -20,8 +20,11 @@ from belvedere.observatory.exchange import policy, reading, referentials
 from belvedere.observatory.exchange.intake import content_of
 from belvedere.observatory.exchange.models import PersonLink, Resource
 from belvedere.observatory.journal.actions import Fact, append
+from belvedere.observatory.journal.models import Entry
 
 MOST = 500
+ACTION = "echange.acces.personne"
+ONE_READING = dt.timedelta(minutes=10)  # the page and its file, opened again: one entry
 
 
 @dataclass(frozen=True)
@@ -69,8 +72,10 @@ def data(link: PersonLink) -> Own:
         "purpose": Purpose.RIGHT_OF_ACCESS.value, "grain": Grain.NAMED.value, "matrix": judge.matrix.version, "level": TOKEN, "rules": sorted(rules),
         "profiles": sorted(kinds), "given_by": link.given_by.code,
     }  # fmt: skip
-    with transaction.atomic():
-        append([Fact("personne", "echange.acces.personne", f"usager:{link.person_id}", detail)])
+    told = Entry.objects.filter(action=ACTION, subject=f"usager:{link.person_id}", at__gt=at - ONE_READING).order_by("-pk").first()
+    if told is None or told.detail != detail:
+        with transaction.atomic():
+            append([Fact("personne", ACTION, f"usager:{link.person_id}", detail)])
     return found
 
 

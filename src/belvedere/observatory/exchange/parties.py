@@ -1,12 +1,13 @@
 """Admit a party and give it its token."""
 
 from django.db import transaction
+from django.utils import timezone
 
 from belvedere.engine.exchange.access import TOKEN
 from belvedere.engine.exchange.identifiers import finess_valid
 from belvedere.engine.exchange.vocabulary import Actor
 from belvedere.engine.nomenclature.territories import region_of
-from belvedere.observatory.exchange import keys, subscribing
+from belvedere.observatory.exchange import establishments, keys, subscribing
 from belvedere.observatory.exchange.models import Party, PartyKey, Subscription, SubscriptionState
 from belvedere.observatory.journal.actions import record
 
@@ -72,7 +73,13 @@ def admit(
     if needed and Party.objects.filter(actor=actor, region=region, department=department, admitted=True).exists():
         raise PartyRefused("Une institution de ce rôle et de ce territoire est déjà admise : donnez-lui un autre jeton.")
     if home:
-        department = department or finess[:2]
+        told = establishments.at(finess, timezone.localdate())
+        for name, asked in (("department", department), ("region", region), ("kind", kind), ("entity", entity)):
+            if told and asked and asked != getattr(told, name):
+                raise PartyRefused(f"FINESS dit autre chose de cet établissement ({name} : {getattr(told, name)}) : ne donnez pas --{name}.")
+        if told:
+            department, region, kind, entity = told.department, told.region, told.kind, told.entity
+        department = department or (finess[:3] if finess.startswith("97") else finess[:2])
         region = region or region_of().get(department, "")
     given = {
         "actor": actor,
@@ -87,6 +94,7 @@ def admit(
     if found and found.admitted:
         raise PartyRefused("Cet établissement est déjà admis.")
     if found:
+        establishments.as_now(found).save()
         for field, value in (given | {name: value for name, value in (("kind", kind), ("entity", entity)) if value}).items():
             setattr(found, field, value)
         found.save()

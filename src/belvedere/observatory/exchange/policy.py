@@ -75,14 +75,15 @@ def decide(*, proposal: Proposal, approve: bool, by: str) -> MatrixVersion | Non
     )
 
 
-def asking(party: Party, level: int, *, person: str = "") -> Asking:
-    """A party as the decision point sees it."""
+def asking(party: Party, level: int, *, person: str = "", then: dt.datetime | None = None) -> Asking:
+    """A party as the decision point sees it, or saw it at an instant of the past."""
+    where = establishments.as_then(party, then)
     return Asking(
         Actor(party.actor),
         (party.code, party.finess) if party.finess else (party.code,),
         party.finess,
-        party.department,
-        party.region,
+        where.department,
+        where.region,
         person,
         level,
         party.admitted,
@@ -173,11 +174,10 @@ def opening(people: Iterable[int | None]) -> Callable[[Subscription, Event], boo
     return ask
 
 
-def thing(resource: Resource, on: dt.date | None = None) -> Thing:
-    """A stored resource as the decision point sees it, in the territory that its establishment has, or had `on` a day of the past. What is kept for a time is
-    kept from the end of the stay: an open one has none."""
-    was = establishments.at(resource.establishment.finess, on) if on else None
-    where = was or resource.establishment
+def thing(resource: Resource, then: dt.datetime | None = None) -> Thing:
+    """A stored resource as the decision point sees it, or saw it at an instant of the past. What is kept for a time is kept from the end of the stay: an open
+    one has none."""
+    where = establishments.as_then(resource.establishment, then)
     place, facts = resource.establishment, resource.facts
     day = resource.day
     if resource.profile == "tddui-encounter-sejour" or resource.type == "Patient":

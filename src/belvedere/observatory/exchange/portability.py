@@ -8,17 +8,18 @@ import io
 import json
 import zipfile
 from collections import Counter
+from collections.abc import Iterator
 
 from cryptography.exceptions import InvalidSignature
 from django.db import transaction
 from django.utils import timezone
 
 from belvedere.engine.exchange import bundle, comparing, seda, strict
-from belvedere.engine.exchange.profiles import BARE, PROFILE_ROOT
+from belvedere.engine.exchange.profiles import BARE
 from belvedere.engine.exchange.strict import MOST_BYTES
-from belvedere.engine.exchange.vocabulary import SPEAKERS, Category, Grain, Purpose, Speaker, Statement
+from belvedere.engine.exchange.vocabulary import Category, Grain, Purpose
 from belvedere.observatory.collect import keyring, receipts
-from belvedere.observatory.exchange import events, leasing, policy, vault
+from belvedere.observatory.exchange import events, leasing, policy, vault, wills
 from belvedere.observatory.exchange.intake import content_of
 from belvedere.observatory.exchange.models import Export, ExportKind, ExportState, Party, Resource, Stated
 from belvedere.observatory.journal.actions import Fact, append, note, record
@@ -37,10 +38,20 @@ _GUIDE = """# Export de portabilité
 sa signature Ed25519, que vérifie la clé publiée à `/api/v1/receipt-keys`.
 
 Une donnée absente n’a pas été saisie. Une donnée négative est écrite : `valueBoolean: false`.
-Les codes gardent leur système et leur version d’origine.
+Les codes gardent leur système et leur version d’origine. Les fichiers des documents sont aussi dans `documents/`, les versions rectifiées dans `versions/`.
 
 Pour reprendre ces données ailleurs : déposez chaque lot de `reprise/` (transactions TDDUI) dans l’ordre, avec le jeton de l’établissement.
 """
+
+
+EXTENSIONS = {
+    "application/pdf": ".pdf",
+    "image/jpeg": ".jpg",
+    "image/png": ".png",
+    "text/plain": ".txt",
+    "text/xml": ".xml",
+    "application/xml": ".xml",
+}
 
 
 class ExportRefused(Exception):
@@ -104,24 +115,7 @@ def _statements(export: Export, rows: list[Resource]) -> list[dict]:
     """What persons said to the establishment otherwise than by a deposited Consent, as Consents: the next software knows it too."""
     patients = {row.person_id: row.uid for row in rows if row.type == "Patient"}
     said = Stated.objects.filter(person__in=patients, collected_by=export.party.code).exclude(proof__startswith="dépôt ").order_by("known_at", "pk")
-    return [_consent(one, f"Patient/{patients[one.person_id]}") for one in said]
-
-
-def _consent(one: Stated, patient: str) -> dict:
-    scope = {
-        name: value
-        for name, value in (
-            ("purpose", [{"code": one.purpose}]), ("class", [{"code": one.category}]),
-            ("actor", [{"role": {"text": "destinataire"}, "reference": {"display": one.recipient}}]),
-        )
-        if {"purpose": one.purpose, "class": one.category, "actor": one.recipient}[name]
-    }  # fmt: skip
-    return {
-        "resourceType": "Consent", "id": f"volonte-{one.pk}", "meta": {"profile": [PROFILE_ROOT + "tddui-consent-accord"]},
-        "status": "inactive" if one.kind == Statement.WITHDRAWAL else "active", "scope": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "patient-privacy"}]},
-        "category": [{"coding": [{"system": "http://loinc.org", "code": "59284-0"}]}], "patient": {"reference": patient}, "dateTime": one.at.isoformat(),
-        "performer": [{"type": "RelatedPerson", "display": SPEAKERS[Speaker.REPRESENTATIVE]} if one.said_by == Speaker.REPRESENTATIVE else {"reference": patient}], "policyRule": {"coding": [{"code": "OPTOUT" if one.kind == Statement.OPPOSITION else "OPTIN"}]}, **({"provision": scope} if scope else {}),
-    }  # fmt: skip
+    return [wills.consent(one, f"Patient/{patients[one.person_id]}", name=f"volonte-{one.pk}") for one in said]
 
 
 def _parts(rows: list[dict], most: int, room: int) -> list[list[dict]]:
@@ -203,6 +197,10 @@ def _made(export: Export) -> Export:
             put(f"export/{kind}.ndjson", b"\n".join(strict.canonical(content) for content in contents if content["resourceType"] == kind) + b"\n")
         for rank, lot in enumerate(_transactions(contents, export.reference), 1):
             put(f"reprise/lot-{rank:04d}.json", strict.canonical(lot))
+        for name, raw in _documents(contents):
+            put(name, raw)
+        for kind, lines in _versions(export, rows).items():
+            put(f"versions/{kind}.ndjson", b"\n".join(lines) + b"\n")
         put("documentation-export.md", _GUIDE.encode())
         erased = Resource.objects.filter(establishment=export.party, current=True, erased=True).count()
         report = {
@@ -248,6 +246,28 @@ def _made(export: Export) -> Export:
         )
         events.raise_(topic="export-pret", establishment=export.party, focus=f"exports/{export.reference}")
     return export
+
+
+def _documents(contents: list[dict]) -> Iterator[tuple[str, bytes]]:
+    """The files that documents carry, as files: what their resources hold in base64 stays there too, for whoever takes them back."""
+    for content in contents:
+        for rank, one in enumerate(content.get("content", []) if content["resourceType"] == "DocumentReference" else []):
+            held = one.get("attachment") or {}
+            if held.get("data"):
+                with contextlib.suppress(ValueError):
+                    yield f"documents/{content['id']}-{rank}{EXTENSIONS.get(str(held.get('contentType')), '.bin')}", base64.b64decode(held["data"])
+
+
+def _versions(export: Export, rows: list[Resource]) -> dict[str, list[bytes]]:
+    """The earlier versions of the resources of an export, by type: what was rectified leaves too."""
+    found: dict[str, list[bytes]] = {}
+    people = {row.person_id for row in rows if row.person_id}
+    for row in (
+        Resource.objects.filter(establishment=export.party, current=False, erased=False).order_by("type", "uid", "version").iterator(chunk_size=500)
+    ):
+        if row.person_id in people or row.person_id is None:
+            found.setdefault(row.type, []).append(strict.canonical(content_of(row)))
+    return found
 
 
 def _index(report: dict) -> str:

@@ -92,9 +92,9 @@ class Reader:
         return Seen(reason=closed.reason, open=self.asking.active and self.purpose is not None and known)
 
 
-def decisions(reader: Reader, row: Resource, content: dict[str, Any], on: dt.date | None = None) -> dict[Category, Decision]:
-    """The decision for each category that a resource holds; `on`: the day of a past reading."""
-    thing = policy.thing(row, on)
+def decisions(reader: Reader, row: Resource, content: dict[str, Any], then: dt.datetime | None = None) -> dict[Category, Decision]:
+    """The decision for each category that a resource holds; `then`: the instant of a past reading."""
+    thing = policy.thing(row, then)
     rows = policy.said(row.person.said_rows) if row.person is not None and hasattr(row.person, "said_rows") else None
     ask = policy.consent_of(row.person_id, row.establishment.code, reader.at, rows)
     held = sorted(categories(profiles()[row.profile], content))
@@ -140,19 +140,18 @@ def _trace(reader: Reader, subject: str, rows: Iterable[Resource], seen: Seen) -
 
 def explained(entry: Entry) -> set[str]:
     """The rules that permit a past reading of a person, asked again: of the matrix that the entry names, with what was known at its instant. What was
-    permitted then is explained by the same rules for ever, whatever changed since."""
+    permitted then is explained by the same rules, whatever changed since, as long as the data are there."""
     party = Party.objects.get(pk=int(entry.actor.removeprefix("acteur-")))
     detail = entry.detail
-    asking = policy.asking(party, int(detail["level"]))
+    asking = policy.asking(party, int(detail["level"]), then=entry.at)
     # Who read was admitted then, whatever it is today.
     judge, at = policy.judge_of(detail["matrix"]), entry.at
     reader = Reader(party, replace(asking, active=True), Purpose(detail["purpose"]), Grain(detail["grain"]), judge, at)
     rows = _rows().filter(
         person=naming.behind(int(entry.subject.removeprefix("usager:"))), profile__in=detail["profiles"], deposit__received_at__lte=at
     )
-    day = timezone.localdate(at)
     return {
-        decision.rule for row in rows for decision in decisions(reader, row, content_of(row), day).values() if decision.permitted and decision.rule
+        decision.rule for row in rows for decision in decisions(reader, row, content_of(row), at).values() if decision.permitted and decision.rule
     }
 
 

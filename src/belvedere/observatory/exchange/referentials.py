@@ -73,7 +73,30 @@ def _keep(concepts: Iterable[Concept]) -> int:
         made, batch_size=BATCH, update_conflicts=True, unique_fields=["valueset", "system", "code", "since"],
         update_fields=["display", "parent", "until", "source"],
     )  # fmt: skip
+    _close(made)
     return len(made)
+
+
+def _close(told: list[Concept]) -> None:
+    """End what a set no longer holds, on the day it is known; what a file says of a code takes the place of what an earlier one said from that day on."""
+    spans: dict[str, dict[tuple[str, str], list[dt.date]]] = {}
+    for one in told:
+        spans.setdefault(one.valueset, {}).setdefault((one.system, one.code), []).append(one.since)
+    today = timezone.localdate()
+    for name, codes in spans.items():
+        changed, gone = [], []
+        for row in Concept.objects.filter(valueset=name):
+            since = codes.get((row.system, row.code))
+            if since is not None and row.since in since:
+                continue
+            end = min(since) if since else max(today, row.since)
+            if row.since >= end and since:
+                gone.append(row.pk)
+            elif row.until > end:
+                row.until = end
+                changed.append(row)
+        Concept.objects.filter(pk__in=gone).delete()
+        Concept.objects.bulk_update(changed, ["until"], batch_size=BATCH)
 
 
 def _serafin(rows: Iterable[Mapping[str, str]], source: str) -> Iterator[Concept]:
@@ -195,7 +218,7 @@ def displays() -> Callable[[str, str], str]:
 
 def serafin(code: str) -> bool | None:
     """True for a leaf of SERAFIN-PH, False for a node, None for no code of it (or no tree held: then every code is a leaf)."""
-    tree = Concept.objects.filter(system=SERAFIN)
+    tree = at(timezone.localdate()).filter(system=SERAFIN)
     if tree.filter(parent=code).exists():
         return False
     return True if tree.filter(code=code).exists() or not tree.exists() else None
@@ -251,7 +274,7 @@ def known_to(party: Party, deposited: Deposited, named: Mapping[str, Person]) ->
         return bool(open_keys[number] - own)
 
     return Known(
-        party.finess, timezone.localdate(), party.kind, coded=_coded, listed=_listed, serafin=serafin, professional=directory.known, offered=offers.opened(party.finess),
+        party.finess, timezone.localdate(), lambda day: establishments.kind_of(party, day), coded=_coded, listed=_listed, serafin=serafin, professional=directory.known, offered=offers.opened(party.finess),
         open_between=lambda finess: (party.opened_on, party.closed_on), open_stay=open_stay, period=period, born=lambda address: at(address, "Patient").get("year", ""),
         recompute_gir=read("BELVEDERE_AGGIR") == "1",
     )  # fmt: skip

@@ -14,7 +14,7 @@ from cryptography.exceptions import InvalidTag
 from django.db import models, transaction
 
 from belvedere.observatory.exchange import counted, credentials, vault
-from belvedere.observatory.exchange.models import Dataset, Deposit, Export, Resource, Subscription, Transfer
+from belvedere.observatory.exchange.models import Baseline, Dataset, Deposit, Export, Resource, Subscription, Transfer
 from belvedere.observatory.journal.actions import note
 from belvedere.observatory.keyfiles import keys_dir, strict, write_secret
 from belvedere.observatory.services.models import RightsLot
@@ -41,7 +41,7 @@ SEALED = (
     Sealed(Resource, "content", lambda row: row.uid), Sealed(Deposit, "original", lambda row: f"depot:{row.reference}", lot=20),
     Sealed(Dataset, "content", lambda row: f"jeu:{row.code}:{row.period}:{row.version}", lot=5), Sealed(Dataset, "counted", counted.about, lot=5), Sealed(Export, "package", lambda row: f"export:{row.reference}", lot=1),
     Sealed(Transfer, "package", lambda row: f"versement:{row.reference}", lot=1), Sealed(Transfer, "message", lambda row: f"reponse:{row.reference}", lot=20), Sealed(Subscription, "secrets", lambda row: f"abonnement:{row.uid}", text=True),
-    Sealed(RightsLot, "content", lambda row: f"lot:{row.reference}", lot=5),
+    Sealed(Baseline, "content", lambda row: f"base:{row.code}:{row.period}", lot=5), Sealed(RightsLot, "content", lambda row: f"lot:{row.reference}", lot=5),
 )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from belvedere.engine.exchange.profiles import profiles
 from belvedere.engine.exchange.topics import topics
-from belvedere.engine.exchange.vocabulary import ACTORS, PURPOSES
+from belvedere.engine.exchange.vocabulary import ACTORS, PURPOSES, Grain
 from belvedere.observatory.exchange import naming, vault
 from belvedere.observatory.exchange.models import Party, Person
 from belvedere.observatory.journal.models import Entry
@@ -84,6 +84,16 @@ def _hidden(text: str, reader: str) -> str:
 def _details(detail: Mapping, reader: str) -> list[dict[str, str]]:
     told = {name: ", ".join(map(str, value)) if isinstance(value, list) else str(value) for name, value in sorted(detail.items())}
     return [{"type": name, "valueString": _hidden(text, reader)[:300]} for name, text in told.items() if text]  # R4 has no empty string
+
+
+def recipients(person: Person) -> dict[str, Grain]:
+    """Who received data of a person (codes of parties), and how finely at best."""
+    rows = Entry.objects.filter(subject__in=[f"usager:{number}" for number in naming.numbers(person)], action__in=RECEIVED)
+    found: dict[str, Grain] = {}
+    for code, grain in rows.values_list("actor", "detail__grain").distinct():
+        if found.get(code) != Grain.NAMED:
+            found[code] = Grain.NAMED if grain == Grain.NAMED else Grain.PSEUDONYM
+    return found
 
 
 def received(person: Person) -> list[dict[str, object]]:

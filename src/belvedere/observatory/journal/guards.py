@@ -33,28 +33,29 @@ def _sqlite(table: str, guard: Guard) -> list[str]:
     when = f"WHEN NOT ({guard.allowed}) " if guard.allowed else ""
     refuse = f"BEGIN SELECT RAISE(ABORT, '{guard.refusal}'); END"
     return [
-        f"CREATE TRIGGER IF NOT EXISTS {table}_no_update BEFORE UPDATE ON {table} {when}{refuse}",
-        f"CREATE TRIGGER IF NOT EXISTS {table}_no_delete BEFORE DELETE ON {table} {refuse}",
+        f"CREATE TRIGGER {table}_no_update BEFORE UPDATE ON {table} {when}{refuse}",
+        f"CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} {refuse}",
         # INSERT OR REPLACE deletes without firing the trigger above
-        f"CREATE TRIGGER IF NOT EXISTS {table}_no_insert BEFORE INSERT ON {table} "
-        f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {guard.key} = NEW.{guard.key}) {refuse}",
+        f"CREATE TRIGGER {table}_no_insert BEFORE INSERT ON {table} WHEN EXISTS (SELECT 1 FROM {table} WHERE {guard.key} = NEW.{guard.key}) {refuse}",
     ]
 
 
 def _postgresql(table: str, guard: Guard) -> list[str]:
-    when = f"WHEN (NOT ({guard.allowed})) " if guard.allowed else ""
+    # What a change is allowed by may look at other tables, which the condition of a trigger may not.
+    allow = f"IF TG_OP = 'UPDATE' THEN IF {guard.allowed} THEN RETURN NEW; END IF; END IF; " if guard.allowed else ""
     refuse = f"EXECUTE FUNCTION {table}_is_kept()"
     return [
         f"CREATE OR REPLACE FUNCTION {table}_is_kept() RETURNS trigger LANGUAGE plpgsql AS "
-        f"$$ BEGIN RAISE EXCEPTION '{guard.refusal}' USING ERRCODE = 'integrity_constraint_violation'; END $$",
-        f"CREATE OR REPLACE TRIGGER {table}_no_update BEFORE UPDATE ON {table} FOR EACH ROW {when}{refuse}",
-        f"CREATE OR REPLACE TRIGGER {table}_no_delete BEFORE DELETE ON {table} FOR EACH ROW {refuse}",
-        f"CREATE OR REPLACE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} FOR EACH STATEMENT {refuse}",
+        f"$$ BEGIN {allow}RAISE EXCEPTION '{guard.refusal}' USING ERRCODE = 'integrity_constraint_violation'; END $$",
+        f"CREATE TRIGGER {table}_no_update BEFORE UPDATE ON {table} FOR EACH ROW {refuse}",
+        f"CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} FOR EACH ROW {refuse}",
+        f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} FOR EACH STATEMENT {refuse}",
     ]
 
 
 def install(connection: BaseDatabaseWrapper, tables: Mapping[str, Guard] = TABLES) -> None:
-    """Put the triggers in place."""
+    """Put the triggers in place, those of today instead of those of an earlier version."""
+    lift(connection, tables)
     make = _postgresql if connection.vendor == "postgresql" else _sqlite
     with connection.cursor() as cursor:
         for table, guard in tables.items():
@@ -69,3 +70,16 @@ def lift(connection: BaseDatabaseWrapper, tables: Mapping[str, Guard] = TABLES) 
             for kind in ("update", "delete", "insert", "truncate"):
                 target = f" ON {table}" if connection.vendor == "postgresql" else ""
                 cursor.execute(f"DROP TRIGGER IF EXISTS {table}_no_{kind}{target}")
+
+
+def missing(connection: BaseDatabaseWrapper, tables: Mapping[str, Guard] = TABLES) -> list[str]:
+    """The tables some of whose triggers are not there, or on SQLite are not those of today: it loses them when it makes a table anew."""
+    postgresql = connection.vendor == "postgresql"
+    with connection.cursor() as cursor:
+        if postgresql:
+            cursor.execute("SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'D'")
+        else:
+            cursor.execute("SELECT sql FROM sqlite_master WHERE type = 'trigger'")
+        found = {row[0] for row in cursor.fetchall()}
+    wanted = lambda table, guard: {f"{table}_no_{kind}" for kind in ("update", "delete", "truncate")} if postgresql else set(_sqlite(table, guard))  # noqa: E731
+    return [table for table, guard in tables.items() if not wanted(table, guard) <= found]

@@ -22,7 +22,7 @@ def person(request: HttpRequest, token: str) -> HttpResponse:
         (one, PURPOSES.get(Purpose(one.purpose), "") if one.purpose else "", CATEGORIES[Category(one.category)].lower() if one.category else "", _recipient(one.recipient))
         for one in link.person.statements.order_by("-known_at")
     ]  # fmt: skip
-    return render(
+    made = render(
         request,
         "exchange/person.html",
         {
@@ -33,6 +33,7 @@ def person(request: HttpRequest, token: str) -> HttpResponse:
             "token": token,
         },
     )
+    return _private(made)
 
 
 def _recipient(name: str) -> str:
@@ -65,5 +66,10 @@ def own(request: HttpRequest, token: str) -> HttpResponse:
         made = render(
             request, "exchange/own.html", {"pieces": held.pieces, "closed": closed, "more": held.more, "given_by": link.given_by, "token": token}
         )
-    made["Cache-Control"], made["Referrer-Policy"] = "no-store", "no-referrer"
-    return made
+    return _private(made)
+
+
+def _private(answer: HttpResponse) -> HttpResponse:
+    """An answer that nobody in between keeps, and whose address, a secret, is told to no other site."""
+    answer["Cache-Control"], answer["Referrer-Policy"] = "no-store", "no-referrer"
+    return answer

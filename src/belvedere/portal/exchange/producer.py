@@ -59,7 +59,10 @@ def send(request: HttpRequest) -> HttpResponse:
         messages.error(request, str(error))
         return redirect("exchange:deposits")
     if request.POST.get("try"):
-        _, deposited, remarks = intake.examine(party, raw, channel=channel)
+        deposited, remarks, conflict = intake.tried(party, raw, channel=channel)
+        if conflict:
+            messages.error(request, conflict)
+            return redirect("exchange:deposits")
         told = [(remark.about, remark.where, remark.detail) for remark in remarks]
         return render(request, "exchange/tried.html", {"remarks": told, "count": len(deposited.entries), "name": str(given.name)[:80]})
     made = intake.receive(party, raw, channel=channel, software="portail", original=original)

@@ -5,6 +5,7 @@ from belvedere.observatory.exchange.models.deposits import Alias, Deposit, Depos
 from belvedere.observatory.exchange.models.moves import FileState, Move, MoveFile, MoveState
 from belvedere.observatory.exchange.models.packages import (
     TOLD,
+    Baseline,
     CountsWord,
     Dataset,
     DatasetState,
@@ -15,12 +16,22 @@ from belvedere.observatory.exchange.models.packages import (
     Transfer,
     TransferState,
 )
-from belvedere.observatory.exchange.models.parties import Concept, Establishment, Offer, Party, PartyCertificate, PartyKey, PersonLink
+from belvedere.observatory.exchange.models.parties import (
+    Concept,
+    Establishment,
+    Formerly,
+    Offer,
+    Party,
+    PartyCertificate,
+    PartyKey,
+    PersonLink,
+    Picture,
+)
 from belvedere.observatory.exchange.models.policy import KEPT_FOR_GOOD, MatrixVersion, Proposal, Stated
 from belvedere.observatory.exchange.models.subscriptions import Delivery, Event, Subscription, SubscriptionState
 from belvedere.observatory.exchange.models.uptime import Uptime
 
 __all__ = [
-    "KEPT_FOR_GOOD", "TOLD", "Alias", "Bulk", "BulkFile", "BulkState", "Concept", "CountsWord", "Dataset", "DatasetState", "Delivery", "Deposit", "DepositPerson", "DepositState", "Establishment", "Event", "Export", "ExportKind", "ExportState", "FileState", "MatrixVersion", "Move", "MoveFile", "MoveState", "Offer", "Party", "PartyCertificate", "PartyKey", "Person",
-    "PersonLink", "Proposal", "Resource", "RetentionRule", "Stated", "Subscription", "SubscriptionState", "Transfer", "TransferState", "Uptime",
+    "KEPT_FOR_GOOD", "TOLD", "Alias", "Baseline", "Bulk", "BulkFile", "BulkState", "Concept", "CountsWord", "Dataset", "DatasetState", "Delivery", "Deposit", "DepositPerson", "DepositState", "Establishment", "Event", "Export", "ExportKind", "ExportState", "FileState", "Formerly", "MatrixVersion", "Move", "MoveFile", "MoveState", "Offer", "Party", "PartyCertificate", "PartyKey", "Person",
+    "PersonLink", "Picture", "Proposal", "Resource", "RetentionRule", "Stated", "Subscription", "SubscriptionState", "Transfer", "TransferState", "Uptime",
 ]  # fmt: skip

@@ -58,6 +58,20 @@ class CountsWord(Word):
         )
 
 
+class Baseline(models.Model):
+    """The file that a consumer receives today by another way, sealed: what a dataset of that period is weighed against during a double run."""
+
+    code = models.CharField("jeu", max_length=40)
+    period = models.CharField("période", max_length=7)
+    content = models.BinaryField("fichier")
+    at = models.DateTimeField("reçu le")
+
+    class Meta:
+        verbose_name = "fichier d’aujourd’hui"
+        verbose_name_plural = "fichiers d’aujourd’hui"
+        constraints = (models.UniqueConstraint(fields=["code", "period"], name="one_baseline_a_period"),)
+
+
 class RetentionRule(models.Model):
     """What a department asks of closed files from a date: months to keep them, then what becomes of them."""
 

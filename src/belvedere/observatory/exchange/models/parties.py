@@ -37,24 +37,49 @@ class Party(models.Model):
 
 
 class Establishment(models.Model):
-    """An establishment as an extraction of FINESS told it, from a day (included) to another (excluded)."""
+    """What an establishment is from an extraction of FINESS on (`since`), until the next row of it."""
 
     finess = models.CharField("FINESS", max_length=9)
     name = models.CharField("nom", max_length=160)
-    kind = models.CharField("catégorie FINESS", max_length=4, blank=True)
-    department = models.CharField("département", max_length=3, blank=True)
+    kind = models.CharField("catégorie FINESS", max_length=4)
+    department = models.CharField("département", max_length=3)
     region = models.CharField("région", max_length=4, blank=True)
     entity = models.CharField("FINESS juridique", max_length=9, blank=True)
     opened_on = models.DateField("ouvert le", null=True, blank=True)
     closed_on = models.DateField("fermé le", null=True, blank=True)
     since = models.DateField("depuis")
-    until = models.DateField("jusqu’au", default=NEVER)
     source = models.CharField("fichier", max_length=120)
 
     class Meta:
         verbose_name = "établissement de FINESS"
         verbose_name_plural = "établissements de FINESS"
         constraints = (models.UniqueConstraint(fields=["finess", "since"], name="one_establishment_at_a_time"),)
+
+
+class Picture(models.Model):
+    """An extraction of FINESS that was taken: the day it is the picture of."""
+
+    day = models.DateField("jour", unique=True)
+    source = models.CharField("fichier", max_length=120)
+
+    class Meta:
+        verbose_name = "extraction de FINESS"
+        verbose_name_plural = "extractions de FINESS"
+
+
+class Formerly(models.Model):
+    """What decisions took an actor for until an instant, kept when it changes: a past decision is explained by it."""
+
+    party = models.ForeignKey(Party, models.CASCADE, related_name="+")
+    until = models.DateTimeField("jusqu’à")
+    kind = models.CharField("catégorie FINESS", max_length=4, blank=True)
+    department = models.CharField("département", max_length=3, blank=True)
+    region = models.CharField("région", max_length=4, blank=True)
+
+    class Meta:
+        verbose_name = "ancien état d’un acteur"
+        verbose_name_plural = "anciens états des acteurs"
+        indexes = (models.Index(fields=["party", "until"]),)
 
 
 class Offer(models.Model):

@@ -68,8 +68,15 @@ class Stated(models.Model):
         indexes = (models.Index(fields=["person", "known_at"]),)
 
 
+# A person recognised as another takes its words along, and only to that one.
+_FOLLOWS = (
+    "(NEW.person_id = OLD.person_id OR EXISTS (SELECT 1 FROM exchange_alias a JOIN exchange_person p ON p.token = a.token "
+    "WHERE p.id = OLD.person_id AND a.person_id = NEW.person_id))"
+)
 KEPT_FOR_GOOD = {
     "exchange_stated": Guard(
-        "id", unchanged("id", "kind", "purpose", "category", "recipient", "at", "known_at", "collected_by", "said_by", "proof"), "une volonté ne se change pas",
-    )
+        "id", unchanged("id", "kind", "purpose", "category", "recipient", "at", "known_at", "collected_by", "said_by", "proof") + f" AND {_FOLLOWS}",
+        "une volonté ne se change pas",
+    ),
+    "exchange_matrixversion": Guard("id", refusal="une version de la matrice ne se change pas"),
 }  # fmt: skip

@@ -114,7 +114,7 @@ def _short(name: str, value: Any, named: Named) -> str | None:
     keys = set(value) - LEFT
     shapes: list[tuple[set[str], Callable[[], str]]] = [
         ({"coding", "text"}, lambda: _concept(value, named)), ({"code", "display"}, lambda: _coding(value, named)),
-        ({"reference", "display", "type"}, lambda: _beside(value.get("display"), value.get("reference") or value.get("type"))),
+        ({"reference", "display", "type"}, lambda: _reference(value)),
         ({"family", "given", "use", "prefix", "suffix"}, lambda: _name(value)), ({"start", "end"}, lambda: _period(value)),
         ({"line", "postalCode", "city"}, lambda: " ".join([*map(str, value.get("line") or []), str(value.get("postalCode", "")), str(value.get("city", ""))]).strip()),
         ({"value", "unit", "code", "comparator"}, lambda: _quantity(value)), ({"value", "use", "rank"}, lambda: _contact(value)),
@@ -137,6 +137,11 @@ def _plain(name: str, value: Any) -> str:
 def _beside(told: Any, more: Any) -> str:
     """A word with what it stands for in brackets."""
     return f"{told} ({more})" if told and more else str(told or more or "")
+
+
+def _reference(value: Mapping) -> str:
+    kind, address = str(value.get("type", "")), str(value.get("reference", ""))
+    return _beside(value.get("display"), ", ".join(filter(None, (address, "" if kind and kind in address else kind))))
 
 
 def _concept(value: Mapping, named: Named) -> str:

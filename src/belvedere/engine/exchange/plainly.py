@@ -116,11 +116,16 @@ def _short(name: str, value: Any, named: Named) -> str | None:
         ({"coding", "text"}, lambda: _concept(value, named)), ({"code", "display"}, lambda: _coding(value, named)),
         ({"reference", "display", "type"}, lambda: _reference(value)),
         ({"family", "given", "use", "prefix", "suffix"}, lambda: _name(value)), ({"start", "end"}, lambda: _period(value)),
-        ({"line", "postalCode", "city"}, lambda: " ".join([*map(str, value.get("line") or []), str(value.get("postalCode", "")), str(value.get("city", ""))]).strip()),
+        ({"line", "postalCode", "city"}, lambda: " ".join([*(map(str, value["line"]) if isinstance(value.get("line"), list) else []), str(value.get("postalCode", "")), str(value.get("city", ""))]).strip()),
         ({"value", "unit", "code", "comparator"}, lambda: _quantity(value)), ({"value", "use", "rank"}, lambda: _contact(value)),
     ]  # fmt: skip
     for shape, tell in shapes:
-        if keys and keys <= shape and ("value" not in keys or isinstance(value["value"], int | float) == ("unit" in shape)):
+        if (
+            keys
+            and keys <= shape
+            and ("value" in shape) == ("value" in keys)
+            and ("value" not in keys or isinstance(value["value"], int | float) == ("unit" in shape))
+        ):
             return tell()
     return None
 
@@ -155,7 +160,7 @@ def _coding(value: Mapping, named: Named) -> str:
 
 
 def _name(value: Mapping) -> str:
-    many = lambda key: [str(one) for one in value.get(key) or []]  # noqa: E731
+    many = lambda key: [str(one) for one in (value[key] if isinstance(value.get(key), list) else filter(None, [value.get(key)]))]  # noqa: E731
     told = " ".join([*many("prefix"), *many("given"), str(value.get("family", "")).upper(), *many("suffix")]).strip()
     return _beside(told, WORDS.get(str(value.get("use")), value.get("use")))
 

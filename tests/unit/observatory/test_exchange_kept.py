@@ -209,7 +209,9 @@ def test_a_person_reads_its_own_data_of_whoever_gave_the_link(service):
     text = page.content.decode()
     assert page.status_code == 200 and page["Cache-Control"] == "no-store"
     family = resident(0).family.upper()
-    assert family in text and "à domicile" in text and "depuis le 1er septembre 2026" in text, "an opposition closes nothing to oneself"
+    assert family in text and "à domicile" in text and "depuis le 1er septembre 2026" in text and "séjour" in text and "Encounter/" not in text, (
+        "an opposition closes nothing to oneself"
+    )
     assert "évaluation" not in text.lower() and "santé" in text, "health asks for more than a link, and the page says so"
     held = Client().get(address + "?format=json").json()
     places = {row["id"] for row in (entry["resource"] for entry in held["entry"])}
@@ -244,8 +246,8 @@ def test_a_broken_contract_is_written_to_both_sides(service):
     notes = {note.to: note for note in Notice.objects.filter(kind="exchange_contract")}
     assert set(notes) == {service.contact, sidoba.contact}
     assert any("Année de naissance" in text for text in notes[service.contact].details["findings"])
-    [(row, title, texts)] = datasets.noticed(service)
-    assert row == made and any("Année de naissance" in text for text in texts) and title
+    [(row, title, month, texts)] = datasets.noticed(service)
+    assert row == made and any("Année de naissance" in text for text in texts) and title and month == "septembre 2026"
     assert datasets.noticed(establishment(OTHER)) == []
 
 

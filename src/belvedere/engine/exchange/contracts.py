@@ -87,6 +87,11 @@ def contracts() -> dict[str, Contract]:
     return found
 
 
+def percent(share: float, digits: int = 1) -> str:
+    """A share as French writes it."""
+    return f"{100 * share:.{digits}f}".replace(".", ",") + "\u202f%"
+
+
 def _wilson(part: int, whole: int) -> tuple[float, float]:
     if not whole:
         return 0.0, 1.0
@@ -132,16 +137,16 @@ def completeness(
         fallen = item.name in reference and drop_bound((reference[item.name][0], reference[item.name][1]), (filled, len(rows))) > DROP
         if share < item.least:
             grave = BROKEN if item.required or fallen else REMARKS
-            found.append(Finding("completude", grave, f"{item.label} : {share:.1%} rempli, {item.least:.0%} attendu.", worst))
+            found.append(Finding("completude", grave, f"{item.label} : {percent(share)} rempli, {percent(item.least, 0)} attendu.", worst))
         elif not fallen and len(groups) > 1 and (low := [kind for kind, held in groups.items() if _share(item, held) < item.least]):
-            told = ", ".join(f"{categories().get(kind, kind) or 'les autres'} {_share(item, groups[kind]):.1%}" for kind in sorted(low))
-            found.append(Finding("completude", REMARKS, f"{item.label} : {item.least:.0%} attendu dans chaque catégorie ; {told}.", worst))
+            told = ", ".join(f"{categories().get(kind, kind) or 'les autres'} {percent(_share(item, groups[kind]))}" for kind in sorted(low))
+            found.append(Finding("completude", REMARKS, f"{item.label} : {percent(item.least, 0)} attendu dans chaque catégorie ; {told}.", worst))
         elif fallen:
             found.append(
                 Finding(
                     "completude",
                     BROKEN,
-                    f"{item.label} : {share:.1%} rempli, en baisse sûre de plus de {DROP:.0%} depuis les versions précédentes.",
+                    f"{item.label} : {percent(share)} rempli, en baisse sûre de plus de {percent(DROP, 0)} depuis les versions précédentes.",
                     worst,
                 )
             )

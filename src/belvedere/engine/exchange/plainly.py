@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, NamedTuple
 
 from belvedere.engine.exchange.checks import FINESS_SYSTEMS, RPPS_SYSTEMS
 from belvedere.engine.exchange.identifiers import INS_OIDS
@@ -17,7 +17,17 @@ from belvedere.engine.exchange.moments import PARIS, moment
 from belvedere.engine.exchange.profiles import ALWAYS_TOLD
 
 Line = tuple[str, str]
-Named = Callable[[str, str], str]  # (system, code) -> its display, "" when it is not held
+Coded = Callable[[str, str], str]  # (system, code) -> its display, "" when it is not held
+Placed = Callable[[str], str]  # address -> what lies there, in words; "" when it is not known
+
+
+class Named(NamedTuple):
+    """Where words come from that a resource does not hold: of its codes, of what it refers to."""
+
+    code: Coded
+    place: Placed
+
+
 MONTHS = ("janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août", "septembre", "octobre", "novembre", "décembre")
 WORDS = {
     "female": "femme", "male": "homme", "other": "autre", "unknown": "inconnu", "finished": "terminé", "in-progress": "en cours", "planned": "prévu", "arrived": "arrivé",
@@ -55,9 +65,9 @@ def day(text: str) -> str:
     return f"{told} à {at.hour} h {at.minute:02d}" if len(text) > 10 else told
 
 
-def lines(resource: Mapping, named: Named = lambda system, code: "") -> list[Line]:
+def lines(resource: Mapping, code: Coded = lambda system, code: "", place: Placed = lambda address: "") -> list[Line]:
     """(label, text) of everything that a resource says, in its order."""
-    return list(_object({name: value for name, value in resource.items() if name not in ALWAYS_TOLD}, named))
+    return list(_object({name: value for name, value in resource.items() if name not in ALWAYS_TOLD}, Named(code, place)))
 
 
 def _object(held: Mapping, named: Named) -> Iterator[Line]:
@@ -114,7 +124,7 @@ def _short(name: str, value: Any, named: Named) -> str | None:
     keys = set(value) - LEFT
     shapes: list[tuple[set[str], Callable[[], str]]] = [
         ({"coding", "text"}, lambda: _concept(value, named)), ({"code", "display"}, lambda: _coding(value, named)),
-        ({"reference", "display", "type"}, lambda: _reference(value)),
+        ({"reference", "display", "type"}, lambda: _reference(value, named)),
         ({"family", "given", "use", "prefix", "suffix"}, lambda: _name(value)), ({"start", "end"}, lambda: _period(value)),
         ({"line", "postalCode", "city"}, lambda: " ".join([*(map(str, value["line"]) if isinstance(value.get("line"), list) else []), str(value.get("postalCode", "")), str(value.get("city", ""))]).strip()),
         ({"value", "unit", "code", "comparator"}, lambda: _quantity(value)), ({"value", "use", "rank"}, lambda: _contact(value)),
@@ -144,8 +154,10 @@ def _beside(told: Any, more: Any) -> str:
     return f"{told} ({more})" if told and more else str(told or more or "")
 
 
-def _reference(value: Mapping) -> str:
+def _reference(value: Mapping, named: Named) -> str:
     kind, address = str(value.get("type", "")), str(value.get("reference", ""))
+    if not value.get("display") and (known := named.place(address)):
+        return known
     return _beside(value.get("display"), ", ".join(filter(None, (address, "" if kind and kind in address else kind))))
 
 
@@ -156,7 +168,7 @@ def _concept(value: Mapping, named: Named) -> str:
 
 def _coding(value: Mapping, named: Named) -> str:
     code = str(value.get("code", ""))
-    return _beside(value.get("display") or WORDS.get(code) or named(str(value.get("system", "")), code), code)
+    return _beside(value.get("display") or WORDS.get(code) or named.code(str(value.get("system", "")), code), code)
 
 
 def _name(value: Mapping) -> str:

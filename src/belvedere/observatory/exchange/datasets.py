@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.models import Max, Min, Q
 from django.utils import timezone
 
-from belvedere.engine.exchange import checks, contracts
+from belvedere.engine.exchange import checks, contracts, plainly
 from belvedere.engine.exchange.access import Decision
 from belvedere.engine.exchange.contracts import BROKEN, Contract, Finding
 from belvedere.engine.exchange.profiles import profiles
@@ -268,13 +268,13 @@ def _write(contract: Contract, period: str, party: Party, findings: Sequence[Fin
         )  # fmt: skip
 
 
-def noticed(party: Party) -> list[tuple[Dataset, str, list[str]]]:
-    """What the last datasets say of an establishment's deposits: each with its title and the findings that name it."""
+def noticed(party: Party) -> list[tuple[Dataset, str, str, list[str]]]:
+    """What the last datasets say of an establishment's deposits: each with its title, its month and the findings that name it."""
     found, seen = [], set[tuple[str, str]]()
     for row in Dataset.objects.filter(code__in=contracts.contracts()).defer("content", "counted").order_by("-made_at")[:LOOKED]:
         told = [one["text"] for one in row.report.get("findings", []) if party.finess in one["establishments"]]
         if (row.code, row.period) not in seen and told:
-            found.append((row, contracts.contracts()[row.code].title, told))
+            found.append((row, contracts.contracts()[row.code].title, plainly.day(row.period), told))
         seen.add((row.code, row.period))
     return found
 

@@ -14,7 +14,7 @@ from django.utils import timezone
 from belvedere.engine.exchange import plainly
 from belvedere.engine.exchange.access import TOKEN
 from belvedere.engine.exchange.access import Party as Asking
-from belvedere.engine.exchange.profiles import filtered, profiles
+from belvedere.engine.exchange.profiles import BARE, filtered, profiles
 from belvedere.engine.exchange.vocabulary import Actor, Category, Grain, Purpose
 from belvedere.observatory.exchange import policy, reading, referentials
 from belvedere.observatory.exchange.intake import content_of
@@ -58,7 +58,7 @@ def data(link: PersonLink) -> Own:
         .order_by("-day", "-pk")[: MOST + 1]
     )
     found.more, rules, kinds = len(rows) > MOST, set[str](), set[str]()
-    named = referentials.displays()
+    named, places = referentials.displays(), _places(link)
     for row in rows[:MOST]:
         profile, content = profiles()[row.profile], content_of(row)
         made = reading.decisions(reader, row, content)
@@ -67,7 +67,7 @@ def data(link: PersonLink) -> Own:
         if told is not None:
             rules |= {decision.rule for decision in made.values() if decision.permitted and decision.rule}
             kinds.add(row.profile)
-            found.pieces.append(Piece(profile.title, row.day, plainly.lines(told, named), told))
+            found.pieces.append(Piece(profile.title, row.day, plainly.lines(told, named, lambda address: places.get(address, "")), told))
     detail = {
         "purpose": Purpose.RIGHT_OF_ACCESS.value, "grain": Grain.NAMED.value, "matrix": judge.matrix.version, "level": TOKEN, "rules": sorted(rules),
         "profiles": sorted(kinds), "given_by": link.given_by.code,
@@ -76,6 +76,18 @@ def data(link: PersonLink) -> Own:
     if told is None or told.detail != detail:
         with transaction.atomic():
             append([Fact("personne", ACTION, f"usager:{link.person_id}", detail)])
+    return found
+
+
+def _places(link: PersonLink) -> dict[str, str]:
+    """What the addresses in a person's resources stand for, in words: itself, its stays and events by their day, its establishment, professionals."""
+    mine = Resource.objects.filter(establishment=link.given_by, current=True, erased=False)
+    rows = mine.filter(person=link.person) | mine.filter(person=None, type__in=BARE)
+    found = {}
+    for kind, uid, profile, day in rows.values_list("type", "uid", "profile", "day"):
+        when = f" du {plainly.day(day.isoformat())}" if day else ""
+        told = {"Patient": "vous", "Organization": link.given_by.name}.get(kind, profiles()[profile].title + when)
+        found[f"{kind}/{uid}"] = told[:1].lower() + told[1:] if kind not in ("Organization", "Patient") else told
     return found
 
 

@@ -69,6 +69,8 @@ def _refusals(path: str, call: dict[str, Any]) -> list[int]:
     found = [400]
     if call.get("security"):
         found.append(401)
+    if call.get("security") and "/exchange/" in path:
+        found.append(403)
     if call.get("parameters") or "requestBody" in call:
         found.append(422)
     if "/services/" in path:

@@ -103,6 +103,10 @@ PROBLEMS = {
     "P413": ("Le fichier est trop gros pour un seul appel.", "Utilisez le dépôt par reprise (/uploads), ou découpez l’envoi."),
     "P422": ("La clé d’idempotence a déjà servi pour un autre contenu.", "Tirez une clé nouvelle pour chaque fichier."),
     "D400": ("La demande ne se lit pas.", "Envoyez un corps JSON entier, encodé en UTF-8, à une adresse de la description de l’API (/api/v1/docs)."),
+    "D403": (
+        "Un jeton de niveau 1 n’ouvre pas ceci : ce qui part en lot porte des données de santé.",
+        "Liez votre jeton à un certificat de structure (voyez l’exploitant).",
+    ),
     "D405": ("Cette adresse ne se prend pas ainsi.", "Utilisez une des méthodes de l’en-tête Allow."),
     "D404": ("Cette adresse n’existe pas, ou ce qu’elle nomme n’est pas à vous.", "Vérifiez-la dans la description de l’API (/api/v1/docs)."),
     "D422": ("La demande n’a pas la forme attendue.", "Corrigez-la d’après la description de l’API (/api/v1/docs), puis renvoyez-la."),

@@ -40,7 +40,7 @@ def test_a_token_of_level_one_deposits_nothing(service):
     assert (
         post("/fhir", deposit(range(1)), **weak).status_code == 403 and post("/fhir/Bundle/$validate", deposit(range(1)), **weak).status_code == 403
     )
-    assert post("/api/v1/exchange/deposits", deposit(range(1)), **weak).status_code == 401 and not Deposit.objects.exists()
+    assert post("/api/v1/exchange/deposits", deposit(range(1)), **weak).status_code == 403 and not Deposit.objects.exists()
 
 
 def test_what_is_too_large_is_told_before_it_is_read(service):

@@ -209,7 +209,7 @@ def test_over_the_api(service):
         client.get(where, **other).status_code == 404
         and client.post(f"{where}/lots", b"{}", content_type="application/json", **other).status_code == 404
     )
-    assert client.post(base, json.dumps({"software": "Y"}), content_type="application/json", **bearer(service, level=1)).status_code == 401
+    assert client.post(base, json.dumps({"software": "Y"}), content_type="application/json", **bearer(service, level=1)).status_code == 403
 
 
 def test_on_the_screen(service):

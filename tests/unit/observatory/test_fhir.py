@@ -242,7 +242,7 @@ def test_what_leaves_by_the_lot_asks_for_a_structure_certificate(producer, servi
     portability.run(made)
     address = f"/api/v1/exchange/exports/{made.reference}/package"
     assert Client().get(address, **bearer(service)).status_code == 200
-    assert Client().get(address, **bearer(service, level=1)).status_code == 401
+    assert Client().get(address, **bearer(service, level=1)).status_code == 403
     assert Client().get(address, **bearer(institution("CNSA_SIDOBA"))).status_code == 404
 
 

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 
 from django.http import HttpRequest
+from ninja.errors import HttpError
 from ninja.security import HttpBearer
 
 from belvedere.engine.exchange.access import PERSON_SUBSTANTIAL, STRUCTURE
@@ -64,6 +65,7 @@ def calling(request: HttpRequest) -> Calling | None:
     )
 
 
+WEAK = "Un certificat de structure est attendu."
 # A product and its version. The journal forgets nothing: words in number, or a run of digits, may be somebody.
 _SOFTWARE = re.compile(r"(?!.*\d{6})[\w.+-]{1,30}( [\w.+-]{1,20}){0,3}")
 
@@ -85,11 +87,5 @@ class StructureToken(PartyToken):
         found = calling(request)
         if found is None or found.level >= STRUCTURE:
             return found
-        note(
-            by=found.party.code,
-            action="echange.acces.refuse",
-            subject=f"api:{request.method}",
-            status=401,
-            reason="Un certificat de structure est attendu.",
-        )
-        return None
+        note(by=found.party.code, action="echange.acces.refuse", subject=f"api:{request.method}", status=403, reason=WEAK)
+        raise HttpError(403, WEAK)

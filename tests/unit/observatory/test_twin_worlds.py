@@ -162,8 +162,9 @@ def _forget_everything() -> None:
     from django.core.management import call_command
     from django.db import connection
 
+    from belvedere.observatory.exchange.models import KEPT_FOR_GOOD
     from belvedere.observatory.journal import guards
 
-    guards.lift(connection)
+    guards.lift(connection, guards.TABLES | KEPT_FOR_GOOD)
     call_command("flush", verbosity=0, interactive=False, reset_sequences=True)
-    guards.install(connection)
+    guards.install(connection, guards.TABLES | KEPT_FOR_GOOD)

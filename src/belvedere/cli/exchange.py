@@ -85,6 +85,11 @@ def register(commands: argparse._SubParsersAction) -> None:
     tokens.add_argument("--close", type=int, default=None, metavar="NUMÉRO", help="ferme ce jeton, aussitôt")
     tokens.add_argument("--end", default="", metavar="MOTIF", help="met fin à l’admission : jetons et abonnements se ferment")
     tokens.set_defaults(run=_tokens)
+    explain = tools.add_parser(
+        "explain", help="réexplique une lecture passée du journal : sa matrice, ses règles, et ce qu’elles rendraient de ce qui se savait alors"
+    )
+    explain.add_argument("number", type=int, metavar="ENTRÉE", help="numéro de l’entrée du journal")
+    explain.set_defaults(run=_explain)
     check = tools.add_parser("check", help="vérifie sans serveur un export de portabilité, un paquet SEDA ou un sac BagIt")
     check.add_argument("file", type=Path, metavar="PAQUET.zip")
     check.set_defaults(run=_check)
@@ -103,7 +108,7 @@ def register(commands: argparse._SubParsersAction) -> None:
     psc.add_argument("--port", type=int, default=8095, help="port HTTP")
     psc.add_argument("--place", action="append", default=[], metavar="FINESS", help="établissement où exercent les personnes inventées")
     psc.set_defaults(run=_psc)
-    for tool in (party, load, dataset, compare, counts, retention, tokens, check, certificate, rotate, psc):
+    for tool in (party, load, dataset, compare, counts, retention, tokens, explain, check, certificate, rotate, psc):
         tool.add_argument("--data", default=None, help="dossier des données")
 
 
@@ -315,6 +320,25 @@ def _psc(options: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             return EXIT_OK
     return EXIT_OK
+
+
+def _explain(options: argparse.Namespace) -> int:
+    _start(options)
+    from belvedere.observatory.exchange import reading
+    from belvedere.observatory.journal.models import Entry
+
+    entry = Entry.objects.filter(pk=options.number, action="echange.lecture", subject__startswith="usager:").first()
+    if entry is None:
+        return _refused(LookupError(f"L’entrée {options.number} n’est pas la lecture des données d’une personne."))
+    told = entry.detail
+    print(f"{entry.at:%d/%m/%Y %H:%M} {entry.actor}, {told['purpose']}, {told['grain']}, niveau {told['level']}, matrice {told['matrix']}")
+    print(f"règles écrites : {', '.join(told['rules']) or 'aucune'}")
+    try:
+        found = sorted(reading.explained(entry))
+    except LookupError:
+        return _refused(LookupError(f"La matrice {told['matrix']} n’est pas de celles que tient cette plateforme."))
+    print(f"règles rendues aujourd’hui : {', '.join(found) or 'aucune (données effacées depuis ?)'}")
+    return EXIT_OK if found == sorted(told["rules"]) else EXIT_REFUSED
 
 
 def _check(options: argparse.Namespace) -> int:

@@ -21,7 +21,7 @@ from tests.exchange import SSIAD, bearer, deposit, establishment, institution, s
 pytestmark = pytest.mark.django_db
 
 
-def test_past_readings_are_decided_the_same_again(monkeypatch, tmp_path):
+def test_past_readings_are_decided_the_same_again(tmp_path, capsys):
     """Each reading of the journal, asked again of the matrix that it names with what was known then, though rows and wills changed since."""
     service, sidoba, drees, real = establishment(), institution("CNSA_SIDOBA"), institution("DREES"), timezone.localdate
     assert intake.receive(service, deposit(range(3))).status == 200
@@ -43,6 +43,8 @@ def test_past_readings_are_decided_the_same_again(monkeypatch, tmp_path):
         again = reading.explained(entry)
         assert again == set(entry.detail["rules"]), entry.detail
     assert policy.judge().matrix.version != before[0].detail["matrix"]
+    assert main(["exchange", "explain", str(before[0].pk)]) == 0 and before[0].detail["matrix"] in capsys.readouterr().out
+    assert main(["exchange", "explain", "1"]) == 3 or "n’est pas la lecture" in capsys.readouterr().err
 
 
 def test_a_head_goes_on_into_another(tmp_path, capsys):

@@ -149,8 +149,9 @@ def at(finess: str, day: dt.date) -> Establishment | None:
 
 def kind_of(party: Party, day: dt.date) -> str:
     """The category of an actor's establishment on a day; what its admission says when no extraction spoke of it."""
-    row = at(party.finess, day) if party.finess else None
-    return row.kind if row else party.kind
+    rows = list(Establishment.objects.filter(finess=party.finess).order_by("since").values_list("since", "kind")) if party.finess else []
+    before = [kind for since, kind in rows if since <= day]
+    return before[-1] if before else rows[0][1] if rows else party.kind
 
 
 def of_kinds(kinds: Iterable[str], day: dt.date) -> Q:

@@ -43,5 +43,5 @@ def test_every_operation_of_the_observatory_holds(case, token):
 @pytest.mark.django_db
 @schema.include(path_regex=HUB).parametrize()
 @some
-def test_every_operation_of_the_hub_holds(case, db):
+def test_every_operation_of_the_hub_holds(case, db, data_folder):
     holds(case, bearer(Party.objects.first() or establishment())["HTTP_AUTHORIZATION"])

@@ -32,7 +32,7 @@ sys.path.insert(0, str(ROOT))
 
 import asyncssh
 from cryptography import x509
-from tests.functional.conftest import clean_environment, free_ports
+from tests.surroundings import clean_environment, free_ports
 
 from belvedere.engine.b2.envelope import seal
 from benchmarks.files import large

@@ -43,6 +43,10 @@ def page_latency() -> dict[str, float]:
     django.setup()
     from django.test import Client
 
+    from belvedere.cli.serve import prepare
+
+    prepare()  # a demonstration made by an earlier version
+
     from belvedere.observatory.accounts.models import User
 
     found = {}

@@ -4,7 +4,6 @@ import fcntl
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from belvedere.observatory.accounts import factors
+from tests.surroundings import clean_environment, free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZE = ["--providers", "24", "--groups", "16", "--patients", "5000", "--seed", "5"]
@@ -45,21 +45,6 @@ class Demo:
     def push(self, *files: Path) -> subprocess.CompletedProcess:
         """`belvedere push` with the shown member's token."""
         return self.belvedere("push", *map(str, files), "--server", self.url, "--json", BELVEDERE_TOKEN=self.kept["token"])
-
-
-def clean_environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith(("BELVEDERE", "DJANGO"))}
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on now."""
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 def sign_in(page, demo: Demo, role: str) -> None:

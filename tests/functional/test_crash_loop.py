@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.functional.conftest import clean_environment, free_ports
+from tests.surroundings import clean_environment, free_ports
 
 
 @contextlib.contextmanager

@@ -27,7 +27,8 @@ from cryptography import x509
 from belvedere.engine.b2.envelope import seal
 from belvedere.engine.sector.billing import make_sector, month_file, month_lines
 from tests.flows import FIRST, assert_no_identity
-from tests.functional.conftest import ROOT, clean_environment, free_ports
+from tests.functional.conftest import ROOT
+from tests.surroundings import clean_environment, free_ports
 
 LONG = os.environ.get("BELVEDERE_LONG") == "1"
 FLOWS, KILLS = (2000, 200) if LONG else (70, 10)

@@ -15,9 +15,10 @@ from aiosmtpd.controller import Controller
 
 from belvedere.engine.b2.keys import nir_key
 from belvedere.engine.sector.billing import month_file, month_lines
-from tests.functional.conftest import ROOT, clean_environment, free_ports
+from tests.functional.conftest import ROOT
 from tests.functional.house import House, enrol, enter, looked_at, push, sign_in
 from tests.functional.seed_sector import MONTHS
+from tests.surroundings import clean_environment, free_ports
 
 FEDERATIONS = ("FédéPSAD", "UNPDM", "UPSADI")
 

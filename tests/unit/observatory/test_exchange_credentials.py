@@ -282,7 +282,7 @@ def test_keys_whose_last_tokens_ran_out_are_forgotten_each_day(authority, monkey
 
 def test_the_simulator_starts_by_itself():
     """The command in a process of its own, without a database: what its page and its description say."""
-    from tests.functional.conftest import free_ports
+    from tests.surroundings import free_ports
 
     (port,) = free_ports(1)
     process = subprocess.Popen(

@@ -160,8 +160,8 @@ def slope(samples: list[tuple[float, int]]) -> float:
     return round(float(np.polyfit(at, kb, 1)[0]) * 3600 / 1024, 1)
 
 
-def by_minute(samples: list[tuple[float, int]]) -> list[int]:
-    """MB at the end of every other minute: a leak goes on, what fills up to its bound does not."""
+def every_two_minutes(samples: list[tuple[float, int]]) -> list[int]:
+    """The most MB of each two minutes: a leak goes on, what fills up to its bound does not."""
     return [max(kb for at, kb in samples if start <= at < start + 120) // 1024 for start in range(0, int(samples[-1][0]) - 110, 120)]
 
 
@@ -220,7 +220,7 @@ def main() -> None:
         "minutes": options.minutes, "seed": options.seed, "lines_before": built["lines"], "flows_sent": len(stream.sent), "flow_pace_s": options.pace, "sender_late_s": round(stream.late, 1), "epochs_s": epochs,
         "objections": objections, "readings": len(readers.times), "reading_failures": readers.failures, "p95_ms_by_minute": latency,
         "p95_first_third_ms": round(statistics.median(latency[:third]), 1), "p95_last_third_ms": round(statistics.median(latency[-third:]), 1),
-        "memory_mb": {f"{names[pid]} {pid}": {"peak": max(kb for _, kb in rows) // 1024, "last": rows[-1][1] // 1024, "slope_mb_hour": slope(rows), "by_minute": by_minute(rows)}
+        "memory_mb": {f"{names[pid]} {pid}": {"peak": max(kb for _, kb in rows) // 1024, "last": rows[-1][1] // 1024, "slope_mb_hour": slope(rows), "every_two_minutes": every_two_minutes(rows)}
                       for pid, rows in memory.items() if rows[-1][0] > options.minutes * 30},
         **found, "settled": dict(states), **described(),
     }, ensure_ascii=False))  # fmt: skip

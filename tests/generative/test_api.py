@@ -19,11 +19,12 @@ schema = schemathesis.openapi.from_wsgi("/api/v1/openapi.json", application)
 some = settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 
 
-def holds(case, authorization: str) -> None:
+def fault(case, authorization: str) -> str:
+    """What is wrong with the answer to a call, "" for nothing; an answer that is not as described raises."""
     answer = case.call(headers={"Authorization": authorization})
-    # The services of the billing world are not plugged in here, and that is told.
-    assert answer.status_code < 500 or answer.json()["code"] == "P503", (case.method, case.formatted_path, answer.status_code)
     case.validate_response(answer, checks=CHECKS)
+    # The services of the billing world are not plugged in here, and that is told.
+    return f"{case.method} {case.formatted_path} {answer.status_code}" if answer.status_code >= 500 and answer.json()["code"] != "P503" else ""
 
 
 @pytest.fixture
@@ -37,11 +38,11 @@ def token(db, data_folder):
 @schema.exclude(path_regex=HUB).parametrize()
 @some
 def test_every_operation_of_the_observatory_holds(case, token):
-    holds(case, f"Bearer {token}")
+    assert fault(case, f"Bearer {token}") == ""
 
 
 @pytest.mark.django_db
 @schema.include(path_regex=HUB).parametrize()
 @some
 def test_every_operation_of_the_hub_holds(case, db, data_folder):
-    holds(case, bearer(Party.objects.first() or establishment())["HTTP_AUTHORIZATION"])
+    assert fault(case, bearer(Party.objects.first() or establishment())["HTTP_AUTHORIZATION"]) == ""

@@ -101,7 +101,9 @@ anything = st.recursive(
 @given(st.dictionaries(names, anything, max_size=6))
 @settings(max_examples=300, deadline=None)
 def test_whatever_is_held_is_told_without_a_stop(content):
-    plainly.lines({"resourceType": "Basic", "id": "x", **content})
+    told = plainly.lines({"resourceType": "Basic", "id": "x", **content})
+    assert all(isinstance(label, str) and isinstance(text, str) for label, text in told)
+    assert bool(told) or not leaves(content)
 
 
 def test_words_are_not_taken_for_codes():
@@ -111,3 +113,14 @@ def test_words_are_not_taken_for_codes():
     }))  # fmt: skip
     assert told["Nom"] == "HH ORDER" and told["Sexe"] == "femme" and "order" in str(told) and "active" in str(told)
     assert dict(plainly.lines({"valueQuantity": {"value": 5, "comparator": "<", "unit": "kg"}})) == {"Valeur": "< 5 kg"}
+
+
+def test_nothing_is_left_out_of_what_is_said_plainly():
+    resource = {
+        "resourceType": "Observation", "id": "x", "status": "final", "code": {"coding": [{"system": "http://loinc.org", "code": "8867-4"}]}, "inconnu": {"dedans": [1, 2.5]},
+        "effectiveDateTime": "2026-02", "valueQuantity": {"value": 72, "unit": "/min"}, "subject": {"reference": "Patient/p"}, "note": [{"text": "calme"}],
+    }  # fmt: skip
+    assert plainly.lines(resource, lambda system, code: "Fréquence cardiaque" if code == "8867-4" else "") == [
+        ("État", "définitif"), ("Objet", "Fréquence cardiaque (8867-4)"), ("inconnu, dedans", "1"), ("inconnu, dedans", "2,5"), ("Constaté le", "février 2026"), ("Valeur", "72 /min"),
+        ("Usager", "Patient/p"), ("Remarque", "calme"),
+    ]  # fmt: skip

@@ -150,6 +150,6 @@ def serve(request: HttpRequest, rest: str = "") -> HttpResponse:
         raise Problem(404, "not-found", "Cette adresse n’existe pas : voyez /fhir/metadata.")
     except Problem as problem:
         if caller is not None and problem.status not in UNTOLD and not problem.traced:
-            # Sentences of ours: what was typed may be somebody's name, and the journal forgets nothing.
-            note(by=caller.party.code, action="echange.acces.refuse", subject=f"fhir:{asked}", status=problem.status, reason=problem.text)
+            # Not its sentence: it may repeat what was typed, somebody's name perhaps, and the journal forgets nothing.
+            note(by=caller.party.code, action="echange.acces.refuse", subject=f"fhir:{asked}", status=problem.status, issue=problem.issue)
         return _refusal(problem)

@@ -63,7 +63,7 @@ def audit(call: Call) -> HttpResponse:
     auditing = call.by.party.actor == Actor.AUDITOR
     if auditing and call.by.purpose != Purpose.AUDIT:
         raise Problem(403, "forbidden", "La finalité AUDIT est attendue (en-tête X-Finalite).")
-    if auditing and not policy.opened(call.by.party, Purpose.AUDIT, [Category.TRACE], Grain.PSEUDONYM, call.by.level):
+    if auditing and not policy.opened(call.by.party, Purpose.AUDIT, Category.TRACE, Grain.PSEUDONYM, level=call.by.level):
         raise Problem(403, "forbidden", "Aucune ligne de la matrice n’ouvre les traces à cet acteur.")
     note(by=call.by.party.code, action="echange.journal.lu", subject="journal", since=low.isoformat(), until=high.isoformat())
     found = traces.between(low, high, party="" if auditing else call.by.party.code)

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 import yaml
 
@@ -218,12 +219,25 @@ def verdict(findings: Iterable[Finding]) -> str:
     return BROKEN if BROKEN in levels else REMARKS if levels else SOUND
 
 
-def compare(contract: Contract, ours: Sequence[Row], theirs: Sequence[Row]) -> dict[str, dict[str, object]]:
+def non_regression(contract: Contract, weighed: Mapping[str, Mapping[str, Any]], excluded: int) -> list[Finding]:
+    """Items that are worse than in the file received today (`compare`); a required one breaks the contract, by more rows than rights and oppositions
+    `excluded`."""
+    found = []
+    for item in contract.items:
+        told = weighed.get(item.name, {})
+        if told.get("status") == "moins bien":
+            grave = BROKEN if item.required and told["lost"] + told["differ"] > excluded else REMARKS
+            text = f"{item.label} : moins bien que le fichier reçu aujourd’hui ({told['lost']} perdues, {told['differ']} autres)."
+            found.append(Finding("non-regression", grave, text))
+    return found
+
+
+def compare(contract: Contract, ours: Sequence[Row], theirs: Sequence[Row]) -> dict[str, dict[str, Any]]:
     """Our rows against the file that the consumer receives today, item by item: equivalent, better, worse. A row that one side alone has is gained or lost
     in each item that it fills."""
     keyed = [{tuple(row.get(name, "") for name in contract.key): row for row in rows} for rows in (ours, theirs)]
     both = keyed[0].keys() & keyed[1].keys()
-    found: dict[str, dict[str, object]] = {}
+    found: dict[str, dict[str, Any]] = {}
     for item in contract.items:
         pairs = [(keyed[0][key].get(item.name, ""), keyed[1][key].get(item.name, "")) for key in both]
         alone = [sum(1 for key in keyed[side].keys() - both if keyed[side][key].get(item.name)) for side in (0, 1)]

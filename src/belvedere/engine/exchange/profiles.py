@@ -8,7 +8,7 @@ from functools import cache, lru_cache
 from importlib.resources import files
 from importlib.util import find_spec
 
-from belvedere.engine.exchange.vocabulary import Category
+from belvedere.engine.exchange.vocabulary import DATA, Category
 
 PROFILE_ROOT = "https://interop.esante.gouv.fr/ig/fhir/tddui/StructureDefinition/"
 ALWAYS_TOLD = frozenset({"resourceType", "id", "meta"})
@@ -134,7 +134,7 @@ def unsorted(resource: Mapping) -> bool:
 def categories(profile: Profile, resource: Mapping) -> set[Category]:
     """The categories that a resource holds; that of its profile always, all of them when some of it may say anything."""
     if unsorted(resource):
-        return set(Category) - {Category.TRACE}
+        return set(DATA)
     paths = [name for name in resource if name not in ALWAYS_TOLD]
     paths += [path for name in paths for path in _inside(resource[name], name, _apart(profile.type))]
     return {profile.category} | {held for path in paths if (held := category(profile, path))}
@@ -163,7 +163,7 @@ def filtered(profile: Profile, resource: Mapping, permitted: Collection[Category
     What may hold anything (narrative, contained resources, extensions) is told only to who may read every category."""
     if profile.category not in permitted:
         return None
-    if set(Category) - {Category.TRACE} <= set(permitted):
+    if set(permitted) >= DATA:
         return dict(resource)
     closed = {path for path in _apart(profile.type) if category(profile, path) not in permitted}
     kept = {

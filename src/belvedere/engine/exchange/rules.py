@@ -32,6 +32,14 @@ class Remark:
         return rules()[self.rule]
 
 
+class Refused(Exception):
+    """What only the making ready of a deposit can see; carries its remark."""
+
+    def __init__(self, rule: str, where: str) -> None:
+        super().__init__(rule)
+        self.remark = Remark(rule, where)
+
+
 @cache
 def rules() -> dict[str, Rule]:
     """Every rule by identifier."""

@@ -56,6 +56,9 @@ class Category(Word):
     TRACE = "TRACE"
 
 
+DATA = frozenset(set(Category) - {Category.TRACE})  # the five categories of data
+
+
 class Grain(Word):
     """How finely data may be read."""
 

@@ -14,7 +14,7 @@ from django.utils import timezone
 from belvedere.engine.exchange import bag, plainly, seda, strict
 from belvedere.engine.exchange.profiles import profiles
 from belvedere.engine.exchange.seda import Header, Piece
-from belvedere.engine.exchange.vocabulary import Category, Grain, Purpose
+from belvedere.engine.exchange.vocabulary import DATA, Category, Grain, Purpose
 from belvedere.engine.nomenclature.territories import region_of
 from belvedere.observatory import pdfseal, printing
 from belvedere.observatory.exchange import erasing, events, intake, policy, referentials, vault
@@ -230,7 +230,7 @@ def move(transfer: Transfer, state: str, *, by: str, reply: dict | None = None, 
 
 def package(transfer: Transfer, *, by: str) -> bytes:
     """The package as the archives take it; the taking is told to the journal, and moves the transfer on."""
-    opening = policy.opened(transfer.archives, Purpose.ARCHIVING, [Category.HEALTH, *sorted(set(Category) - {Category.TRACE})], Grain.NAMED)
+    opening = policy.opened(transfer.archives, Purpose.ARCHIVING, Category.HEALTH, Grain.NAMED, also=DATA)
     if opening is None:
         raise TransferRefused("Aucune ligne de la matrice n’ouvre ces dossiers aux archives.")
     raw = vault.unseal(transfer.package, f"versement:{transfer.reference}")

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Max, Min, Q
@@ -227,7 +228,7 @@ def publish(*, code: str, period: str, by: str) -> Dataset:
     if not built.sources:
         raise DatasetRefused("Aucun séjour n’est connu pour cette période.")
     findings, figures = judge_quality(contract, built, consumer, at)
-    findings += doubles.findings(contract, period, built.rows, sum(built.exclusions.values()))
+    findings += contracts.non_regression(contract, doubles.weighed(contract, period, built.rows), sum(built.exclusions.values()))
     state = contracts.verdict(findings)
     report: dict[str, object] = {
         "contract": contract.version, "verdict": state, "sources": built.sources, "rows": len(built.rows), "exclusions": dict(built.exclusions),
@@ -284,7 +285,7 @@ def content(dataset: Dataset, *, by: str, person: str = "") -> bytes:
     if not dataset.content:
         raise DatasetRefused("Le contrat est rompu : ce jeu n’a pas de fichier.")
     contract = contracts.contracts()[dataset.code]
-    opening = policy.opened(dataset.consumer, contract.purpose, [Category.ADM, *sorted({item.category for item in contract.items})], contract.grain)
+    opening = policy.opened(dataset.consumer, contract.purpose, Category.ADM, contract.grain, also={item.category for item in contract.items})
     if opening is None:
         raise DatasetRefused("Aucune ligne de la matrice n’ouvre plus ce jeu à son destinataire.")
     raw = vault.unseal(dataset.content, f"jeu:{dataset.code}:{dataset.period}:{dataset.version}")
@@ -297,7 +298,7 @@ def content(dataset: Dataset, *, by: str, person: str = "") -> bytes:
     return raw
 
 
-def compared(*, code: str, period: str, by: str) -> dict[str, dict[str, object]]:
+def compared(*, code: str, period: str, by: str) -> dict[str, dict[str, Any]]:
     """The last version of a dataset against the file that is kept of its period, item by item. DatasetRefused."""
     contract = contracts.contracts().get(code)
     found = Dataset.objects.filter(code=code, period=period).exclude(state=BROKEN).order_by("-version").first()

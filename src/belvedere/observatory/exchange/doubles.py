@@ -5,12 +5,13 @@ import csv
 import datetime as dt
 import io
 from collections.abc import Sequence
+from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 
 from belvedere.engine.exchange import contracts
-from belvedere.engine.exchange.contracts import BROKEN, REMARKS, Contract, Finding, Row
+from belvedere.engine.exchange.contracts import Contract, Row
 from belvedere.observatory.exchange import vault
 from belvedere.observatory.exchange.models import Baseline
 from belvedere.observatory.journal.actions import record
@@ -37,7 +38,7 @@ def read(contract: Contract, raw: bytes) -> list[Row]:
 
 
 @transaction.atomic
-def keep(*, code: str, period: str, raw: bytes, by: str) -> Contract:
+def keep(*, code: str, period: str, raw: bytes, by: str) -> None:
     """Keep the file of a period: every version made from now on is weighed against it. BaselineRefused."""
     contract = contracts.contracts().get(code)
     if contract is None:
@@ -47,25 +48,14 @@ def keep(*, code: str, period: str, raw: bytes, by: str) -> Contract:
         code=code, period=period[:7], defaults={"content": vault.seal(raw, f"base:{code}:{period[:7]}"), "at": timezone.now()}
     )
     record(by=by, action="echange.jeu.base", subject=f"jeu:{code}:{period[:7]}", rows=len(rows))
-    return contract
 
 
-def weighed(contract: Contract, period: str, rows: Sequence[Row]) -> dict[str, dict[str, object]]:
+def weighed(contract: Contract, period: str, rows: Sequence[Row]) -> dict[str, dict[str, Any]]:
     """Rows against the file that is kept for their period, item by item; {} when none is."""
     held = Baseline.objects.filter(code=contract.code, period=period).first()
     if held is None:
         return {}
     return contracts.compare(contract, rows, read(contract, vault.unseal(held.content, f"base:{held.code}:{held.period}")))
-
-
-def findings(contract: Contract, period: str, rows: Sequence[Row], excluded: int = 0) -> list[Finding]:
-    """Items that are worse than in the file received today; a required one breaks the contract, by more rows than rights and oppositions `excluded`."""
-    required = {item.name: item.required for item in contract.items}
-    labels = {item.name: item.label for item in contract.items}
-    return [
-        Finding("non-regression", BROKEN if required[name] and int(str(told["lost"])) + int(str(told["differ"])) > excluded else REMARKS, f"{labels[name]} : moins bien que le fichier reçu aujourd’hui ({told['lost']} perdues, {told['differ']} autres).")
-        for name, told in weighed(contract, period, rows).items() if told["status"] == "moins bien"
-    ]  # fmt: skip
 
 
 def forget() -> None:

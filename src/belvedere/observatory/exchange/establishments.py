@@ -33,11 +33,14 @@ def day_of(name: str) -> dt.date:
     found = _DAY.search(name)
     if found is None:
         raise ValueError("le nom ne dit pas le jour de cette extraction FINESS : donnez-le (--day AAAA-MM-JJ)")
-    return dt.date(int(found[1]), int(found[2]), int(found[3] or 1))
+    return _day(f"{found[1]}-{found[2]}-{found[3] or '01'}")
 
 
-def _date(text: str) -> dt.date | None:
-    return dt.date.fromisoformat(text[:10]) if text.strip() else None
+def _day(text: str) -> dt.date:
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError(f"« {text[:10]} » n’est pas une date AAAA-MM-JJ") from error
 
 
 def _told(row: Mapping[str, str], regions: Mapping[str, str]) -> dict[str, object]:
@@ -45,7 +48,8 @@ def _told(row: Mapping[str, str], regions: Mapping[str, str]) -> dict[str, objec
     department = commune[:3] if commune.startswith("97") else commune[:2]
     return {
         "name": row["nom_et"][:160], "kind": row["categorie_ege"][:4], "department": department, "region": regions.get(department, ""), "entity": row["finess_ej"][:9],
-        "opened_on": _date(row["date_ouverture"]), "closed_on": _date(row["date_fermeture"]),
+        "opened_on": _day(row["date_ouverture"][:10]) if row["date_ouverture"] else None,
+        "closed_on": _day(row["date_fermeture"][:10]) if row["date_fermeture"] else None,
     }  # fmt: skip
 
 
@@ -143,15 +147,14 @@ def as_then(party: Party, at: dt.datetime | None) -> Party | Formerly:
 
 def at(finess: str, day: dt.date) -> Establishment | None:
     """An establishment as the last extraction of a day told it; before the first one, as the first one did."""
-    rows = Establishment.objects.filter(finess=finess)
-    return rows.filter(since__lte=day).order_by("-since").first() or rows.order_by("since").first()
+    rows = list(Establishment.objects.filter(finess=finess).order_by("since")) if finess else []
+    return next((row for row in reversed(rows) if row.since <= day), rows[0] if rows else None)
 
 
 def kind_of(party: Party, day: dt.date) -> str:
     """The category of an actor's establishment on a day; what its admission says when no extraction spoke of it."""
-    rows = list(Establishment.objects.filter(finess=party.finess).order_by("since").values_list("since", "kind")) if party.finess else []
-    before = [kind for since, kind in rows if since <= day]
-    return before[-1] if before else rows[0][1] if rows else party.kind
+    row = at(party.finess, day)
+    return row.kind if row else party.kind
 
 
 def of_kinds(kinds: Iterable[str], day: dt.date) -> Q:

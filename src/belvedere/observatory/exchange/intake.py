@@ -69,8 +69,8 @@ def tried(party: Party, raw: bytes, *, key: str = "", channel: str = "fhir") -> 
             with transaction.atomic():
                 writing.prepare(party, raw, deposited, naming.recognise(party, deposited))
                 transaction.set_rollback(True)
-        except (writing.Foreign, writing.Twofold, writing.Opened, naming.Contradicted) as error:
-            remarks.append(_remark(error))
+        except rules.Refused as error:
+            remarks.append(error.remark)
     return deposited, remarks, ""
 
 
@@ -81,15 +81,6 @@ def validate(party: Party, raw: bytes, *, key: str = "") -> Answer:
         return Answer(200, _clash(conflict))
     count = len(deposited.entries)
     return Answer(200, rules.outcome(remarks, f"Ce dépôt serait accepté : {count} ressources, aucune remarque."))
-
-
-def _remark(error: Exception) -> Remark:
-    """The rule of what could only be seen while the deposit was made ready."""
-    if isinstance(error, naming.Contradicted):
-        return error.remark
-    return Remark(
-        {writing.Foreign: "tddui-resource-03", writing.Twofold: "tddui-resource-05", writing.Opened: "tddui-encounter-05"}[type(error)], str(error)
-    )
 
 
 # Thirteen characters that could be somebody's number: an identifier that holds them is kept as a token.
@@ -157,8 +148,8 @@ def _received(party: Party, raw: bytes, *, key: str, software: str, channel: str
                 ready = writing.prepare(party, original or raw, deposited, naming.recognise(party, deposited))
                 made = writing.store(party, deposited, remarks, ready, imputed=imputed, **said)
             return Answer(200, made.answer, {"Recepisse": made.reference}, made)
-        except (writing.Foreign, writing.Twofold, writing.Opened, naming.Contradicted) as error:
-            return _refuse(party, sha, identifier, [_remark(error)], software, channel, imputed)
+        except rules.Refused as error:
+            return _refuse(party, sha, identifier, [error.remark], software, channel, imputed)
         except writing.Moved:
             # Another deposit came between: what the rules said may no longer hold.
             _, deposited, remarks = examine(party, raw, channel=channel)

@@ -80,22 +80,24 @@ def leaving(subscription: Subscription, deliveries: Sequence[Delivery], now: dt.
 
 def _address(subscription: Subscription, event: Event, grain: Grain) -> str:
     """How a subscriber may name the object of an event."""
+    if grain == Grain.NAMED:
+        return event.focus
     row = event.resource
-    if grain == Grain.NAMED or row is None:
-        return event.focus if grain == Grain.NAMED else ""
-    return f"{row.type}/{vault.address(subscription.party.code, row.type, row.uid)}"
+    return "" if row is None else f"{row.type}/{vault.address(subscription.party.code, row.type, row.uid)}"
 
 
 # What is no FHIR resource has its address in the API.
 _ELSEWHERE = {"jeux": "datasets", "depots": "deposits", "exports": "exports", "versements": "transfers"}
 
 
-def _where(focus: str) -> str:
-    """The address at which the object of an event is read."""
+def _read_at(focus: str) -> tuple[str, str]:
+    """The address at which the object of an event is read, and the collection that it is of, as a bundle writes it."""
     head, _, rest = focus.partition("/")
     if head in _ELSEWHERE:
-        return f"{base().removesuffix('/fhir')}/api/v1/exchange/{_ELSEWHERE[head]}/{rest}"
-    return f"{base()}/{'Consent' if head == 'volontes' else head}/{rest}"
+        collection = f"{base().removesuffix('/fhir')}/api/v1/exchange/{_ELSEWHERE[head]}"
+        return f"{collection}/{rest}", collection
+    kind = "Consent" if head == "volontes" else head
+    return f"{base()}/{kind}/{rest}", kind
 
 
 def notification(subscription: Subscription, kind: str, events: Sequence[Leaving] = ()) -> dict:
@@ -115,15 +117,9 @@ def notification(subscription: Subscription, kind: str, events: Sequence[Leaving
             {"name": "timestamp", "valueInstant": event.delivery.event.at.isoformat()},
         ]
         if event.focus and not event.withheld:
-            focus = _where(event.focus)
+            focus, collection = _read_at(event.focus)
             parts.append({"name": "focus", "valueReference": {"reference": focus}})
-            entries.append(
-                {
-                    "fullUrl": focus,
-                    "request": {"method": "POST", "url": focus.rsplit("/", 1)[0] if "/api/" in focus else event.focus.split("/")[0]},
-                    "response": {"status": "201"},
-                }
-            )
+            entries.append({"fullUrl": focus, "request": {"method": "POST", "url": collection}, "response": {"status": "201"}})
         parameters.append({"name": "notification-event", "part": parts})
     uid = str(uuid.uuid4())
     status = {
@@ -149,7 +145,7 @@ def signed(subscription: Subscription, message: str, body: str, now: dt.datetime
     }  # fmt: skip
 
 
-def told(subscription: Subscription, events: Iterable[Leaving]) -> list[Fact]:
+def journaled(subscription: Subscription, events: Iterable[Leaving]) -> list[Fact]:
     """The journal's entries of events that were told: one each, about the person when there is one."""
     return [
         Fact(

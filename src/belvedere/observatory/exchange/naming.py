@@ -13,7 +13,7 @@ from django.db import transaction
 from belvedere.engine.exchange import bundle, checks, questionnaires, sameness
 from belvedere.engine.exchange.bundle import Deposited, Entry
 from belvedere.engine.exchange.profiles import BARE
-from belvedere.engine.exchange.rules import Remark
+from belvedere.engine.exchange.rules import Refused, Remark
 from belvedere.observatory.exchange import vault
 from belvedere.observatory.exchange.models import (
     Alias,
@@ -85,23 +85,15 @@ def _made(told: list[tuple[Entry, str, list[str]]], known: dict[str, Person]) ->
     return known | found(new)
 
 
-class Contradicted(Exception):
-    """The numbers of a patient lead to two persons, or a resource to none; carries the remark."""
-
-    def __init__(self, remark: Remark) -> None:
-        super().__init__(remark.where)
-        self.remark = remark
-
-
 @transaction.atomic
 def recognise(party: Party, deposited: Deposited) -> dict[int, Person]:
-    """The person of each entry, by place: made when it is new; one that was known under its own number alone becomes the person of its INS. Contradicted."""
+    """The person of each entry, by place: made when it is new; one that was known under its own number alone becomes the person of its INS. `rules.Refused`."""
     # Persons are made one by deposits of their establishment alone: one at a time, or one would write under a person that another has just left.
     Party.objects.select_for_update(of=("self",), no_key=True).get(pk=party.pk)
     told = [(entry, *_keys(entry, party)) for entry in deposited.of_type("Patient")]
     before = found(token for _, ins, own in told for token in (ins, *own) if token)
     for remark in contradictions(party, deposited, before):
-        raise Contradicted(remark)
+        raise Refused(remark.rule, remark.where)
     known = _made(told, before)
     people: dict[str, Person] = {}
     aliases: list[Alias] = []
@@ -137,7 +129,7 @@ def recognise(party: Party, deposited: Deposited) -> dict[int, Person]:
             if row and row.person:
                 named[entry.place] = row.person
         if entry.place not in named and entry.profile.type not in BARE:
-            raise Contradicted(Remark("tddui-reference-04", entry.where))  # nobody's opposition or erasure would reach it
+            raise Refused("tddui-reference-04", entry.where)  # nobody's opposition or erasure would reach it
     return named
 
 

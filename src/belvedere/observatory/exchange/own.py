@@ -72,8 +72,8 @@ def data(link: PersonLink) -> Own:
         "purpose": Purpose.RIGHT_OF_ACCESS.value, "grain": Grain.NAMED.value, "matrix": judge.matrix.version, "level": TOKEN, "rules": sorted(rules),
         "profiles": sorted(kinds), "given_by": link.given_by.code,
     }  # fmt: skip
-    told = Entry.objects.filter(action=ACTION, subject=f"usager:{link.person_id}", at__gt=at - ONE_READING).order_by("-pk").first()
-    if told is None or told.detail != detail:
+    before = Entry.objects.filter(action=ACTION, subject=f"usager:{link.person_id}", at__gt=at - ONE_READING).order_by("-pk").first()
+    if before is None or before.detail != detail:
         with transaction.atomic():
             append([Fact("personne", ACTION, f"usager:{link.person_id}", detail)])
     return found

@@ -103,12 +103,12 @@ class Opening:
         return {"rules": list(self.rules), "matrix": self.matrix}
 
 
-def opened(party: Party, purpose: Purpose, categories: Iterable[Category], grain: Grain, level: int = 2) -> Opening | None:
-    """What opens categories to a party under the matrix in force; None when it opens the first of them to nobody like it."""
-    now, wanted = timezone.now(), list(categories)
-    found = judge(now)
-    rules = {category: found.opened(asking(party, level), purpose, category, grain, now) for category in wanted}
-    return Opening(tuple(sorted({rule for held in rules.values() for rule in held})), found.matrix.version) if rules[wanted[0]] else None
+def opened(party: Party, purpose: Purpose, category: Category, grain: Grain, *, level: int = 2, also: Iterable[Category] = ()) -> Opening | None:
+    """What opens a category to a party under the matrix in force, with the rules that open others which leave with it (`also`); None when it is closed."""
+    now = timezone.now()
+    found, who = judge(now), asking(party, level)
+    needed, *others = (set(found.opened(who, purpose, one, grain, now)) for one in (category, *also))
+    return Opening(tuple(sorted(needed.union(*others))), found.matrix.version) if needed else None
 
 
 def said(statements: Iterable[Stated]) -> list[consent.Said]:

@@ -17,7 +17,7 @@ from django.utils import timezone
 from belvedere.engine.exchange import bundle, comparing, seda, strict
 from belvedere.engine.exchange.profiles import BARE
 from belvedere.engine.exchange.strict import MOST_BYTES
-from belvedere.engine.exchange.vocabulary import Category, Grain, Purpose
+from belvedere.engine.exchange.vocabulary import DATA, Category, Grain, Purpose
 from belvedere.observatory.collect import keyring, receipts
 from belvedere.observatory.exchange import events, leasing, policy, vault, wills
 from belvedere.observatory.exchange.intake import content_of
@@ -225,7 +225,7 @@ def _made(export: Export) -> Export:
         export.save()
         people = sorted({row.person_id for row in rows if row.person_id})
         # An establishment's own deposits are its to take away; the rules by which it reads them again say so, while the matrix holds them.
-        opening = policy.opened(export.party, Purpose.CARE, sorted(set(Category) - {Category.TRACE}), Grain.NAMED)
+        opening = policy.opened(export.party, Purpose.CARE, Category.ADM, Grain.NAMED, also=DATA)
         common = {"grain": Grain.NAMED, **(opening.told if opening else {"rules": [], "matrix": policy.judge().matrix.version})}
         append(
             [

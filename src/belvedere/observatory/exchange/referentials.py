@@ -120,7 +120,7 @@ WHOLE: dict[str, tuple[Callable[[Path], int], str]] = {
 
 @transaction.atomic
 def load(path: Path, *, by: str, day: dt.date | None = None) -> Imported:
-    """Import an official file, told by its columns: value sets, SERAFIN-PH tree, FINESS extraction (of a `day`: by its name, or today), directory of
+    """Import an official file, told by its columns: value sets, SERAFIN-PH tree, FINESS extraction (of a `day`, else the one in its name), directory of
     professionals; in XML, value sets as the ANS publishes them; in JSON, an extraction of the register of resources. The same file again changes nothing.
     ImportRefused."""
     suffix = path.suffix.lower()

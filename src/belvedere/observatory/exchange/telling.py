@@ -119,7 +119,7 @@ def _settle(subscription: Subscription, told: list[Leaving], answered: Answered,
         held.state, held.tries, held.why, held.told_at = SubscriptionState.ACTIVE, 0, "", now
         held.next_at = now if held.deliveries.filter(told_at=None).exists() else now + HEARTBEAT
         held.save()
-        if facts := messages.told(subscription, told):
+        if facts := messages.journaled(subscription, told):
             append(facts)
         return len(told)
     rows.update(status=answered.told, tries=F("tries") + 1)
@@ -184,7 +184,7 @@ def caught_up(subscription: Subscription, first: int, last: int | None = None, l
     """The events of a subscription from a number, for catching up: rights are asked again, and what is told is told to the journal."""
     rows = _with_events(subscription).filter(number__gte=first)
     found = messages.leaving(subscription, list((rows.filter(number__lte=last) if last is not None else rows)[:limit]), timezone.now())
-    if facts := messages.told(subscription, found):
+    if facts := messages.journaled(subscription, found):
         append(facts)
     return found
 

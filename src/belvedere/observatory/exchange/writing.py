@@ -12,7 +12,7 @@ from django.utils import timezone
 from belvedere.engine.exchange import bundle, statements, strict
 from belvedere.engine.exchange.bundle import Deposited, Entry
 from belvedere.engine.exchange.profiles import BARE
-from belvedere.engine.exchange.rules import Remark
+from belvedere.engine.exchange.rules import Refused, Remark
 from belvedere.observatory.exchange import events, facts, policy, vault
 from belvedere.observatory.exchange.models import Deposit, DepositPerson, DepositState, Party, Person, Resource
 from belvedere.observatory.exchange.naming import own_key, own_names
@@ -22,18 +22,6 @@ from belvedere.observatory.tokens import reference
 
 class Moved(Exception):
     """What the deposit rectifies changed while it was made ready: start again."""
-
-
-class Foreign(Exception):
-    """A resource of the deposit bears the identifier of another person's; carries where."""
-
-
-class Twofold(Exception):
-    """Two resources of the deposit bear one identifier and say different things; carries where."""
-
-
-class Opened(Exception):
-    """A stay of the deposit opens beside another of the same person; carries where."""
 
 
 class Known(NamedTuple):
@@ -79,7 +67,7 @@ def _current(party: Party, keys: Iterable[str]) -> dict[str, Known]:
 
 
 def prepare(party: Party, original: bytes, deposited: Deposited, people: dict[int, Person]) -> Ready:
-    """Name, rewrite and seal every resource of a deposit. Foreign."""
+    """Name, rewrite and seal every resource of a deposit. `rules.Refused`."""
     now, name = timezone.now(), reference("D", 4, 4)
     names = own_names(people.values())
     keys = {
@@ -91,7 +79,7 @@ def prepare(party: Party, original: bytes, deposited: Deposited, people: dict[in
     for entry in deposited.entries:
         known = before.get(keys[entry.place])
         if known and known.person != (people[entry.place].pk if entry.place in people else None):
-            raise Foreign(entry.where)
+            raise Refused("tddui-resource-03", entry.where)
         ids.setdefault(keys[entry.place], known.uid if known else str(uuid.uuid4()))
     renamed = {address: f"{entry.profile.type}/{ids[keys[entry.place]]}" for address, entry in deposited.addresses.items()}
     # A deposit may say a thing twice under two addresses, and somebody, or a place, better the second time: the last word is kept. Of two other things
@@ -100,7 +88,7 @@ def prepare(party: Party, original: bytes, deposited: Deposited, people: dict[in
     for entry in deposited.entries:
         other = last.get(keys[entry.place], entry)
         if entry.profile.type not in (*BARE, "Patient") and _said(other, renamed) != _said(entry, renamed):
-            raise Twofold(entry.where)
+            raise Refused("tddui-resource-05", entry.where)
         last[keys[entry.place]] = entry
     rows, places, seal = [], {}, vault.sealer()
     for key, entry in last.items():
@@ -144,7 +132,7 @@ def _state(party: Party, deposited: Deposited, ready: Ready, made: Deposit) -> N
 
 
 def store(party: Party, deposited: Deposited, remarks: list[Remark], ready: Ready, *, imputed: str = "", **said: str) -> Deposit:
-    """Write a deposit that is ready, inside the caller's transaction; `said`: identifier, sha256, software, channel; `imputed`: the professional who acted. Moved, Opened.
+    """Write a deposit that is ready, inside the caller's transaction; `said`: identifier, sha256, software, channel; `imputed`: the professional who acted. Moved, `rules.Refused`.
 
     The party's row is held: two deposits of one establishment are written one after the other, on PostgreSQL as on SQLite."""
     # Not its key: a refusal that commits at the same moment checks its foreign key on this very row, and would wait for us while we wait for its journal.
@@ -179,7 +167,7 @@ def store(party: Party, deposited: Deposited, remarks: list[Remark], ready: Read
 
 
 def _look_for_opened(party: Party, ready: Ready) -> None:
-    """Whether another deposit opened a stay of one of these persons since the rules were asked. Opened."""
+    """Whether another deposit opened a stay of one of these persons since the rules were asked. `rules.Refused`."""
     stays = {row.person_id: row.own_key for row in ready.rows if row.profile == "tddui-encounter-sejour" and facts.opens(row.facts)}
     if not stays:
         return
@@ -188,4 +176,4 @@ def _look_for_opened(party: Party, ready: Ready) -> None:
     for person, key, told in held.values_list("person", "own_key", "facts"):
         if facts.opens(told) and key not in own:
             place = next(place for place, name in ready.keys.items() if name == stays[person])
-            raise Opened(f"Bundle.entry[{place}].resource.period.end")
+            raise Refused("tddui-encounter-05", f"Bundle.entry[{place}].resource.period.end")

@@ -83,3 +83,10 @@ def missing(connection: BaseDatabaseWrapper, tables: Mapping[str, Guard] = TABLE
         found = {row[0] for row in cursor.fetchall()}
     wanted = lambda table, guard: {f"{table}_no_{kind}" for kind in ("update", "delete", "truncate")} if postgresql else set(_sqlite(table, guard))  # noqa: E731
     return [table for table, guard in tables.items() if not wanted(table, guard) <= found]
+
+
+def restore(connection: BaseDatabaseWrapper, tables: Mapping[str, Guard] = TABLES) -> None:
+    """Put back the triggers that are not there, of the tables that are; those that stand are left alone."""
+    held = set(connection.introspection.table_names())
+    there = {table: guard for table, guard in tables.items() if table in held}
+    install(connection, {table: there[table] for table in missing(connection, there)})

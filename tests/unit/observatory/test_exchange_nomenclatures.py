@@ -4,6 +4,7 @@ import datetime as dt
 import json
 
 import pytest
+from django.core.management.sql import emit_post_migrate_signal
 from django.test import Client
 from django.utils import timezone
 
@@ -39,6 +40,8 @@ def test_pathos_is_taken_as_it_is_declared(service):
     assert rules_of(intake.receive(service, grid("T2", system="urn:autre"))) == {"tddui-questionnaire-11"}
     assert intake.receive(service, grid()).status == 200
     assert Resource.objects.get(facts__questionnaire="pathos").facts["pathos"] == {"7": "T2"}
+    Concept.objects.filter(valueset=pathos.VALUESET).delete()  # a database that was emptied since its migrations
+    emit_post_migrate_signal(verbosity=0, interactive=False, db="default")
     assert Concept.objects.filter(valueset=pathos.VALUESET).count() == 12
     told = Client().get(f"/fhir/CodeSystem/$lookup?system={pathos.SYSTEM}&code=M2").json()
     assert {"name": "display", "valueString": "Soins palliatifs"} in told["parameter"]

@@ -1,16 +1,6 @@
 import django.db.models.deletion
 from django.db import migrations, models
 
-from belvedere.engine.exchange import pathos
-
-
-def hold_pathos(apps, schema_editor) -> None:
-    """The profiles of care of PATHOS: a short list that no official file carries."""
-    concept = apps.get_model("exchange", "Concept")
-    source = "CNSA, guide d’utilisation de PATHOS, 2017"
-    for code, display in pathos.PROFILES.items():
-        concept.objects.update_or_create(valueset=pathos.VALUESET, system=pathos.SYSTEM, code=code, defaults={"display": display, "source": source})
-
 
 class Migration(migrations.Migration):
     dependencies = [
@@ -94,5 +84,4 @@ class Migration(migrations.Migration):
                 "indexes": [models.Index(fields=["party", "until"], name="exchange_fo_party_i_0d2c4a_idx")],
             },
         ),
-        migrations.RunPython(hold_pathos, migrations.RunPython.noop),
     ]

@@ -210,6 +210,18 @@ def facts() -> str:
     )  # fmt: skip
 
 
+def profile_rows() -> list[list[object]]:
+    from belvedere.engine.exchange.conformance import constraints
+
+    return [
+        [
+            f"`{name}`", ".".join(one.steps) + (f" ({one.where[0]} {' ou '.join(sorted(one.where[1]))})" if one.where else ""),
+            f"{one.least}..{'*' if one.most is None else one.most}", " ou ".join(sorted(one.values)) or "—", ", ".join(sorted(one.targets)) or "—",
+        ]
+        for name, rows in constraints().items() for one in rows
+    ]  # fmt: skip
+
+
 def exchanges() -> str:
     from belvedere.api.exchange.operations import OPERATIONS
     from belvedere.engine.exchange.contracts import contracts
@@ -231,6 +243,10 @@ def exchanges() -> str:
             ["Règle", "Gravité", "Ce qui ne va pas", "Quoi faire"], [[f"`{r.rule}`", said[r.severity], r.message, r.remedy] for r in rules().values()]
         )
     )
+    parts.append(
+        "\n## Ce que les profils du guide TDDUI ajoutent à FHIR R4\n\nDit par `tddui-profile-01` (manque), `02` (trop), `03` (valeur), `04` (type désigné). Un élément intérieur est demandé là où celui qui le contient est présent.\n\n"
+    )
+    parts.append(table(["Profil", "Élément", "Présence", "Valeurs", "Désigne"], profile_rows()))
     parts.append("\n## Sujets d’abonnement\n\n")
     parts.append(table(["Sujet", "Libellé", "Catégorie"], [[f"`{t.code}`", t.label, t.category or "—"] for t in topics().values()]))
     parts.append("\n## Matrice livrée\n\nUne proposition, à valider juridiquement. Deux personnes la remplacent depuis *Changer la matrice*.\n\n")

@@ -42,8 +42,9 @@ KNOWN = checks.Known(SSIAD, TODAY, coded=coded, serafin=lambda code: {"1.1": Fal
 
 def a_deposit() -> dict:
     rows = sample.stay_of(sample.resident(1), SSIAD, seed=1, start=dt.date(2026, 9, 1), agreed=True)
-    need = {"resourceType": "ServiceRequest", "id": "besoin", "status": "active", "intent": "order", "subject": {"reference": "Patient/usager-1"}, "code": {"coding": [{"system": "https://smt.esante.gouv.fr/fhir/CodeSystem/serafin-ph", "code": "1.1.1"}]}}  # fmt: skip
-    return sample.transaction(SSIAD, "Service", "d", [*rows, need])
+    plan = {"resourceType": "CarePlan", "id": "projet", "identifier": [{"system": "urn:projets", "value": "1"}], "status": "active", "intent": "plan", "title": "Projet", "subject": {"reference": "Patient/usager-1"}}  # fmt: skip
+    need = {"resourceType": "ServiceRequest", "id": "besoin", "identifier": [{"system": "urn:besoins", "value": "1"}], "basedOn": [{"reference": "CarePlan/projet"}], "status": "active", "intent": "order", "subject": {"reference": "Patient/usager-1"}, "code": {"coding": [{"system": "https://smt.esante.gouv.fr/fhir/CodeSystem/serafin-ph", "code": "1.1.1"}]}}  # fmt: skip
+    return sample.transaction(SSIAD, "Service", "d", [*rows, need, plan])
 
 
 def test_a_sound_deposit_has_no_remark():
@@ -58,10 +59,10 @@ def around_examples() -> tuple[list[dict], list[dict]]:
         for name in ("encounter_evenement.json", "questionnaireresponse_aggir_pa.json", "questionnaireresponse_situation_ssiad.json")
     ]
     around = [
-        {"resourceType": "Patient", "id": "tddui-patient-ins-example", "identifier": [{"system": "urn:oid:1.2.250.1.213.1.4.8", "value": sample.resident(3).ins}], "name": [{"use": "official", "family": "Example"}], "birthDate": "1940-01-01"},
-        {"resourceType": "Encounter", "id": "tddui-encounter-sejour-example", "status": "in-progress", "class": {"system": checks.ACT, "code": "HH"}, "subject": {"reference": "Patient/tddui-patient-ins-example"}, "period": {"start": "2023-01-02"}},
+        {"resourceType": "Patient", "id": "tddui-patient-ins-example", "identifier": [{"system": "urn:oid:1.2.250.1.213.1.4.8", "value": sample.resident(3).ins}], "name": [{"use": "official", "family": "Example"}], "gender": "female", "birthDate": "1940-01-01"},
+        {"resourceType": "Encounter", "id": "tddui-encounter-sejour-example", "identifier": [{"system": sample.OWN.format("sejour"), "value": "s"}], "serviceProvider": {"reference": "Organization/tddui-organization-example"}, "status": "in-progress", "class": {"system": checks.ACT, "code": "HH"}, "subject": {"reference": "Patient/tddui-patient-ins-example"}, "period": {"start": "2023-01-02"}},
         {"resourceType": "Organization", "id": "tddui-organization-example", "identifier": [{"system": "https://finess.esante.gouv.fr", "value": SSIAD}]},
-        {"resourceType": "Practitioner", "id": "tddui-practitioner-example"},
+        {"resourceType": "Practitioner", "id": "tddui-practitioner-example", "identifier": [{"system": "https://rpps.esante.gouv.fr", "value": "10003456786"}]},
     ]  # fmt: skip
     return resources, around
 
@@ -156,6 +157,7 @@ def ends_after(content: dict) -> None:
 def another_open(content: dict) -> None:
     stay = copy.deepcopy(entry(content, "Encounter"))
     stay["resource"]["id"], stay["fullUrl"] = "sejour-bis", "Encounter/sejour-bis"
+    stay["resource"]["identifier"][0]["value"] += "bis"
     content["entry"].append(stay)
 
 
@@ -183,7 +185,11 @@ MUTATIONS = [
     (change("Encounter[1].type.0.coding.0.code", "MED-99999"), "tddui-code-01"), (change("Consent.performer"), "tddui-consent-01"), (change("Consent.dateTime"), "tddui-consent-02"),
     (change("Consent.policyRule.coding.0.code", "PEUT-ETRE"), "tddui-consent-03"), (change("Consent.provision", {"type": "deny"}), "tddui-consent-04"),
     (change("Consent.provision", {"class": [{"code": "SANTE"}, {"code": "ADM"}]}), "tddui-consent-04"), (change("Consent.provision", {"purpose": [{"code": "AUTRE"}]}), "tddui-consent-04"),
-    (change("Consent.provision", {"securityLabel": [{"code": "R"}]}), "tddui-consent-04"), (slot, "tddui-reference-04"), (change("Practitioner.identifier.0.value", "10003456787"), "tddui-practitioner-01"),
+    (change("Consent.provision", {"securityLabel": [{"code": "R"}]}), "tddui-consent-04"), (slot, "tddui-reference-04"), (change("QuestionnaireResponse.item.0.answer.0.item.0.item.0.answer"), "tddui-questionnaire-12"),
+    (change("QuestionnaireResponse.source.reference", "Patient/usager-1"), "tddui-questionnaire-13"), (change("QuestionnaireResponse.source"), "tddui-questionnaire-14"),
+    (change("Encounter[1].type.0.coding.0.code"), "tddui-encounter-10"), (change("CarePlan.title"), "tddui-profile-01"), (change("Encounter.identifier"), "tddui-profile-01"),
+    (change("Encounter[1].period", {"start": "2026-09-02"}), "tddui-profile-01"), (lambda content: entry(content, "Encounter", 1)["resource"]["identifier"].append({"system": "urn:x", "value": "2"}), "tddui-profile-02"),
+    (change("Encounter[1].identifier.0.system", "urn:x"), "tddui-profile-03"), (change("Task.for.reference", "Patient/usager-1"), "tddui-profile-04"), (change("Encounter.serviceProvider.reference", "Patient/usager-1"), "tddui-profile-04"), (change("Practitioner.identifier.0.value", "10003456787"), "tddui-practitioner-01"),
 ]  # fmt: skip
 
 
@@ -317,6 +323,7 @@ def test_every_rule_is_met_by_a_test():
     met |= {"tddui-resource-05"}  # of keys that are made beside the rules: tests/unit/observatory/test_exchange_truth.py
     met |= {"tddui-patient-05", "tddui-resource-03"}  # of what earlier deposits hold: tests/unit/observatory/test_exchange_people.py
     met |= {"tddui-organization-04", "tddui-code-02"}
+    met |= {"tddui-cda-01"}  # of a document: tests/generative/test_cda_mutations.py
     met |= {"tddui-practitioner-02"}  # of a directory that was taken in: tests/unit/observatory/test_fhir.py
     met |= {"tddui-encounter-08"}  # of a register that was taken in: tests/unit/observatory/test_exchange_offers.py
     by_http = {rule for rule in rules() if rule.startswith("tddui-json-")} | {"tddui-bundle-02"}

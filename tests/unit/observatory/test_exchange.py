@@ -184,7 +184,7 @@ def test_one_person_in_two_establishments_is_one_person(service):
 
 def test_a_second_open_stay_is_refused(service):
     take(service, deposit(range(1)))
-    raw = json.loads(deposit(range(1), name="depot-2").replace(b"sejour-0", b"sejour-bis"))
+    raw = json.loads(deposit(range(1), name="depot-2").replace(b"sejour-0", b"sejour-bis").replace(b"-SEJOUR-0", b"-SEJOUR-bis"))
     answer = intake.receive(service, json.dumps(raw).encode())
     assert answer.status == 422 and "tddui-encounter-05" in json.dumps(answer.body)
 

@@ -118,7 +118,7 @@ def test_versions_and_deposits_of_any_kind_are_archived(service):
     assert [name.rsplit(".", 1)[1] for name in pieces if name.startswith("depot-")] == ["csv", "csv"]
     older = json.loads(pieces["versions.json"])["entry"]
     assert [row["resource"]["period"]["end"] for row in older] == ["2026-09-10"]
-    assert len(json.loads(pieces["rendu.pdf"] and pieces["dossier.json"])["entry"]) == 5
+    assert len(json.loads(pieces["rendu.pdf"] and pieces["dossier.json"])["entry"]) == 6
 
 
 def test_a_second_person_of_the_monthly_file_is_another(service):

@@ -28,7 +28,7 @@ def test_a_service_s_month_is_one_file(service):
         one = resident(rank)
         lines.append(f"{one.ins};{'F' if one.sex == 'female' else 'M'};{one.born};{one.family};{one.given};2026-09-01;;4;2026-09-02;-;20")
     made = Client().post("/api/v1/exchange/deposits", "\n".join(lines).encode(), content_type="text/csv", **bearer(service))
-    assert made.status_code == 202 and sum(made.json()["counts"].values()) == 1 + 120 * 24
+    assert made.status_code == 202 and sum(made.json()["counts"].values()) == 1 + 120 * 25
     same = json.loads(deposit(range(1), name="trop"))
     same["entry"] += same["entry"][:1] * 2_000
     assert rules_of(intake.receive(service, json.dumps(same).encode())) == {"tddui-bundle-02"}, "a transaction of the guide keeps its bound"

@@ -22,15 +22,15 @@ def test_a_broken_contract_is_written_to_both_sides(service):
     content = json.loads(deposit(range(3)))
     for entry in content["entry"]:
         if entry["resource"]["resourceType"] == "Patient":
-            entry["resource"].pop("birthDate")  # required by the contract
+            del entry["resource"]["identifier"][0]  # the INS, required by the contract
     assert intake.receive(service, json.dumps(content).encode()).status == 200
     made = datasets.publish(code="ssiad-sidoba", period="2026-09", by="test")
     assert made.state == "broken"
     notes = {note.to: note for note in Notice.objects.filter(kind="exchange_contract")}
     assert set(notes) == {service.contact, sidoba.contact}
-    assert any("Année de naissance" in text for text in notes[service.contact].details["findings"])
+    assert any("Matricule INS" in text for text in notes[service.contact].details["findings"])
     [(row, title, month, texts)] = datasets.noticed(service)
-    assert row == made and any("Année de naissance" in text for text in texts) and title and month == "septembre 2026"
+    assert row == made and any("Matricule INS" in text for text in texts) and title and month == "septembre 2026"
     assert datasets.noticed(establishment(OTHER)) == []
 
 

@@ -8,9 +8,9 @@ import pytest
 from django.db import close_old_connections, connection
 from django.utils import timezone
 
-from belvedere.engine.exchange.sample import resident
+from belvedere.engine.exchange.sample import EVALUATION, resident
 from belvedere.engine.exchange.vocabulary import Grain, Purpose
-from belvedere.observatory.exchange import intake, policy, reading
+from belvedere.observatory.exchange import intake, naming, policy, reading
 from belvedere.observatory.exchange.models import Alias, Deposit, Person, Resource, Stated
 from belvedere.observatory.journal.models import Entry
 from tests.exchange import OTHER, SSIAD, deposit, establishment, institution, rules_of, say
@@ -40,7 +40,7 @@ def take(party, raw):
     return answer
 
 
-OWN = {"system": "https://identifiant-medicosocial-usager.esante.gouv.fr", "value": f"3{SSIAD}/u-1"}
+OWN = {"system": naming.OWN_SYSTEMS[0], "value": f"3{SSIAD}/u-1"}
 
 
 def without_ins(name: str) -> bytes:
@@ -86,7 +86,7 @@ def test_a_number_that_is_somebody_else_s_is_refused(service):
 
 
 def test_a_resource_s_number_that_is_another_person_s_is_refused(service):
-    said = {"identifier": {"system": "https://x/evaluations", "value": "E-1"}}
+    said = {"identifier": {"system": EVALUATION, "value": "E-1"}}
     content = json.loads(deposit(range(1)))
     content["entry"] = [row for row in content["entry"] if "situation" not in row["resource"].get("questionnaire", "")]
     take(service, changed(json.dumps(content).encode(), "QuestionnaireResponse", **said))

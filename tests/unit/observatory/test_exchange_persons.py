@@ -34,7 +34,7 @@ def a_patient(name: str, *identifiers: dict, rank: int | None = None) -> dict:
     profile = "tddui-patient-ins" if held else "tddui-patient"
     return {
         "resourceType": "Patient", "id": name, "meta": {"profile": [sample.PROFILE_ROOT + profile]}, "identifier": [*held, *identifiers],
-        "name": [{"use": "official", "family": "DURAND"}],
+        "name": [{"use": "official", "family": "DURAND"}], "birthDate": "1940-01-01", "gender": "female",
     }  # fmt: skip
 
 
@@ -82,9 +82,9 @@ def test_no_deposit_makes_one_of_two_persons_whose_ins_are_known(service, lots):
 
 def test_a_person_said_twice_in_one_deposit_is_one_person(service):
     """Once by its own number, once with its INS: the stay that follows the first is of the person that the INS names."""
-    own = {"system": naming.OWN_SYSTEM, "value": f"3{SSIAD}/77"}
+    own = {"system": naming.OWN_SYSTEMS[0], "value": f"3{SSIAD}/77"}
     stay = next(row for row in sample.stay_of(resident(0), SSIAD, seed=0, start=START) if row["resourceType"] == "Encounter")
-    stay = {name: value for name, value in stay.items() if name != "serviceProvider"} | {"subject": {"reference": "Patient/u1"}}
+    stay["subject"] = {"reference": "Patient/u1"}
     assert sent(service, "deux-fois", a_patient("u1", own), a_patient("u2", own, rank=0), stay).status == 200
     row = Resource.objects.get(type="Encounter")
     assert row.person == of(0) and naming.accompanied(service, f"3{SSIAD}/77") == of(0)

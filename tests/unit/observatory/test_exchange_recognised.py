@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from belvedere.engine.exchange import seda
-from belvedere.engine.exchange.sample import resident
+from belvedere.engine.exchange.sample import EVALUATION, resident
 from belvedere.engine.exchange.vocabulary import Grain, Purpose
 from belvedere.observatory import stamping
 from belvedere.observatory.exchange import archives, events, intake, messages, naming, reading, replies, subscribing, traces
@@ -89,7 +89,7 @@ def test_a_purge_erases_the_person_as_it_is_known_now(service):
 
 
 def test_a_deposit_that_is_refused_makes_no_two_persons_one(service, known):
-    said = {"identifier": {"system": "https://x/evaluations", "value": "E-1"}}
+    said = {"identifier": {"system": EVALUATION, "value": "E-1"}}
 
     def one_grid(raw: bytes) -> bytes:
         content = json.loads(raw)

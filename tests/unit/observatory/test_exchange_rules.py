@@ -125,6 +125,7 @@ def another_stay(content: dict, subject: str, **values) -> None:
     content["entry"] = [row for row in content["entry"] if "partOf" not in row["resource"]]
     stay = resources(content, "Encounter")[0]
     stay.update(id="autre-sejour", subject={"reference": subject}, **values)
+    stay["identifier"][0]["value"] += "-autre"
     next(row for row in content["entry"] if row["resource"] is stay)["fullUrl"] = "Encounter/autre-sejour"
 
 
@@ -145,6 +146,7 @@ def test_a_deposit_that_closes_a_stay_may_open_the_next(service):
         another = json.loads(json.dumps(resources(content, "Encounter")[0]))
         resources(content, "Encounter")[0].update(period={"start": "2026-09-01", "end": "2026-09-30"}, status="finished")
         another.update(id="suivant", period={"start": "2026-10-01"})
+        another["identifier"][0]["value"] += "-suivant"
         content["entry"].append({"fullUrl": "Encounter/suivant", "resource": another, "request": {"method": "POST", "url": "Encounter"}})
 
     answer = intake.receive(service, edited(deposit(range(1)), "suite", turned))

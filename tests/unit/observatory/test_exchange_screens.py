@@ -207,9 +207,9 @@ def test_a_cda_document_gives_the_dataset_of_the_fhir_examples():
     ]
     around = [
         {"resourceType": "Patient", "id": "tddui-patient-ins-example", "identifier": [{"system": "urn:oid:1.2.250.1.213.1.4.8", "value": who.ins}], "name": [{"use": "official", "family": "DUPONT"}], "gender": "male", "birthDate": "1947-04-03"},
-        {"resourceType": "Encounter", "id": "tddui-encounter-sejour-example", "status": "in-progress", "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "HH"}, "subject": {"reference": "Patient/tddui-patient-ins-example"}, "period": {"start": "2023-04-11"}},
+        {"resourceType": "Encounter", "id": "tddui-encounter-sejour-example", "identifier": [{"system": sample.OWN.format("sejour"), "value": "s"}], "serviceProvider": {"reference": "Organization/tddui-organization-example"}, "status": "in-progress", "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "HH"}, "subject": {"reference": "Patient/tddui-patient-ins-example"}, "period": {"start": "2023-04-11"}},
         {"resourceType": "Organization", "id": "tddui-organization-example", "identifier": [{"system": "https://finess.esante.gouv.fr", "value": SSIAD}]},
-        {"resourceType": "Practitioner", "id": "tddui-practitioner-example"},
+        {"resourceType": "Practitioner", "id": "tddui-practitioner-example", "identifier": [{"system": "https://rpps.esante.gouv.fr", "value": "10003456786"}]},
     ]  # fmt: skip
     content = sample.transaction(SSIAD, "Service", "d", [*around, *examples])
     content["entry"] = [row for row in content["entry"] if row["resource"]["id"] not in ("etablissement", "professionnel")]

@@ -7,7 +7,7 @@ from django.http import HttpResponse
 from belvedere import __version__
 from belvedere.api.exchange import bulk, reads, records, subscriptions
 from belvedere.api.exchange.fhir import MEDIA, Call, Operation, Problem, answer
-from belvedere.engine.exchange.profiles import BARE, PROFILE_ROOT, profiles
+from belvedere.engine.exchange.profiles import BARE, profiles
 from belvedere.observatory.exchange import messages
 
 
@@ -92,7 +92,7 @@ def statement() -> dict:
     system = [operation for operation in OPERATIONS if operation.interaction == "transaction"]
     resources = []
     for kind, operations in sorted(kinds.items()):
-        supported = [PROFILE_ROOT + profile.name for profile in profiles().values() if profile.type == kind]
+        supported = [profile.canonical for profile in profiles().values() if profile.type == kind]
         made: dict = {"type": kind, "interaction": [{"code": operation.interaction, "documentation": operation.doc} for operation in operations]}
         if supported:
             made["supportedProfile"] = supported

@@ -146,6 +146,14 @@ def kind_of(address: str) -> str:
     return kind.rsplit("/", 1)[-1] if uid and not address.startswith("urn:") else ""
 
 
+def led_to(reference: object, deposited: Deposited) -> str:
+    """The type that a reference leads to, "" when nothing says it."""
+    if (target := deposited.target(reference)) is not None:
+        return target.profile.type
+    address = reference.get("reference") if isinstance(reference, Mapping) else None
+    return kind_of(address) if isinstance(address, str) else ""
+
+
 def about(entry: Entry, deposited: Deposited, steps: int = _FURTHEST) -> Entry | str | None:
     """The patient's entry that a resource is about, or an address of earlier deposits that leads to one; None when it says none."""
     if entry.profile.type == "Patient" or not steps:

@@ -11,12 +11,13 @@ from lxml import etree
 
 from belvedere.engine.exchange.aggir import ADVERBS, LINES
 from belvedere.engine.exchange.profiles import PROFILE_ROOT
-from belvedere.engine.exchange.sample import CISIS, EVALUATION, QUESTIONNAIRE
+from belvedere.engine.exchange.sample import CISIS, EVALUATION, OWN, QUESTIONNAIRE
 from belvedere.engine.exchange.seda import PackageRefused, members, parse_xml
 
 V3 = "urn:hl7-org:v3"
 INS_ROOTS = ("1.2.250.1.213.1.4.8", "1.2.250.1.213.1.4.9", "1.2.250.1.213.1.4.10", "1.2.250.1.213.1.4.11")
-STAYS, EVENTS, EVALUATIONS = "GEN-362", "89793-4", "47420-5"
+STAYS, EVENTS, EVALUATIONS, DOCUMENTS = "GEN-362", "89793-4", "47420-5", "55107-7"
+TRIP = "1.2.250.1.213.1.1.3.216"  # template of a trip
 AGGIR, SITUATION = ("MED-1291", "MED-1292"), "MED-1290"
 GENDERS = {"M": "male", "F": "female", "U": "unknown"}
 # Items of the AGGIR evaluation, by their ICF code, to the variables of the questionnaire.
@@ -92,6 +93,16 @@ def _sections(root: etree._Element) -> Iterator[tuple[str, etree._Element]]:
         yield _attribute(section, "code", "code"), section
 
 
+def _gender(code: str) -> str:
+    """The sex as FHIR writes it; a code that is none of CDA's is left as it is, for the rules to say so."""
+    return GENDERS.get(code, code)
+
+
+def _said(observation: etree._Element | None) -> bool | None:
+    """The value of a boolean observation; None when it says neither: nothing is answered then."""
+    return {"true": True, "false": False}.get(_attribute(observation, "value", "value"))
+
+
 def _patient(root: etree._Element) -> dict:
     role = root.find("c:recordTarget/c:patientRole", {"c": V3})
     if role is None:
@@ -102,11 +113,12 @@ def _patient(root: etree._Element) -> dict:
     names = {item.get("qualifier"): (item.text or "").strip() for item in role.iterfind("c:patient/c:name/c:family", {"c": V3})}
     given = [(item.text or "").strip() for item in role.iterfind("c:patient/c:name/c:given", {"c": V3}) if item.get("qualifier") == "BR"]
     return _profiled(
-        "Patient", "tddui-patient-ins" if numbers else "tddui-patient", id="usager", identifier=numbers, gender=GENDERS.get(_attribute(role, "patient/administrativeGenderCode", "code"), "unknown"),
+        "Patient", "tddui-patient-ins" if numbers else "tddui-patient", id="usager", identifier=numbers, gender=_gender(_attribute(role, "patient/administrativeGenderCode", "code")),
         birthDate=_date(_attribute(role, "patient/birthTime", "value")), name=[{"use": "official", "family": names.get("BR", ""), "given": given}],
     )  # fmt: skip
 
 
+_PLACE, _UNTOLD = {"reference": "Organization/etablissement"}, {"display": "Professionnel non transmis"}
 _HOME = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "HH"}
 _SUBJECT = {"reference": "Patient/usager"}
 
@@ -116,21 +128,30 @@ def _own_id(organizer: etree._Element) -> str:
     return _attribute(organizer, "id", "extension") or _attribute(organizer, "id", "root")
 
 
-def _stays(section: etree._Element) -> Iterator[dict]:
-    for rank, organizer in enumerate(_all(section, "entry/organizer"), 1):
+def _stays(sections: list[etree._Element]) -> Iterator[dict]:
+    for rank, organizer in enumerate((one for section in sections for one in _all(section, "entry/organizer")), 1):
         period = _span(_find(organizer, "effectiveTime"))
         name = next((item.get("extension") for item in _all(organizer, "component/encounter/id") if item.get("extension")), _own_id(organizer))
-        yield _profiled("Encounter", "tddui-encounter-sejour", id=f"sejour-{rank}", identifier=[{"system": "https://identifiant-medicosocial-sejour.esante.gouv.fr", "value": name}] if name else [], status="finished" if "end" in period else "in-progress", **{"class": _HOME}, subject=_SUBJECT, period=period)  # fmt: skip
+        yield _profiled("Encounter", "tddui-encounter-sejour", id=f"sejour-{rank}", identifier=[{"system": OWN.format("sejour"), "value": name}] if name else [], status="finished" if "end" in period else "in-progress", **{"class": _HOME}, subject=_SUBJECT, period=period, serviceProvider=_PLACE)  # fmt: skip
 
 
-def _events(section: etree._Element, stay: dict | None) -> Iterator[dict]:
-    for rank, event in enumerate(_all(section, "entry/encounter"), 1):
+def _events(sections: list[etree._Element], stay: dict | None) -> Iterator[dict]:
+    for rank, event in enumerate((one for section in sections for one in _all(section, "entry/encounter")), 1):
         code = _attribute(event, "code/qualifier/value", "code")
         whole = {"partOf": {"reference": f"Encounter/{stay['id']}"}} if stay else {}
-        yield _profiled("Encounter", "tddui-encounter-evenement", id=f"evenement-{rank}", identifier=[{"system": "https://identifiant-medicosocial-evenement.esante.gouv.fr", "value": _attribute(event, "id", "extension")}], status="finished", **{"class": _HOME}, type=[{"coding": [{"system": CISIS, "code": code}]}] if code else [], subject=_SUBJECT, period=_span(_find(event, "effectiveTime")), **whole)  # fmt: skip
-        for trip, act in enumerate(_all(event, "entryRelationship/act"), 1):
-            if "TPPro" in _attribute(act, "id", "extension"):
-                yield _profiled("Task", "tddui-task-transport-professionnel", id=f"trajet-{rank}-{trip}", identifier=[{"system": "https://identifiant-medicosocial-transport.esante.gouv.fr", "value": _attribute(act, "id", "extension")}], status="completed", intent="order", **{"for": _SUBJECT}, encounter={"reference": f"Encounter/evenement-{rank}"})  # fmt: skip
+        period = _span(_find(event, "effectiveTime"))
+        if _attribute(event, "effectiveTime", "value"):
+            period["end"] = period["start"]  # a point in time
+        yield _profiled("Encounter", "tddui-encounter-evenement", id=f"evenement-{rank}", identifier=[{"system": OWN.format("evenement"), "value": _attribute(event, "id", "extension")}], status="finished", **{"class": _HOME}, type=[{"coding": [{"system": CISIS, "code": code}]}] if code else [], subject=_SUBJECT, period=period, serviceProvider=_PLACE, **whole)  # fmt: skip
+        for trip, act in enumerate(_trips(event), 1):
+            number = _attribute(act, "id", "extension")
+            kind, whose = ("usager", _SUBJECT) if "TPPat" in number else ("professionnel", _UNTOLD)
+            yield _profiled("Task", f"tddui-task-transport-{kind}", id=f"trajet-{rank}-{trip}", identifier=[{"system": OWN.format(f"transport{kind}"), "value": number}], status="completed", intent="order", **{"for": whose}, encounter={"reference": f"Encounter/evenement-{rank}"}, executionPeriod=_span(_find(act, "effectiveTime")) or period)  # fmt: skip
+
+
+def _trips(event: etree._Element) -> list[etree._Element]:
+    """The acts of an event that are trips, by their template."""
+    return [one for one in _all(event, "entryRelationship/act") if any(item.get("root") == TRIP for item in _all(one, "templateId"))]
 
 
 def _aggir(observation: etree._Element) -> list[dict]:
@@ -138,9 +159,9 @@ def _aggir(observation: etree._Element) -> list[dict]:
     for item in _all(observation, "entryRelationship/observation"):
         variable = ITEMS.get(_attribute(item, "code", "code"))
         told = {
-            ADVERB_CODES[_attribute(sub, "code", "code")]: _attribute(sub, "value", "value") == "true"
+            ADVERB_CODES[_attribute(sub, "code", "code")]: value
             for sub in _all(item, "entryRelationship/observation")
-            if _attribute(sub, "code", "code") in ADVERB_CODES
+            if _attribute(sub, "code", "code") in ADVERB_CODES and (value := _said(sub)) is not None
         }
         for line in LINES.get(variable or "", ()):
             lines.append(
@@ -149,8 +170,8 @@ def _aggir(observation: etree._Element) -> list[dict]:
     return lines
 
 
-def _evaluations(section: etree._Element, stay: dict | None) -> Iterator[dict]:
-    for number, organizer in enumerate(_all(section, "entry/organizer"), 1):
+def _evaluations(sections: list[etree._Element], stay: dict | None) -> Iterator[dict]:
+    for number, organizer in enumerate((one for section in sections for one in _all(section, "entry/organizer")), 1):
         for place, observation in enumerate(_all(organizer, "component/observation"), 1):
             rank = f"{number}-{place}"
             code = _attribute(observation, "code", "code")
@@ -158,6 +179,7 @@ def _evaluations(section: etree._Element, stay: dict | None) -> Iterator[dict]:
             common = {
                 "status": "completed",
                 "subject": _SUBJECT,
+                "author": _UNTOLD,
                 "authored": _date(_attribute(observation, "effectiveTime", "value") or _attribute(organizer, "effectiveTime", "value")),
                 **around,
             }
@@ -170,17 +192,38 @@ def _evaluations(section: etree._Element, stay: dict | None) -> Iterator[dict]:
                 yield _profiled("QuestionnaireResponse", "tddui-questionnaire-response", id=f"aggir-{rank}", identifier={"system": EVALUATION, "value": _attribute(observation, "id", "extension")}, questionnaire=f"{QUESTIONNAIRE}tddui-questionnaire-aggir-{kind}-ssiad", item=[item], **common)  # fmt: skip
             elif code == SITUATION:
                 held = {
-                    _attribute(sub, "code", "code"): _attribute(sub, "value", "value") == "true"
+                    _attribute(sub, "code", "code"): value
                     for sub in _all(observation, "entryRelationship/observation")
+                    if (value := _said(sub)) is not None
                 }
                 items = [{"linkId": link, "answer": [{"valueBoolean": held[name]}]} for name, link in SITUATIONS.items() if name in held]
-                yield _profiled("QuestionnaireResponse", "tddui-questionnaire-response", id=f"situation-{rank}", identifier={"system": "urn:ietf:rfc:3986", "value": f"urn:uuid:{_own_id(organizer)}"} if _own_id(organizer) else {}, questionnaire=QUESTIONNAIRE + "tddui-questionnaire-situation-ssiad", item=items, **common)  # fmt: skip
+                yield _profiled("QuestionnaireResponse", "tddui-questionnaire-response", id=f"situation-{rank}", identifier={"system": EVALUATION, "value": f"urn:uuid:{_own_id(organizer)}"} if _own_id(organizer) else {}, questionnaire=QUESTIONNAIRE + "tddui-questionnaire-situation-ssiad", item=items, **common)  # fmt: skip
+
+
+def _around(root: etree._Element) -> list[dict[str, str]]:
+    """The identifier of the stay that the header names, when no section tells of stays."""
+    number = root.find("c:componentOf/c:encompassingEncounter/c:id", {"c": V3})
+    name = (number.get("extension") or number.get("root")) if number is not None else None
+    return [{"system": OWN.format("sejour"), "value": name}] if name else []
 
 
 def _place(root: etree._Element) -> str:
     """The FINESS of the establishment that keeps the document (custodian), as it writes it; "" when it names none."""
     held = root.iterfind("c:custodian/c:assignedCustodian/c:representedCustodianOrganization/c:id", {"c": V3})
     return next((item.get("extension") or "" for item in held if item.get("root") == "1.2.250.1.71.4.2.2"), "")
+
+
+def unread(raw: bytes) -> list[str]:
+    """Codes of the parts of a document that no profile reads, "?" for one without: sections and evaluations. They stay in the original alone."""
+    root = parse_xml(document_of(raw))
+    found = []
+    for code, section in _sections(root):
+        if code not in (STAYS, EVENTS, EVALUATIONS, DOCUMENTS):
+            found.append(code or "?")
+        elif code == EVALUATIONS:
+            kinds = [_attribute(one, "code", "code") for one in _all(section, "entry/organizer/component/observation")]
+            found += [kind or "?" for kind in kinds if kind not in (*AGGIR, SITUATION)]
+    return found
 
 
 def to_bundle(raw: bytes) -> bytes:
@@ -190,21 +233,31 @@ def to_bundle(raw: bytes) -> bytes:
     if root.tag != f"{{{V3}}}ClinicalDocument":
         raise PackageRefused("Ce XML n’est pas un document CDA.")
     found: list[dict] = [_patient(root)]
-    sections = dict(_sections(root))
-    stays = list(_stays(sections[STAYS])) if STAYS in sections else []
+    sections: dict[str, list[etree._Element]] = {}
+    for code, section in _sections(root):
+        sections.setdefault(code, []).append(section)
+    stays = list(_stays(sections.get(STAYS, [])))
     if not stays:
         period = _span(root.find("c:componentOf/c:encompassingEncounter/c:effectiveTime", {"c": V3}))
         stays = [
-            _profiled("Encounter", "tddui-encounter-sejour", id="sejour-1", status="in-progress", **{"class": _HOME}, subject=_SUBJECT, period=period)
+            _profiled(
+                "Encounter",
+                "tddui-encounter-sejour",
+                id="sejour-1",
+                identifier=_around(root),
+                status="in-progress",
+                **{"class": _HOME},
+                subject=_SUBJECT,
+                period=period,
+                serviceProvider=_PLACE,
+            )
         ]
     elif not stays[0]["period"]:
         stays[0]["period"] = _span(root.find("c:componentOf/c:encompassingEncounter/c:effectiveTime", {"c": V3}))
     stay = stays[0]
     found += stays
-    if EVENTS in sections:
-        found += _events(sections[EVENTS], stay)
-    if EVALUATIONS in sections:
-        found += _evaluations(sections[EVALUATIONS], stay)
+    found += _events(sections.get(EVENTS, []), stay)
+    found += _evaluations(sections.get(EVALUATIONS, []), stay)
     number = _place(root)
     named = [{"system": "https://finess.esante.gouv.fr", "value": number}] if number else []
     place = _profiled("Organization", "tddui-organization", id="etablissement", identifier=named)

@@ -6,12 +6,12 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from belvedere.engine.exchange import aggir
-from belvedere.engine.exchange.bundle import Deposited, Entry
+from belvedere.engine.exchange import aggir, conformance
+from belvedere.engine.exchange.bundle import Deposited, Entry, led_to
 from belvedere.engine.exchange.categories import categories
 from belvedere.engine.exchange.identifiers import INS_OIDS, finess_of, finess_valid, ins_valid, rpps_valid
 from belvedere.engine.exchange.moments import moment
-from belvedere.engine.exchange.questionnaires import RESULT, answer_valid, items_of
+from belvedere.engine.exchange.questionnaires import RESULT, answer_valid, items_of, unanswered
 from belvedere.engine.exchange.rules import Remark
 from belvedere.engine.exchange.statements import consent_told
 
@@ -20,7 +20,7 @@ RPPS_SYSTEMS = ("https://rpps.esante.gouv.fr", "urn:oid:1.2.250.1.71.4.2.1")
 SERAFIN = "serafin"
 GIRS = {f"MED-{338 + rank}": rank for rank in range(1, 7)}
 SEXES = ("male", "female", "other", "unknown")
-STATES = ("planned", "arrived", "in-progress", "onleave", "finished", "cancelled")
+STATES = ("planned", "arrived", "triaged", "in-progress", "onleave", "finished", "cancelled")
 OLDEST_YEARS = 130
 ACT = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 CLASSES = ("AMB", "EMER", "FLD", "HH", "IMP", "ACUTE", "NONAC", "OBSENC", "PRENC", "SS", "VR")  # v3-ActEncounterCode
@@ -83,9 +83,7 @@ def patient(entry: Entry, deposited: Deposited, known: Known) -> Check:
     born = moment(entry.resource.get("birthDate"))
     if born and not (dt.timedelta(0) <= known.today - born.date() <= dt.timedelta(days=OLDEST_YEARS * 366)):
         yield Remark("tddui-patient-02", entry.where + ".birthDate")
-    if entry.profile.name == "tddui-patient-ins" and not any(
-        name.get("use") == "official" and name.get("family") for name in entry.resource.get("name", [])
-    ):
+    if not any(name.get("use") == "official" and name.get("family") for name in entry.resource.get("name", [])):
         yield Remark("tddui-patient-03", entry.where + ".name")
     if "gender" in entry.resource and entry.resource["gender"] not in SEXES:
         yield Remark("tddui-patient-04", entry.where + ".gender")
@@ -158,6 +156,9 @@ def encounter(entry: Entry, deposited: Deposited, known: Known) -> Check:
     held = entry.resource.get("class") or {}
     if held.get("system") != ACT or held.get("code") not in CLASSES:
         yield Remark("tddui-encounter-09", entry.where + ".class")
+    for rank, kind in enumerate(entry.resource.get("type", [])):
+        if not kind.get("text") and any(not coding.get("code") for coding in kind.get("coding", [])):
+            yield Remark("tddui-encounter-10", f"{entry.where}.type[{rank}]")
     first, last = _around(entry, deposited, known)
     if (start and first and start < first) or any(one and last and one > last + DAY for one in (start, end)):
         yield Remark("tddui-encounter-03", entry.where + ".period")
@@ -212,15 +213,31 @@ def questionnaire(entry: Entry, deposited: Deposited, known: Known) -> Check:
         if link in answers:
             yield Remark("tddui-questionnaire-05", entry.where + ".item", link[:40])
         answers[link] = answer
+    if missing := unanswered(resource.get("questionnaire"), answers):
+        yield Remark("tddui-questionnaire-12", entry.where + ".item", " ".join(missing[:5]))
+    yield from _evaluator(entry, deposited)
     if "aggir" in str(resource.get("questionnaire", "")):
-        code = (answers.get(RESULT, {}).get("valueCoding") or {}).get("code")
-        if code not in GIRS:
+        held = answers.get(RESULT, {}).get("valueCoding") or {}
+        code = held.get("code")
+        if code not in GIRS or held.get("system") not in CISIS:
             yield Remark("tddui-questionnaire-02", entry.where + ".item")
         elif known.recompute_gir:
             booleans = {link: answer["valueBoolean"] for link, answer in answers.items() if "valueBoolean" in answer}
             grid = aggir.answers_of(booleans)
             if grid and aggir.gir(grid) != GIRS[code]:
                 yield Remark("tddui-questionnaire-03", entry.where + ".item", f"GIR {aggir.gir(grid)} recalculé, GIR {GIRS[code]} déclaré")
+
+
+def _evaluator(entry: Entry, deposited: Deposited) -> Check:
+    """Who evaluated is said: a professional, or the person itself with who carries its word (invariants of the guide's profile)."""
+    resource = entry.resource
+    source = led_to(resource.get("source"), deposited)
+    parts = [one for one in resource.get("extension", []) if str(one.get("url", "")).endswith("/tddui-qr-participant")]
+    if source == "Patient":
+        if not any(inner.get("url") == "TDDUIPorteur" for one in parts for inner in one.get("extension", [])):
+            yield Remark("tddui-questionnaire-13", entry.where + ".source")
+    elif source != "Practitioner" and not resource.get("author") and not parts:
+        yield Remark("tddui-questionnaire-14", entry.where + ".source")
 
 
 def scored(entry: Entry, deposited: Deposited, known: Known) -> Check:
@@ -291,7 +308,7 @@ def check(deposited: Deposited, known: Known) -> list[Remark]:
             remarks.extend((*named(entry), *codes(entry, known)))
         except (AttributeError, TypeError, KeyError, IndexError, ValueError, OverflowError):
             remarks.append(Remark("tddui-resource-01", entry.where))
-    return remarks + _opened_twice(deposited, known)
+    return remarks + _opened_twice(deposited, known) + conformance.check(deposited)
 
 
 def _opened_twice(deposited: Deposited, known: Known) -> list[Remark]:

@@ -27,19 +27,35 @@ _YEARS = frozenset({"birthDate", "deceasedDateTime"})
 
 @dataclass(frozen=True)
 class Profile:
-    """One profile: its name, FHIR type, category of the elements for which `elements.csv` has `=`, French title."""
+    """One profile: its name, FHIR type, category of the elements for which `elements.csv` has `=`, French title, and the id that later texts of the guide give it
+    instead of the name, if any."""
 
     name: str
     type: str
     category: Category
     title: str
+    also: str = ""
+
+    @property
+    def canonical(self) -> str:
+        """The canonical address of the profile in the guide's latest text."""
+        return PROFILE_ROOT + (self.also or self.name)
 
 
 @cache
 def profiles() -> dict[str, Profile]:
     """The 28 profiles by name, in the guide's order."""
     with (files(__package__) / "profiles.csv").open(encoding="utf-8") as stream:
-        return {row["profile"]: Profile(row["profile"], row["type"], Category(row["category"]), row["title"]) for row in csv.DictReader(stream)}
+        return {
+            row["profile"]: Profile(row["profile"], row["type"], Category(row["category"]), row["title"], row["also"])
+            for row in csv.DictReader(stream)
+        }
+
+
+@cache
+def _ids() -> dict[str, str]:
+    """The profile of every id that the guide has given to one."""
+    return {name: name for name in profiles()} | {profile.also: name for name, profile in profiles().items() if profile.also}
 
 
 @cache
@@ -77,8 +93,7 @@ def declared(resource: Mapping) -> str:
     """The profile that a resource names, "" when it names none of ours."""
     meta = resource.get("meta")
     for address in meta.get("profile", []) if isinstance(meta, Mapping) else []:
-        name = str(address).rsplit("/", 1)[-1].split("|")[0]
-        if name in profiles():
+        if name := _ids().get(str(address).rsplit("/", 1)[-1].split("|")[0]):
             return name
     return ""
 
@@ -204,7 +219,7 @@ def pseudonymised(resource: Mapping, rename: Callable[[str, str], str]) -> dict:
     told = walk(bare, "")
     said = resource.get("meta") or {}
     meta = {
-        **({"profile": [PROFILE_ROOT + name]} if (name := declared(resource)) else {}), **({"versionId": said["versionId"]} if "versionId" in said else {}),
+        **({"profile": [profiles()[name].canonical]} if (name := declared(resource)) else {}), **({"versionId": said["versionId"]} if "versionId" in said else {}),
         **({"tag": [SUBSETTED]} if SUBSETTED in (said.get("tag") or []) else {}),
     }  # fmt: skip
     return {

@@ -13,6 +13,9 @@ _NAMED = re.compile(re.escape(QUESTIONNAIRE) + r"tddui-questionnaire-(aggir-pa|a
 _GRID = [*(line for lines in LINES.values() for line in lines), "deplacer-dehors", "appareil-communication"]
 _AGGIR = frozenset({RESULT, *_GRID, *(f"{line}-{adverb}" for line in _GRID for adverb in ADVERBS)})
 _ITEMS = {"aggir-pa": _AGGIR, "aggir-ph": _AGGIR, "situation": frozenset(SITUATIONS)}
+# What makes the GIR, and the whole of the situation: a grid is filled in whole, or the GIR is told without it.
+_ASKED = {"aggir-pa": tuple(f"{line}-{adverb}" for parts in LINES.values() for line in parts for adverb in ADVERBS), "situation": SITUATIONS}
+_ASKED["aggir-ph"] = _ASKED["aggir-pa"]
 
 
 ICF, _QUALIFIER = "http://hl7.org/fhir/sid/icf", re.compile(r"qf[0-489]")  # qualifiers of difficulty, none to complete
@@ -39,3 +42,11 @@ def items_of(canonical: object) -> frozenset[str] | None:
         return pathos.STATES
     named = _NAMED.fullmatch(canonical) if isinstance(canonical, str) else None
     return _ITEMS.get(named[1], frozenset()) if named else None
+
+
+def unanswered(canonical: object, answers: Mapping[str, object]) -> list[str]:
+    """The questions of a grid that stay without an answer once it is begun: every situation, and every adverb of the lines that make the GIR."""
+    named = _NAMED.fullmatch(canonical) if isinstance(canonical, str) else None
+    asked = _ASKED.get(named[1], ()) if named else ()
+    left = [link for link in asked if link not in answers]
+    return left if len(left) < len(asked) else []

@@ -8,7 +8,8 @@ from belvedere.engine.exchange.aggir import ADVERBS, GIR_OF_RANK, LINES, answers
 from belvedere.engine.exchange.profiles import PROFILE_ROOT
 
 QUESTIONNAIRE = "https://interop.esante.gouv.fr/ig/fhir/tddui/Questionnaire/"
-EVALUATION = "https://identifiant-medicosocial-evaluation.esante.gouv.fr"
+OWN = "https://identifiant-medicosocial-{}.esante.gouv.fr"  # identifiers that an establishment gives, by what they name
+EVALUATION = OWN.format("evaluation")
 CISIS = "https://smt.esante.gouv.fr/fhir/CodeSystem/terminologie-cisis"
 FAMILIES = ("Aubry", "Besson", "Carlier", "Delmas", "Estève", "Faivre", "Garnier", "Hamel", "Imbert", "Jacquot", "Lamy", "Marchal")
 GIVEN = {"female": ("Jeanne", "Odette", "Simone", "Lucie"), "male": ("Marcel", "Henri", "René", "Émile")}
@@ -66,15 +67,15 @@ def stay_of(
     internal = f"3{finess}/{person.ins[:6]}-{seed}"
     period = {"start": start.isoformat(), **({"end": end.isoformat()} if end else {})}
     found = [
-        _profiled("Patient", "tddui-patient-ins", id=f"usager-{seed}", identifier=[{"system": "urn:oid:1.2.250.1.213.1.4.8", "value": person.ins}, {"system": "https://identifiant-medicosocial-usager.esante.gouv.fr", "value": internal}], gender=person.sex, birthDate=person.born.isoformat(), name=[{"use": "official", "family": person.family, "given": [person.given]}]),
-        _profiled("Encounter", "tddui-encounter-sejour", id=stay, status="finished" if end else "in-progress", **{"class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "HH"}}, subject=subject, period=period, serviceProvider=place),
+        _profiled("Patient", "tddui-patient-ins", id=f"usager-{seed}", identifier=[{"system": "urn:oid:1.2.250.1.213.1.4.8", "value": person.ins}, {"system": OWN.format("localusager"), "value": internal}], gender=person.sex, birthDate=person.born.isoformat(), name=[{"use": "official", "family": person.family, "given": [person.given]}]),
+        _profiled("Encounter", "tddui-encounter-sejour", id=stay, identifier=[{"system": OWN.format("sejour"), "value": f"{internal}-SEJOUR-{seed}"}], status="finished" if end else "in-progress", **{"class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "HH"}}, subject=subject, period=period, serviceProvider=place),
     ]  # fmt: skip
     for number in range(events):
         day = min(start + dt.timedelta(days=3 * number + 1), end or dt.date.max)
-        found.append(_profiled("Encounter", "tddui-encounter-evenement", id=f"{stay}-evt-{number}", status="finished", **{"class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "HH"}}, type=[{"coding": [{"system": CISIS, "code": "MED-1298"}]}], subject=subject, participant=[{"individual": nurse}], period={"start": f"{day}T10:30:00+01:00", "end": f"{day}T11:15:00+01:00"}, serviceProvider=place, partOf={"reference": f"Encounter/{stay}"}))  # fmt: skip
-        found.append(_profiled("Task", "tddui-task-transport-professionnel", id=f"{stay}-trajet-{number}", status="completed", intent="order", **{"for": subject}, encounter={"reference": f"Encounter/{stay}-evt-{number}"}, owner=nurse))  # fmt: skip
+        found.append(_profiled("Encounter", "tddui-encounter-evenement", id=f"{stay}-evt-{number}", identifier=[{"system": OWN.format("evenement"), "value": f"{internal}-EVN-{number}"}], status="finished", **{"class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "HH"}}, type=[{"coding": [{"system": CISIS, "code": "MED-1298"}]}], subject=subject, participant=[{"individual": nurse}], period={"start": f"{day}T10:30:00+01:00", "end": f"{day}T11:15:00+01:00"}, serviceProvider=place, partOf={"reference": f"Encounter/{stay}"}))  # fmt: skip
+        found.append(_profiled("Task", "tddui-task-transport-professionnel", id=f"{stay}-trajet-{number}", identifier=[{"system": OWN.format("transportprofessionnel"), "value": f"{internal}-TPPro-{number}"}], status="completed", intent="order", **{"for": nurse}, encounter={"reference": f"Encounter/{stay}-evt-{number}"}, executionPeriod={"start": f"{day}T10:10:00+01:00", "end": f"{day}T10:30:00+01:00"}, owner=place))  # fmt: skip
     found.append(_profiled("QuestionnaireResponse", "tddui-questionnaire-response", id=f"{stay}-aggir", identifier={"system": EVALUATION, "value": f"{internal}-EVAL-{seed}"}, questionnaire=QUESTIONNAIRE + "tddui-questionnaire-aggir-pa-ssiad", status="completed", subject=subject, encounter={"reference": f"Encounter/{stay}"}, authored=start.isoformat(), source=nurse, item=[{"linkId": "resultat-eval", "answer": [{"valueCoding": {"system": CISIS, "code": code}, "item": grid}]}]))  # fmt: skip
-    found.append(_profiled("QuestionnaireResponse", "tddui-questionnaire-response", id=f"{stay}-situation", questionnaire=QUESTIONNAIRE + "tddui-questionnaire-situation-ssiad", status="completed", subject=subject, encounter={"reference": f"Encounter/{stay}"}, authored=start.isoformat(), source=nurse, item=[{"linkId": name, "answer": [{"valueBoolean": draw.random() < 0.3}]} for name in SITUATIONS]))  # fmt: skip
+    found.append(_profiled("QuestionnaireResponse", "tddui-questionnaire-response", id=f"{stay}-situation", identifier={"system": EVALUATION, "value": f"{internal}-EVAL-{seed}"}, questionnaire=QUESTIONNAIRE + "tddui-questionnaire-situation-ssiad", status="completed", subject=subject, encounter={"reference": f"Encounter/{stay}"}, authored=start.isoformat(), source=nurse, item=[{"linkId": name, "answer": [{"valueBoolean": draw.random() < 0.3}]} for name in SITUATIONS]))  # fmt: skip
     if agreed is not None:
         found.append(_profiled("Consent", "tddui-consent-accord", id=f"{stay}-accord", status="active", scope={"coding": [{"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "patient-privacy"}]}, category=[{"coding": [{"system": "http://loinc.org", "code": "59284-0"}]}], patient=subject, dateTime=start.isoformat(), performer=[subject], policyRule={"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "OPTIN" if agreed else "OPTOUT"}]}))  # fmt: skip
     return found

@@ -73,6 +73,8 @@ def _watched(path: str) -> Watched:
 def _loose(value: Mapping, path: str, where: str) -> Iterator[str]:
     held = _watched(path)
     for name, one in value.items():
+        if one == []:
+            yield f"{where}{name}"
         for rank, item in enumerate(one) if isinstance(one, list) else ((None, one),):
             at = f"{where}{name}" if rank is None else f"{where}{name}.{rank}"
             if item in EMPTY:

@@ -1,6 +1,7 @@
 """The doors other than FHIR: a CDA document, an XDM archive, the monthly file; each is read as the transaction that it would have been."""
 
 from belvedere.engine.exchange import cda, strict
+from belvedere.engine.exchange.rules import Remark
 from belvedere.engine.exchange.seda import PackageRefused
 from belvedere.observatory.exchange import monthly
 
@@ -30,6 +31,11 @@ def _of_lines(raw: bytes) -> bytes:
         return raw
     name = {"system": "urn:belvedere:ndjson", "value": f"ndjson-{strict.digest(raw)[:24]}"}
     return strict.canonical({"resourceType": "Bundle", "type": "transaction", "identifier": name, "entry": entries})
+
+
+def unread(original: bytes, channel: str) -> list[Remark]:
+    """What of an upload is in no resource of its transaction."""
+    return [Remark("tddui-cda-01", "ClinicalDocument", code[:40]) for code in cda.unread(original)] if channel == "cda" and original else []
 
 
 def transaction_of(raw: bytes, finess: str) -> tuple[bytes, str]:

@@ -31,8 +31,9 @@ class Answer:
     deposit: Deposit | None = None
 
 
-def examine(party: Party, raw: bytes, *, alone: bool = False, channel: str = "fhir") -> tuple[dict, Deposited, list[Remark]]:
-    """The content of a deposit, its entries and everything the rules say of it; nothing is stored. `alone`: stays already open are not looked at."""
+def examine(party: Party, raw: bytes, *, alone: bool = False, channel: str = "fhir", original: bytes = b"") -> tuple[dict, Deposited, list[Remark]]:
+    """The content of a deposit, its entries and everything the rules say of it; nothing is stored. `alone`: stays already open are not looked at; `original`:
+    what it was read from, when it came by another door."""
     try:
         content = strict.parse(raw)
     except strict.Malformed as error:
@@ -48,6 +49,7 @@ def examine(party: Party, raw: bytes, *, alone: bool = False, channel: str = "fh
         remarks = checks.check(deposited, replace(known, open_stay=lambda stay, deposited: False) if alone else known)
         if not rules.refuses(remarks):
             remarks += naming.contradictions(party, deposited, named)
+        remarks += doors.unread(original, channel)
     return content, deposited, rules.kept(remarks)
 
 
@@ -57,9 +59,9 @@ def _stored_type(party: Party, address: str) -> str | None:
     return found if found and kind.rsplit("/", 1)[-1] == found else None
 
 
-def tried(party: Party, raw: bytes, *, key: str = "", channel: str = "fhir") -> tuple[Deposited, list[Remark], str]:
+def tried(party: Party, raw: bytes, *, key: str = "", channel: str = "fhir", original: bytes = b"") -> tuple[Deposited, list[Remark], str]:
     """(entries, remarks, sentence of a conflict or "") of a deposit as it would be taken now; nothing is stored."""
-    content, deposited, remarks = examine(party, raw, channel=channel)
+    content, deposited, remarks = examine(party, raw, channel=channel, original=original)
     sha = strict.digest(raw)
     before = _before(party, _identifier(content, key, sha))
     if before is not None:
@@ -135,7 +137,7 @@ def receive(
 
 def _received(party: Party, raw: bytes, *, key: str, software: str, channel: str, original: bytes, imputed: str) -> Answer:
     sha = strict.digest(raw)
-    content, deposited, remarks = examine(party, raw, channel=channel)
+    content, deposited, remarks = examine(party, raw, channel=channel, original=original)
     identifier = _identifier(content, key, sha)
     if before := _before(party, identifier):
         return _again(before, sha)
@@ -152,7 +154,7 @@ def _received(party: Party, raw: bytes, *, key: str, software: str, channel: str
             return _refuse(party, sha, identifier, [error.remark], software, channel, imputed)
         except writing.Moved:
             # Another deposit came between: what the rules said may no longer hold.
-            _, deposited, remarks = examine(party, raw, channel=channel)
+            _, deposited, remarks = examine(party, raw, channel=channel, original=original)
             if rules.refuses(remarks):
                 return _refuse(party, sha, identifier, remarks, software, channel, imputed)
         except IntegrityError:

@@ -8,13 +8,15 @@ import io
 import json
 
 from belvedere.engine.exchange.profiles import PROFILE_ROOT
-from belvedere.engine.exchange.sample import CISIS, QUESTIONNAIRE
+from belvedere.engine.exchange.sample import CISIS, EVALUATION, OWN, QUESTIONNAIRE, SITUATIONS
 from belvedere.engine.exchange.strict import MOST_BYTES, digest
 from belvedere.observatory.exchange import vault
 
 COLUMNS = ("ins", "sexe", "naissance", "nom", "prenom", "debut", "fin", "gir", "evaluation", "situations", "trajets")
 MOST_ROWS = 300
 MOST_RESOURCES = 8_000  # other establishments wait while one is written
+HOME = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "HH"}
+PLACE, UNTOLD = {"reference": "Organization/etablissement"}, {"display": "Professionnel non transmis"}
 SEXES = {"F": "female", "M": "male", "": "unknown"}
 
 
@@ -40,18 +42,21 @@ def _stay(line: int, row: dict[str, str], finess: str) -> list[dict]:
     own = f"3{finess}/{vault.token('mensuel', row['ins'])[:12]}-{row['debut']}"  # whoever reads it has no key to try numbers with
     found = [
         _profiled("Patient", "tddui-patient-ins", id=f"u{line}", identifier=[{"system": "urn:oid:1.2.250.1.213.1.4.8", "value": row["ins"]}], gender=SEXES[row["sexe"]], birthDate=row["naissance"], name=[{"use": "official", "family": row["nom"], "given": [row["prenom"]]}]),
-        _profiled("Encounter", "tddui-encounter-sejour", id=stay, identifier=[{"system": "https://identifiant-medicosocial-sejour.esante.gouv.fr", "value": own}], status="finished" if row["fin"] else "in-progress", **{"class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "HH"}}, subject=subject, period={"start": row["debut"], **({"end": row["fin"]} if row["fin"] else {})}),
+        _profiled("Encounter", "tddui-encounter-sejour", id=stay, identifier=[{"system": OWN.format("sejour"), "value": own}], status="finished" if row["fin"] else "in-progress", **{"class": HOME}, subject=subject, period={"start": row["debut"], **({"end": row["fin"]} if row["fin"] else {})}, serviceProvider=PLACE),
     ]  # fmt: skip
     day = row["evaluation"] or start.isoformat()
-    said = {"status": "completed", "subject": subject, "encounter": {"reference": f"Encounter/{stay}"}, "authored": day}
-    named = lambda part: {"system": "https://identifiant-medicosocial-evaluation.esante.gouv.fr", "value": f"{own}-{part}-{day}"}  # noqa: E731
+    said = {"status": "completed", "subject": subject, "author": UNTOLD, "encounter": {"reference": f"Encounter/{stay}"}, "authored": day}
+    named = lambda part: {"system": EVALUATION, "value": f"{own}-{part}-{day}"}  # noqa: E731
     if gir:
         found.append(_profiled("QuestionnaireResponse", "tddui-questionnaire-response", id=f"g{line}", identifier=named("aggir"), questionnaire=QUESTIONNAIRE + "tddui-questionnaire-aggir-pa-ssiad", **said, item=[{"linkId": "resultat-eval", "answer": [{"valueCoding": {"system": CISIS, "code": f"MED-{338 + gir}"}}]}]))  # fmt: skip
     if row["situations"]:
         held = [] if row["situations"] == "-" else row["situations"].split("|")
-        found.append(_profiled("QuestionnaireResponse", "tddui-questionnaire-response", id=f"q{line}", identifier=named("situation"), questionnaire=QUESTIONNAIRE + "tddui-questionnaire-situation-ssiad", **said, item=[{"linkId": name, "answer": [{"valueBoolean": True}]} for name in held] or [{"linkId": "aucune"}]))  # fmt: skip
+        found.append(_profiled("QuestionnaireResponse", "tddui-questionnaire-response", id=f"q{line}", identifier=named("situation"), questionnaire=QUESTIONNAIRE + "tddui-questionnaire-situation-ssiad", **said, item=[{"linkId": name, "answer": [{"valueBoolean": name in held}]} for name in (*SITUATIONS, *(name for name in held if name not in SITUATIONS))]))  # fmt: skip
+    event = max(row["debut"], min(day, row["fin"] or day))
+    if trips:  # the file counts trips and names no professional: they hang on one event, that lies in the stay
+        found.append(_profiled("Encounter", "tddui-encounter-evenement", id=f"{stay}-e", identifier=[{"system": OWN.format("evenement"), "value": f"{own}-EVN-{event}"}], status="finished", **{"class": HOME}, subject=subject, period={"start": event, "end": event}, serviceProvider=PLACE, partOf={"reference": f"Encounter/{stay}"}))  # fmt: skip
     for rank in range(trips):
-        found.append(_profiled("Task", "tddui-task-transport-professionnel", id=f"{stay}-t{rank}", identifier=[named(f"trajet-{rank}")], status="completed", intent="order", **{"for": subject}, executionPeriod={"start": day}))  # fmt: skip
+        found.append(_profiled("Task", "tddui-task-transport-professionnel", id=f"{stay}-t{rank}", identifier=[{"system": OWN.format("transportprofessionnel"), "value": f"{own}-TPPro-{event}-{rank}"}], status="completed", intent="order", **{"for": UNTOLD}, encounter={"reference": f"Encounter/{stay}-e"}, executionPeriod={"start": event, "end": event}))  # fmt: skip
     return found
 
 
@@ -72,7 +77,7 @@ def to_bundle(raw: bytes, finess: str) -> bytes:
     if any(None in row or None in row.values() for row in lines):
         raise FileRefused("Une ligne n’a pas le nombre de colonnes de l’en-tête.")
     trips = sum(int(row["trajets"]) for row in lines if row["trajets"].isdecimal() and len(row["trajets"]) < 4)
-    if trips + 5 * len(lines) > MOST_RESOURCES:  # before anything is made of it
+    if trips + 6 * len(lines) > MOST_RESOURCES:  # before anything is made of it
         raise FileRefused(f"Le fichier dirait plus de {MOST_RESOURCES} ressources (une par trajet) : découpez-le par personnes.")
     resources = [resource for line, row in enumerate(lines, 2) for resource in _stay(line, row, finess)]
     place = _profiled(

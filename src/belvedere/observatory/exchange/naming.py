@@ -162,16 +162,18 @@ def _merge_files(other: Person, person: Person) -> None:
         twin.save()
 
 
-OWN_SYSTEM = "https://identifiant-medicosocial-usager.esante.gouv.fr"
+# Of an establishment's own numbers, in the guide's successive texts.
+OWN_SYSTEMS = tuple(
+    f"https://identifiant-medicosocial-{name}" for name in ("localusager.esante.gouv.fr", "localusager.cnsa.fr", "usager.esante.gouv.fr")
+)
 
 
 def accompanied(party: Party, number: str) -> Person | None:
     """The person of an establishment's deposits that an INS, or the establishment's own number, names."""
     text = number.strip()
     bare = "".join(text.split()).upper()
-    people = found(
-        [person_token(f"ins:{bare}"), *(person_token(f"{party.finess}:{OWN_SYSTEM}|{name}") for name in (text, f"3{party.finess}/{text}"))]
-    )
+    own = [f"{party.finess}:{system}|{name}" for system in OWN_SYSTEMS for name in (text, f"3{party.finess}/{text}")]
+    people = found(person_token(key) for key in (f"ins:{bare}", *own))
     held = Person.objects.filter(pk__in=[person.pk for person in people.values()], resources__establishment=party, resources__erased=False).distinct()
     return held.first() if held.count() == 1 else None
 

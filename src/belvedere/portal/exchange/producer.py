@@ -59,7 +59,7 @@ def send(request: HttpRequest) -> HttpResponse:
         messages.error(request, str(error))
         return redirect("exchange:deposits")
     if request.POST.get("try"):
-        deposited, remarks, conflict = intake.tried(party, raw, channel=channel)
+        deposited, remarks, conflict = intake.tried(party, raw, channel=channel, original=original)
         if conflict:
             messages.error(request, conflict)
             return redirect("exchange:deposits")

@@ -127,7 +127,7 @@ RULES: dict[str, Rule] = {
         Action.DEPOSIT,
     ),
     **dict.fromkeys(("exchange:moves", "exchange:move", "exchange:move-csv"), Action.DEPOSIT),
-    **dict.fromkeys(("exchange:subscriptions", "exchange:subscription", "exchange:datasets", "exchange:dataset"), Action.RECEIVE),
+    **dict.fromkeys(("exchange:subscriptions", "exchange:subscription", "exchange:datasets", "exchange:dataset", "exchange:places"), Action.RECEIVE),
     "exchange:operator": Action.MANAGE_EXCHANGE,
     **dict.fromkeys(("study:public", "study:public-file", "study:vendor", "study:vendor-file", "study:services", "study:story"), Open.PUBLIC),
     **dict.fromkeys(("study:registries", "study:freeze", "study:keys", "study:registry", "study:row"), Action.MANAGE_STUDY),

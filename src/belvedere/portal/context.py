@@ -22,7 +22,7 @@ EXCHANGE_MENU = (
     (Action.DEPOSIT, "exchange:deposits", "Mes dépôts"), (Action.DEPOSIT, "exchange:exports", "Portabilité"), (Action.DEPOSIT, "exchange:moves", "Changer de logiciel"), (Action.DEPOSIT, "exchange:transfers", "Versements"),
     (Action.DEPOSIT, "exchange:links", "Lien personnel"),
     (Action.DEPOSIT, "exchange:erasures", "Effacement"),
-    (Action.RECEIVE, "exchange:subscriptions", "Abonnements"), (Action.RECEIVE, "exchange:datasets", "Jeux de données"), (Action.CHANGE_MATRIX, "exchange:proposals", "Changer la matrice"),
+    (Action.RECEIVE, "exchange:subscriptions", "Abonnements"), (Action.RECEIVE, "exchange:datasets", "Jeux de données"), (Action.RECEIVE, "exchange:places", "Établissements"), (Action.CHANGE_MATRIX, "exchange:proposals", "Changer la matrice"),
 )  # fmt: skip
 OPERATOR_MENU = (
     ("operator:overview", "Flux"), ("operator:enrolments", "Adhésions"), ("operator:fees", "Cotisation"), ("operator:gate", "Verrou"),

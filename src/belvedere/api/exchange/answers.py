@@ -7,6 +7,7 @@ from belvedere.api.schemas import Problem
 from belvedere.observatory.exchange.models import Party
 
 PAGE = 100
+PERIOD = r"^20\d{2}-(0[1-9]|1[0-2])$"
 PRINTED = r"^[^\x00-\x1f\x7f]*$"  # what the journal and PostgreSQL take: no control character
 NOT_FOUND = Problem(code="X404", message="Cet objet n’existe pas, ou n’est pas à vous.", remedy="Vérifiez la référence.")
 

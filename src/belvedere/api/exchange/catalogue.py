@@ -1,19 +1,20 @@
 """What the exchange hub tells of itself and of establishments: topics, availability, catalogue of data items, FINESS and offers at a date."""
 
 import datetime as dt
+from dataclasses import asdict
 from typing import Any
 
 from django.http import HttpRequest
 from django.utils import timezone
 from ninja import Query, Router, Status
 
-from belvedere.api.exchange.answers import NOT_FOUND, PAGE
+from belvedere.api.exchange.answers import NOT_FOUND, PAGE, PERIOD, refused
 from belvedere.api.exchange.auth import PartyToken
 from belvedere.api.schemas import Problem
 from belvedere.engine.exchange import matrix
 from belvedere.engine.exchange.items import items, redundancy
 from belvedere.engine.exchange.topics import topics
-from belvedere.observatory.exchange import availability, establishments, offers
+from belvedere.observatory.exchange import availability, datasets, establishments, offers, places
 
 router = Router(tags=["échanges"])
 
@@ -61,6 +62,24 @@ def offer_list(request: HttpRequest, finess: str = Query(pattern=r"^[0-9AB]{9}$"
          "until": None if row.until == matrix.NEVER else row.until.isoformat(), "source": row.source}
         for row in offers.at(finess, date or timezone.localdate())[:PAGE]
     ]  # fmt: skip
+
+
+@router.get(
+    "/places",
+    auth=PartyToken(),
+    response={200: dict[str, Any], 403: Problem, 422: Problem},
+    summary="Les établissements de mon périmètre, un par ligne",
+)
+def place_list(request: HttpRequest, period: str = Query(pattern=PERIOD)) -> Status:
+    """Le grain « par établissement » des services : ce que FINESS et le ROR en disent à la fin du mois, et comment il alimente le hub. La finalité est dans `X-Finalite`. Rien n’y compte de personne."""
+    by = request.auth
+    if by.purpose is None:
+        return Status(403, Problem(code="X403", message="La finalité manque.", remedy="Dites pourquoi vous demandez ces données (X-Finalite)."))
+    try:
+        found = places.table(party=by.party, purpose=by.purpose, period=period, level=by.level)
+    except (places.PlacesRefused, datasets.DatasetRefused) as error:
+        return refused(error)
+    return Status(200, {"period": period, "rows": [asdict(line) for line in found]})
 
 
 @router.get(

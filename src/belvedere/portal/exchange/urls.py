@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from belvedere.portal.exchange import consumer, moves, person, producer, public
+from belvedere.portal.exchange import consumer, moves, person, places, producer, public
 
 app_name = "exchange"
 urlpatterns = [
@@ -25,6 +25,7 @@ urlpatterns = [
     path("echanges/reception/", consumer.subscriptions, name="subscriptions"),
     path("echanges/reception/<str:reference>/", consumer.subscription, name="subscription"),
     path("echanges/jeux/", consumer.datasets, name="datasets"),
+    path("echanges/jeux/etablissements/", places.places, name="places"),
     path("echanges/jeux/<int:number>.zip", consumer.dataset, name="dataset"),
     path("exploitation/echanges/", public.operator, name="operator"),
     path("exploitation/matrice/", public.proposals, name="proposals"),

@@ -57,7 +57,7 @@ class Deposit(models.Model):
                 fields=["party", "identifier"], condition=models.Q(state__in=("received", "accepted", "remarks")), name="one_deposit_an_identifier"
             ),
         )
-        indexes = (models.Index(fields=["party", "-received_at"]),)
+        indexes = (models.Index(fields=["party", "-received_at"]), models.Index(fields=["party", "identifier"]))
 
 
 class DepositPerson(models.Model):

@@ -61,6 +61,7 @@ def register(commands: argparse._SubParsersAction) -> None:
         "counts",
         help="fige les comptes du mois, les mêmes pour toutes les institutions, passés par le moteur du secret ; les trois fédérations en décident",
     )
+    counts.add_argument("--places", action="store_true", help="aussi établissement par établissement, une fois l’an, pour qui la matrice l’ouvre")
     counts.set_defaults(run=_counts)
     retention = tools.add_parser("retention", help="dit ce qu’un département demande des dossiers clos, à partir d’un jour")
     retention.add_argument("department", metavar="DÉPARTEMENT")
@@ -192,7 +193,7 @@ def _counts(options: argparse.Namespace) -> int:
     from belvedere.observatory.exchange import aggregates, gating
 
     try:
-        made = aggregates.propose(by=BY)
+        made = aggregates.propose(by=BY, finely=options.places)
     except aggregates.AggregateRefused as error:
         return _refused(error)
     print(f"{made.rows} cellules figées, protégées (version {made.version}). Les trois fédérations en décident : Publications.")

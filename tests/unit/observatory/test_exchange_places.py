@@ -9,12 +9,14 @@ from django.test import Client
 
 from belvedere.engine.exchange.matrix import proposed
 from belvedere.engine.exchange.vocabulary import Category, Grain, Purpose
+from belvedere.observatory.accounts.models import Role
 from belvedere.observatory.exchange import intake, places
 from belvedere.observatory.exchange.models import Establishment, Offer, Party
 from belvedere.observatory.journal.models import Entry
 from tests.exchange import OTHER, SSIAD, bearer, deposit, establishment, institution
+from tests.people import browsing, person
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.django_db(transaction=True)
 MONTH = f"{dt.date.today():%Y-%m}"
 
 
@@ -82,3 +84,18 @@ def test_over_the_api(service):
     assert told.status_code == 200 and [row["finess"] for row in told.json()["rows"]] == sorted((SSIAD, OTHER))
     for period in ("2026-13", "x", "2099-01"):
         assert client.get(f"/api/v1/exchange/places?period={period}", HTTP_X_FINALITE="PILOTAGE", **bearer(party)).status_code == 422
+
+
+def test_the_screen_asks_for_a_purpose_first(service):
+    client = browsing(person(Role.INSTITUTION, party=institution("ARS", region="R11")))
+    page = client.get("/echanges/jeux/etablissements/").content.decode()
+    assert "Finalité" in page and SSIAD not in page and not Entry.objects.filter(action="echange.etablissements").exists()
+    page = client.get(f"/echanges/jeux/etablissements/?purpose=PILOTAGE&period={MONTH}").content.decode()
+    assert SSIAD in page and OTHER not in page and "1 établissement." in page
+    file = client.get(f"/echanges/jeux/etablissements/?purpose=PILOTAGE&period={MONTH}&csv=1")
+    assert file["Content-Type"].startswith("text/csv") and SSIAD in file.content.decode("utf-8-sig")
+    assert Entry.objects.filter(action="echange.etablissements").count() == 2
+    for query in ("purpose=MATURITE&period=" + MONTH, "purpose=PILOTAGE&period=1999-01"):
+        assert SSIAD not in client.get(f"/echanges/jeux/etablissements/?{query}").content.decode()
+    silent = browsing(person(Role.INSTITUTION, party=institution("MDPH"))).get("/echanges/jeux/etablissements/").content.decode()
+    assert "n’ouvre pas encore" in silent

@@ -23,11 +23,12 @@ from belvedere.observatory.exchange import (
     gating,
     intake,
     naming,
+    placed,
     policy,
     portability,
     subscribing,
 )
-from belvedere.observatory.exchange.models import TOLD, Dataset, Deposit, Export, Subscription
+from belvedere.observatory.exchange.models import TOLD, Dataset, Deposit, Export, Party, Subscription
 from belvedere.observatory.journal import sealing
 from belvedere.observatory.journal.actions import note
 
@@ -160,7 +161,7 @@ def receipt(request: HttpRequest, reference: str) -> Status:
     return Status(200, {**_deposit(row), "proof": sealing.proof(row.place)})
 
 
-UNTOLD = ("cells", "people", "gate", "by")  # of a report: what has its own door, and what only the gate looks at
+UNTOLD = ("cells", "places", "people", "gate", "by")  # of a report: what has its own door, and what only the gate looks at
 
 
 def _dataset(row: Dataset) -> dict[str, Any]:
@@ -174,7 +175,8 @@ def _dataset(row: Dataset) -> dict[str, Any]:
 def dataset_list(request: HttpRequest) -> list[dict[str, Any]]:
     party = party_of(request)
     rows = [*aggregates.told_to(party)[:PAGE], *Dataset.objects.filter(consumer=party, state__in=TOLD).exclude(code=gating.CODE)[:PAGE]]
-    return [_dataset(row) for row in sorted(rows, key=lambda row: row.made_at, reverse=True)[:PAGE]]
+    placed_ = [_dataset(row) | {"code": placed.CODE} for row in aggregates.placed_to(party)[:PAGE]]
+    return sorted([*(_dataset(row) for row in rows), *placed_], key=lambda row: row["made_at"], reverse=True)[:PAGE]
 
 
 @router.get(
@@ -185,6 +187,8 @@ def dataset_list(request: HttpRequest) -> list[dict[str, Any]]:
 )
 def dataset_file(request: HttpRequest, code: str, period: str, version: int) -> HttpResponse | Status:
     party = party_of(request)
+    if code == placed.CODE:
+        return _placed(party, period, version)
     held = aggregates.told_to(party) if code == gating.CODE else Dataset.objects.filter(consumer=party, state__in=TOLD, code=code[:40])
     row = held.filter(period=period[:7], version=min(version, 2**31 - 1)).first()
     if row is None:
@@ -199,6 +203,14 @@ def dataset_file(request: HttpRequest, code: str, period: str, version: int) -> 
     made = HttpResponse(raw, content_type="application/zip")
     made["X-Sha256"], made["Content-Disposition"] = row.sha256, f'attachment; filename="{row.code}-{row.period}-v{row.version}.zip"'
     return made
+
+
+def _placed(party: Party, period: str, version: int) -> Status:
+    row = next((one for one in aggregates.placed_to(party) if (one.period, one.version) == (period, version)), None)
+    if row is None:
+        return Status(404, NOT_FOUND)
+    note(by=party.code, action="echange.agregats", subject=f"jeu:{placed.CODE}:{row.period}:{row.version}")
+    return Status(200, {**_dataset(row), "code": placed.CODE, "cells": [asdict(cell) for cell in aggregates.place_cells(row, party)]})
 
 
 class ErasureIn(Schema):

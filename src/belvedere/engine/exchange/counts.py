@@ -48,9 +48,9 @@ def protected(counted: pa.Table, earlier: Sequence[Earlier], parameters: Paramet
     """Persons of each cell, None where masked; `above` gives the region of every department, counted or not. TooFewMoved, Unprotected, SecrecyError S110
     or S111."""
     rules = replace(parameters, others=parameters.patients)
-    persons = _specification(above, {"distinct": "person"}, "one")
-    filled = _filled(persons, counted)
-    index, given = filled.table.lattice.index, filled.table.given
+    persons = specification(above, {"distinct": "person"}, "one")
+    full = filled(persons, counted)
+    index, given = full.table.lattice.index, full.table.given
     sticky = np.zeros(len(index), dtype=bool)
     silent = np.zeros(len(index), dtype=bool)
     places = np.array([index[key[0], TOP, TOP] for key in index], dtype=np.int64)
@@ -59,17 +59,17 @@ def protected(counted: pa.Table, earlier: Sequence[Earlier], parameters: Paramet
             raise Unprotected(f"les territoires des comptes de {one.name} ne sont plus ceux d’aujourd’hui")
         masked = np.zeros(len(index), dtype=bool)
         masked[[index[key] for key, value in one.cells.items() if value is None]] = True
-        then = _filled(persons, one.counted).table.given.patients
+        then = filled(persons, one.counted).table.given.patients
         sticky |= masked & (then > 0)
         # A cell of nobody was masked as one of few: to tell it now would say that it had nobody. A territory that begins whole had no establishment.
         silent |= masked & (then == 0) & (then[places] > 0)
-    moves = _specification(above, {"column": "moved"}, "moved")
+    moves = specification(above, {"column": "moved"}, "moved")
     for one in earlier:
         if change := between(one.counted, counted, above):
             sticky |= _kept(one, change, moves, rules, sticky, above)
-    mask = _sound(protect(filled.table, rules, seed=SEED, sticky=sticky, certified=len(index) <= CERTIFIED))
+    mask = sound(protect(full.table, rules, seed=SEED, sticky=sticky, certified=len(index) <= CERTIFIED))
     mask = mask | silent | (given.patients < parameters.patients)
-    return {(key[0], key[1], key[2]): None if mask[place] else int(filled.measures["persons"][place]) for key, place in index.items()}
+    return {(key[0], key[1], key[2]): None if mask[place] else int(full.measures["persons"][place]) for key, place in index.items()}
 
 
 TURNS = 8
@@ -84,7 +84,7 @@ def _kept(one: Earlier, change: Change, moves: Specification, rules: Parameters,
     for _ in range(TURNS):
         if primary[lattice.index[TOP, TOP, TOP]]:
             raise TooFewMoved(one.name)
-        mask = _sound(protect(table, rules, seed=SEED, sticky=sticky, primary=primary, certified=False))
+        mask = sound(protect(table, rules, seed=SEED, sticky=sticky, primary=primary, certified=False))
         # What is left under a told change, once its told parts are taken away, must not be one operator's either.
         if not (heavy := outweighed(change, lattice, mask, rules, above)).any():
             return mask
@@ -92,12 +92,14 @@ def _kept(one: Earlier, change: Change, moves: Specification, rules: Parameters,
     raise Unprotected("trop de restes d’un seul opérateur")
 
 
-def _filled(specification: Specification, counted: pa.Table) -> Filled:
-    return fill(specification, counted.append_column("one", pa.array(np.ones(len(counted)))))
+def filled(shape: Specification, counted: pa.Table) -> Filled:
+    """The table of who was counted, each person for one."""
+    return fill(shape, counted.append_column("one", pa.array(np.ones(len(counted)))))
 
 
-def _specification(above: Mapping[str, str], patients: dict[str, Any], measure: str) -> Specification:
-    territories = {TOP: None, **dict.fromkeys(sorted(set(above.values())), TOP), **above}
+def specification(above: Mapping[str, str], patients: dict[str, Any], measure: str) -> Specification:
+    """Territory (`above` leads from each to the one that holds it), GIR and sex."""
+    territories = {TOP: None, **dict.fromkeys(sorted(set(above.values()) - set(above)), TOP), **above}
     girs = {TOP: None, **dict.fromkeys((*map(str, range(1, 7)), UNKNOWN), TOP)}
     return parse(yaml.safe_dump({
         "title": "Personnes accompagnées", "contributor": "operator", "holding": "operator", "patients": patients | {"splits": ["territory", "gir", "sex"]},
@@ -106,7 +108,8 @@ def _specification(above: Mapping[str, str], patients: dict[str, Any], measure: 
     }, allow_unicode=True, sort_keys=False), Path())  # fmt: skip
 
 
-def _sound(done: Protection) -> np.ndarray:
+def sound(done: Protection) -> np.ndarray:
+    """The mask of a protection that holds. Unprotected."""
     if done.leaks:
         raise Unprotected("; ".join(done.leaks))
     return done.mask

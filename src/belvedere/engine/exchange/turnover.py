@@ -158,10 +158,13 @@ def _cells(lattice: Lattice, keys: list[np.ndarray]) -> np.ndarray:
 
 
 def _levels(rows: pa.Table, above: Mapping[str, str]) -> list[list[np.ndarray]]:
-    """Of each dimension, the codes of the rows from the finest level to the top."""
-    department, gir, sex = (np.array(rows[name].to_pylist(), dtype=object) for name in LEAF)
+    """Of each dimension, the codes of the rows from the finest level to the top. `above` leads from a place to the one that holds it; the highest have none."""
+    place, gir, sex = (np.array(rows[name].to_pylist(), dtype=object) for name in LEAF)
     top = np.full(len(rows), TOP, dtype=object)
-    return [[department, np.array([above[code] for code in department], dtype=object), top], [gir, top], [sex, top]]
+    places = [place]
+    while any(code in above for code in places[-1]):
+        places.append(np.array([above[code] for code in places[-1]], dtype=object))
+    return [[*places, top], [gir, top], [sex, top]]
 
 
 def _ranks(columns: list[np.ndarray]) -> np.ndarray:

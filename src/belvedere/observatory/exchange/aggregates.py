@@ -15,8 +15,9 @@ from belvedere.engine.exchange.turnover import TOP, table_of
 from belvedere.engine.exchange.vocabulary import Category, Grain, Purpose
 from belvedere.engine.nomenclature.territories import region_of
 from belvedere.engine.secrecy.errors import SecrecyError
-from belvedere.observatory.exchange import counted, gating, policy
+from belvedere.observatory.exchange import counted, gating, placed, policy
 from belvedere.observatory.exchange.models import Dataset, DatasetState, Party, Resource, Stated
+from belvedere.observatory.exchange.placed import AggregateRefused, PlaceCell
 from belvedere.observatory.journal.actions import note, record
 from belvedere.observatory.journal.models import Entry
 from belvedere.observatory.publication import computing, gate
@@ -25,10 +26,6 @@ TRIES = 2  # of a month: each try, its mask known, would say a little of what ch
 KEPT_BACK = "echange.agregats.retenus"
 SEXES = {"female": "F", "male": "M"}
 Row = tuple[str, str, str, str, int, int, bool, bool]
-
-
-class AggregateRefused(Exception):
-    """The counts may not be told; says why, in French."""
 
 
 class _KeptBack(AggregateRefused):
@@ -45,9 +42,9 @@ class Cell:
     persons: int | None
 
 
-def _right(party: Party, category: Category, at: dt.datetime, thing: Thing, consent: Consent | None = None) -> bool:
+def _right(party: Party, category: Category, at: dt.datetime, thing: Thing, consent: Consent | None = None, grain: Grain = Grain.AGGREGATE) -> bool:
     asking = policy.asking(party, 2)
-    arguments = (asking, Purpose.STEERING, category, Grain.AGGREGATE, thing, at)
+    arguments = (asking, Purpose.STEERING, category, grain, thing, at)
     return policy.judge().decide(*arguments, *([consent] if consent else [])).permitted
 
 
@@ -55,9 +52,10 @@ def _own(party: Party) -> Thing:
     return Thing(department=party.department, region=party.region)
 
 
-def readers(at: dt.datetime) -> list[Party]:
-    """The institutions that the matrix lets read counts of persons somewhere."""
-    return [party for party in Party.objects.filter(admitted=True, finess="").order_by("pk") if _right(party, Category.HEALTH, at, _own(party))]
+def readers(at: dt.datetime, grain: Grain = Grain.AGGREGATE) -> list[Party]:
+    """The institutions that the matrix lets read counts of persons somewhere: by territory, or by establishment."""
+    every = Party.objects.filter(admitted=True, finess="").order_by("pk")
+    return [party for party in every if _right(party, Category.HEALTH, at, _own(party), grain=grain)]
 
 
 def _facts(people: set[int | None], today: dt.date) -> dict[tuple[int | None, int], dict[str, Any]]:
@@ -71,10 +69,10 @@ def _facts(people: set[int | None], today: dt.date) -> dict[tuple[int | None, in
     return found
 
 
-def _rows(at: dt.datetime, since: dt.datetime | None) -> list[Row]:
-    """Where each person in an open stay is counted: those whom every institution that reads the place may count. `since`: when the last counts that went out
-    were made."""
-    every = readers(at)
+def _rows(at: dt.datetime, since: dt.datetime | None, *, finely: bool = False) -> list[Row]:
+    """Where each person in an open stay is counted: those whom every institution that reads the place may count, those that read by establishment too when
+    the counts are told so (`finely`). `since`: when the last counts that went out were made."""
+    every = [(party, grain) for grain in (Grain.AGGREGATE, *([Grain.ESTABLISHMENT] if finely else [])) for party in readers(at, grain)]
     stays = Resource.objects.filter(profile="tddui-encounter-sejour", current=True, erased=False, facts__end="", person__isnull=False).defer(
         "content"
     )
@@ -87,7 +85,7 @@ def _rows(at: dt.datetime, since: dt.datetime | None) -> list[Row]:
     said: dict[int, list[Stated]] = {}
     for one in Stated.objects.filter(person__in=people):
         said.setdefault(one.person_id, []).append(one)
-    around: dict[Thing, list[Party]] = {}
+    around: dict[Thing, list[tuple[Party, Grain]]] = {}
     found, seen = list[Row](), set[int]()
     for stay in held:
         person, place = stay.person, stay.establishment
@@ -98,13 +96,14 @@ def _rows(at: dt.datetime, since: dt.datetime | None) -> list[Row]:
             continue
         thing = policy.thing(stay)
         where = Thing(department=place.department, region=place.region)
-        near = around.setdefault(where, [party for party in every if _right(party, Category.HEALTH, at, thing)])
+        near = around.setdefault(where, [(party, grain) for party, grain in every if _right(party, Category.HEALTH, at, thing, grain=grain)])
         ask = policy.consent_of(person.pk, place.code, at, policy.said(said.get(person.pk, [])))
-        if not near or not all(_right(party, Category.HEALTH, at, thing, ask) for party in near):
+        if not near or not all(_right(party, Category.HEALTH, at, thing, ask, grain) for party, grain in near):
             continue
         seen.add(person.pk)
         known = facts.get((person.pk, place.pk), {})
-        sexed = [party for party in near if _right(party, Category.ADM, at, thing)]  # the sex is administrative, the GIR is not
+        # The sex is administrative, the GIR is not; of an establishment it is never told.
+        sexed = [party for party, grain in near if grain == Grain.AGGREGATE and _right(party, Category.ADM, at, thing)]
         sex = SEXES.get(known.get("sex", ""), UNKNOWN) if sexed and all(_right(party, Category.ADM, at, thing, ask) for party in sexed) else UNKNOWN
         found.append(
             (place.department, str(known.get("gir", UNKNOWN)), sex, place.entity, place.pk, person.pk, person.qualified, since is not None and person.created_at <= since)
@@ -127,13 +126,13 @@ def _may_count(told: list[Dataset], period: str, at: dt.datetime) -> None:
         raise AggregateRefused("Des comptes ont été retenus il y a moins d’un jour : un seul essai par jour, car chaque refus dit un peu d’eux.")
 
 
-def propose(*, by: str) -> Dataset:
+def propose(*, by: str, finely: bool = False) -> Dataset:
     """Freeze the counts of the month, and put them to the federations (`gating.py`). Cells that earlier counts mask stay masked, and so does whatever would
-    tell, with any of them, who came or left.
+    tell, with any of them, who came or left. `finely`: told by establishment too, once a year, to whom the matrix lets read it (`placed.py`).
 
     AggregateRefused: nobody may read them, nothing to count, no mask holds, a month that has its counts or was set aside twice, counts under review already."""
     try:
-        made = _propose(by)
+        made = _propose(by, finely)
     except _KeptBack as error:
         note(by=by, action=KEPT_BACK, subject=f"jeu:{gating.CODE}")
         raise AggregateRefused(str(error)) from error
@@ -141,15 +140,17 @@ def propose(*, by: str) -> Dataset:
     return Dataset.objects.get(pk=made.pk)
 
 
-def _propose(by: str) -> Dataset:
+def _propose(by: str, finely: bool) -> Dataset:
     at = timezone.now()
     told, period = list(gating.gone_out()), f"{timezone.localtime(at):%Y-%m}"
     _may_count(told, period, at)
     every = readers(at)
     if not every:
         raise AggregateRefused("Aucune institution admise ne peut lire des comptes : voyez la matrice d’habilitation.")
+    if finely:
+        placed.may_tell(told, period, readers(at, Grain.ESTABLISHMENT))
     since = told[-1].made_at if told else None
-    rows = _rows(at, since)
+    rows = _rows(at, since, finely=finely)
     if not rows:
         raise AggregateRefused("Personne n’est à compter : aucun séjour ouvert qu’une institution puisse compter.")
     now = table_of(rows)
@@ -163,12 +164,24 @@ def _propose(by: str) -> Dataset:
         ) from late
     except (Unprotected, SecrecyError) as error:
         raise _KeptBack("Aucun masque ne protège ces comptes : rien n’est publié.") from error
+    try:
+        low = placed.protected_with(now, found, told, parameters) if finely else []
+    except (Unprotected, SecrecyError) as error:
+        raise _KeptBack("Aucun masque ne protège les comptes par établissement sous ceux du mois : proposez ceux du mois seuls.") from error
     with transaction.atomic():
         gate.hold()  # before the journal, as whoever decides does
         _may_count(told, period, at)
-        if list(gating.gone_out()) != told or _rows(at, since) != rows:
+        if list(gating.gone_out()) != told or _rows(at, since, finely=finely) != rows:
             raise AggregateRefused("Des dépôts, des volontés ou des avis sont arrivés pendant le calcul : comptez de nouveau.")
-        return _frozen(now, rows, found, every, told, period, at, by)
+        made = _frozen(now, rows, found, every, told, period, at)
+        if finely:
+            made.report |= {"places": low}
+            made.report["gate"] |= {"place_readers": [party.pk for party in readers(at, Grain.ESTABLISHMENT)]}
+        made.save()
+        record(
+            by=by, action="echange.agregats.proposes", subject=f"jeu:{gating.CODE}:{made.period}:{made.version}", readers=len(every), finely=finely
+        )
+        return made
 
 
 def _frozen(
@@ -179,7 +192,6 @@ def _frozen(
     told: list[Dataset],
     period: str,
     at: dt.datetime,
-    by: str,
 ) -> Dataset:
     cells = [asdict(Cell(*key, persons)) for key, persons in found.items()]
     version = (gating.gone_out().aggregate(last=Max("version"))["last"] or 0) + 1
@@ -195,13 +207,25 @@ def _frozen(
         code=gating.CODE, contract="2.0", period=period, version=version, state=DatasetState.WAITING, rows=len(cells), report={"cells": cells, "gate": floors}, made_at=at,
     )  # fmt: skip
     counted.seal(made, now)
-    made.save()
-    record(by=by, action="echange.agregats.proposes", subject=f"jeu:{gating.CODE}:{made.period}:{version}", readers=len(every))
     return made
 
 
 def _held(dataset: Dataset) -> dict[tuple[str, str, str], int | None]:
     return {(cell["territory"], cell["gir"], cell["sex"]): cell["persons"] for cell in dataset.report["cells"]}
+
+
+def placed_to(party: Party) -> list[Dataset]:
+    """The counts by establishment that an institution reads today, while the matrix lets it, the newest first."""
+    may = party.admitted and _right(party, Category.HEALTH, timezone.now(), _own(party), grain=Grain.ESTABLISHMENT)
+    return placed.gone_out_to(party) if may else []
+
+
+def place_cells(dataset: Dataset, party: Party) -> list[PlaceCell]:
+    """An institution's slice of counts by establishment: those of its perimeter today."""
+    at = timezone.now()
+    places = Party.objects.filter(finess__in={cell["finess"] for cell in dataset.report["places"]})
+    things = {place.finess: Thing(place.finess, place.department, place.region, place.kind) for place in places}
+    return placed.cells(dataset, {finess for finess, thing in things.items() if _right(party, Category.HEALTH, at, thing, grain=Grain.ESTABLISHMENT)})
 
 
 def told_to(party: Party) -> QuerySet[Dataset]:

@@ -66,7 +66,8 @@ def decide(
         row.state = DatasetState.SOUND
         row.save(update_fields=["state"])
         record(by="verrou", action="echange.agregats.parus", subject=_subject(row))
-        for reader in Party.objects.filter(pk__in=map(int, row.report["gate"]["readers"]), admitted=True):
+        told = row.report["gate"]
+        for reader in Party.objects.filter(pk__in=[*map(int, told["readers"]), *told.get("place_readers", [])], admitted=True):
             events.raise_(topic="jeu-publie", establishment=reader, focus=f"jeux/{row.code}/{row.period}/{row.version}")
     return row
 

@@ -17,7 +17,7 @@ from belvedere.engine.exchange.access import Thing
 from belvedere.engine.exchange.vocabulary import Actor, Category, Grain, Purpose
 from belvedere.observatory.exchange import datasets, policy
 from belvedere.observatory.exchange.models import Deposit, DepositState, Establishment, Offer, Party
-from belvedere.observatory.journal.actions import record
+from belvedere.observatory.journal.actions import note
 
 TAKEN = (DepositState.ACCEPTED, DepositState.REMARKS)
 
@@ -65,7 +65,7 @@ def table(*, party: Party, purpose: Purpose, period: str, level: int = 2) -> lis
     if opening is None:
         raise PlacesRefused("La matrice n’ouvre pas les établissements, un par un, à cet acteur pour cette finalité.")
     found = list(_lines(party, purpose, first, last, level))
-    record(
+    note(
         by=party.code,
         action="echange.etablissements",
         subject=f"jeu:etablissements:{period}",

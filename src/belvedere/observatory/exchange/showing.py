@@ -18,7 +18,7 @@ PLACES = (
 )  # fmt: skip
 INSTITUTIONS = (
     ("CNSA, SIDOBA", "CNSA_SIDOBA", "", ""), ("CNAM, RESID-ESMS", "CNAM_RESIDESMS", "", ""), ("ARS Île-de-France", "ARS", "", "R11"), ("Département de Paris", "DEPARTEMENT", "75", ""),
-    ("Archives de Paris", "ARCHIVES_DEPARTEMENTALES", "75", ""), ("DREES", "DREES", "", ""),
+    ("Archives de Paris", "ARCHIVES_DEPARTEMENTALES", "75", ""), ("DREES", "DREES", "", ""), ("ATIH, tableau de bord", "ATIH_TDB", "", ""),
 )  # fmt: skip
 
 
@@ -68,7 +68,7 @@ def build(by: str) -> dict[str, Party]:
             intake.receive(party, json.dumps(wrong).encode(), software=software)
     for code in ("ssiad-sidoba", "resid-esms"):
         datasets.content(datasets.publish(code=code, period=period, by=by), by=by)
-    counts = aggregates.propose(by=by)
+    counts = aggregates.propose(by=by, finely=True)
     if not gating.reasons(counts):
         for federation in Federation.objects.order_by("pk"):
             gating.decide(dataset=counts, federation=federation, by=None)

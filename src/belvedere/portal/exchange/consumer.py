@@ -17,6 +17,7 @@ from belvedere.observatory.exchange import datasets as lots
 from belvedere.observatory.exchange.models import TOLD, Dataset, Party, Subscription
 
 SHOWN = 100
+GIRS = ("*", "1", "2", "3", "4", "5", "6", "ND")
 
 
 def _party(request: HttpRequest) -> Party:
@@ -98,6 +99,18 @@ def subscription(request: HttpRequest, reference: str) -> HttpResponse:
     )
 
 
+def _placed(party: Party) -> dict[str, object]:
+    """The newest counts by establishment that the institution reads, an establishment a line; those of which nothing is told are named apart."""
+    row = next(iter(aggregates.placed_to(party)), None)
+    if row is None:
+        return {}
+    held = {(cell.finess, cell.gir): cell.persons for cell in aggregates.place_cells(row, party)}
+    known = dict(Party.objects.filter(finess__in={finess for finess, _ in held}).values_list("finess", "name"))
+    lines = [(known[finess], finess, [held.get((finess, gir)) for gir in GIRS]) for finess in sorted({finess for finess, _ in held})]
+    told = [line for line in lines if any(value is not None for value in line[2])]
+    return {"row": row, "told": told, "silent": len(lines) - len(told)}
+
+
 @require_safe
 def datasets(request: HttpRequest) -> HttpResponse:
     """The datasets made for the institution, with the quality gate's findings; its masked counts."""
@@ -110,14 +123,16 @@ def datasets(request: HttpRequest) -> HttpResponse:
     table: list[tuple[str, list[object]]] = []
     if counts:
         held = {(cell.territory, cell.gir): cell.persons for cell in aggregates.cells(counts, party) if cell.sex == "*"}
-        girs = ["*", "1", "2", "3", "4", "5", "6", "ND"]
         order = sorted({key[0] for key in held}, key=lambda code: (code != "*", not code.startswith("R"), code))
-        table = [(names().get(code, "Ensemble"), [held.get((code, gir)) for gir in girs]) for code in order]
+        table = [(names().get(code, "Ensemble"), [held.get((code, gir)) for gir in GIRS]) for code in order]
+    placed = _placed(party)
     told, silent = (
         [row for row in table if any(value is not None for value in row[1])],
         [row[0] for row in table if not any(value is not None for value in row[1])],
     )
-    return render(request, "exchange/datasets.html", {"party": party, "rows": rows, "counts": counts, "table": told, "silent": silent})
+    return render(
+        request, "exchange/datasets.html", {"party": party, "rows": rows, "counts": counts, "table": told, "silent": silent, "placed": placed}
+    )
 
 
 @require_safe

@@ -42,11 +42,11 @@ def by_establishment(
 ) -> dict[Key, int | None]:
     """Persons of each establishment, all and by GIR (key: code, GIR, TOP), None where masked. `above_cells`: the table of counts made of the same persons;
     `above`: region of each department; `places`: code and department of each establishment counted now or before. Unprotected, SecrecyError."""
-    if {row["department"] for row in _homes(counted)} - set(above):
+    if {department for _, department in _homes(counted)} - set(above):
         raise Unprotected("un département sans région")
     tree = {**above, **dict(places.values())}
     for table in (counted, *(one.counted for one in earlier)):
-        if any(places[row["establishment"]][1] != row["department"] for row in _homes(table)):
+        if any(places[number][1] != department for number, department in _homes(table)):
             raise Unprotected("un établissement a changé de département")
     rules = replace(parameters, holdings=1, dominance_share=1.0, p_percent=0.0, others=0)
     full = filled(specification(tree, {"distinct": "person"}, "one"), _together(_finely(counted, places)))
@@ -78,9 +78,10 @@ def by_establishment(
     }  # fmt: skip
 
 
-def _homes(counted: pa.Table) -> list[dict[str, object]]:
+def _homes(counted: pa.Table) -> list[tuple[int, str]]:
     """Establishment and department of whom was counted, each pair once."""
-    return counted.group_by(["establishment", "territory"]).aggregate([]).rename_columns(["establishment", "department"]).to_pylist()
+    found = counted.group_by(["establishment", "territory"]).aggregate([])
+    return list(zip(found["establishment"].to_pylist(), found["territory"].to_pylist(), strict=True))
 
 
 def _finely(counted: pa.Table, places: Mapping[int, tuple[str, str]]) -> pa.Table:
@@ -96,7 +97,7 @@ def _together(rows: pa.Table) -> pa.Table:
     return rows.set_column(rows.schema.get_field_index("operator"), "operator", pa.array([TOP] * len(rows), pa.string()))
 
 
-def _known(index: Mapping[Key, int], cells: Mapping[Key, int | None]) -> tuple[np.ndarray, np.ndarray]:
+def _known(index: Mapping[tuple[str, ...], int], cells: Mapping[Key, int | None]) -> tuple[np.ndarray, np.ndarray]:
     """(told, hidden) cells of the lattice by what a table says; neither where it says nothing."""
     told, hidden = np.zeros(len(index), dtype=bool), np.zeros(len(index), dtype=bool)
     for key, value in cells.items():

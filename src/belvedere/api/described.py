@@ -1,5 +1,6 @@
 """The API as it describes itself: what the frameworks refuse is told as a problem of the catalogue, and the description names these answers too."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ from ninja.errors import HttpError, ValidationError
 
 from belvedere.api.schemas import PROBLEMS, Problem, problem
 
+PROBLEM, REFUSAL = "application/problem+json", "#/components/schemas/Problem"
 PLACES = {"query": "paramètre", "path": "adresse", "header": "en-tête", "body": "corps", "form": "formulaire", "file": "fichier", "cookie": "témoin"}
 MOST_PLACES = 5
 
@@ -59,8 +61,13 @@ class DescribedAPI(NinjaAPI):
             for call in calls.values():
                 for status in _refusals(path, call):
                     call["responses"].setdefault(status, {
-                        "description": "Refus", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+                        "description": "Refus", "content": {"application/json": {"schema": {"$ref": REFUSAL}}},
                     })  # fmt: skip
+                for status, one in call["responses"].items():
+                    told = one.get("content", {})
+                    # What a token is refused with is RFC 6749's to say.
+                    if int(status) >= 400 and "application/json" in told and not str(told["application/json"]["schema"]).endswith("OAuthProblem'}"):
+                        told[PROBLEM] = told.pop("application/json")
         return schema
 
 
@@ -78,6 +85,20 @@ def _refusals(path: str, call: dict[str, Any]) -> list[int]:
     return found
 
 
+def as_problem(answer: HttpResponse) -> HttpResponse:
+    """A refusal with what RFC 9457 names, from our code, sentence and remedy; any other answer as it is."""
+    if answer.status_code < 400 or answer.streaming or not answer.headers.get("Content-Type", "").startswith("application/json"):
+        return answer
+    held = json.loads(answer.content)
+    if not isinstance(held, dict) or not {"code", "message"} <= held.keys():
+        return answer
+    detail = f"{held['message']} {held.get('remedy', '')}".strip()
+    named = {"type": f"urn:belvedere:probleme:{held['code']}", "title": held["message"], "status": answer.status_code, "detail": detail}
+    answer.content = json.dumps({**named, **{name: value for name, value in held.items() if name not in named}}, ensure_ascii=False).encode()
+    answer["Content-Type"] = PROBLEM
+    return answer
+
+
 def told(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
     """What Django refuses before any operation of the API or of FHIR is found, in their words: a page says nothing to a program."""
 
@@ -92,11 +113,13 @@ def told(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpR
                 return JsonResponse(
                     {"resourceType": "OperationOutcome", "issue": [issue]}, status=400, content_type="application/fhir+json; charset=utf-8"
                 )
-            return JsonResponse(problem("D400").dict() | {"message": NULL}, status=400)
+            return as_problem(JsonResponse(problem("D400").dict() | {"message": NULL}, status=400))
         answer = get_response(request)
+        if not fhir:
+            as_problem(answer)
         if answer.status_code not in (404, 405) or answer.headers.get("Content-Type", "").startswith("application/"):
             return answer
-        made = JsonResponse(problem(f"D{answer.status_code}").dict(), status=answer.status_code)
+        made = as_problem(JsonResponse(problem(f"D{answer.status_code}").dict(), status=answer.status_code))
         if allowed := answer.headers.get("Allow"):
             made["Allow"] = allowed
         return made

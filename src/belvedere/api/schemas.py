@@ -54,8 +54,13 @@ class Receipt(Schema):
 
 
 class Problem(Schema):
-    """A refusal: stable code, what happened, what to do."""
+    """A refusal as RFC 9457 writes it, with ours: stable code, what happened, what to do. What the RFC names is filled in as the answer leaves
+    (`described.py`), from ours."""
 
+    type: str = ""
+    title: str = ""
+    status: int = 0
+    detail: str = ""
     code: str
     message: str
     remedy: str = ""

@@ -37,7 +37,7 @@ def coded(system: str, code: str, day: dt.date) -> bool | None:
     return code in ("MED-1298", *checks.GIRS) if code.startswith("MED-") else None
 
 
-KNOWN = checks.Known(SSIAD, TODAY, coded=coded, serafin=lambda code: {"1.1": False, "1.1.1": True}.get(code), recompute_gir=True)
+KNOWN = checks.Known(SSIAD, TODAY, coded=coded, serafin=lambda code, day: {"1.1": False, "1.1.1": True}.get(code), recompute_gir=True)
 
 
 def a_deposit() -> dict:
@@ -187,7 +187,7 @@ MUTATIONS = [
     (change("Consent.provision", {"class": [{"code": "SANTE"}, {"code": "ADM"}]}), "tddui-consent-04"), (change("Consent.provision", {"purpose": [{"code": "AUTRE"}]}), "tddui-consent-04"),
     (change("Consent.provision", {"securityLabel": [{"code": "R"}]}), "tddui-consent-04"), (slot, "tddui-reference-04"), (change("QuestionnaireResponse.item.0.answer.0.item.0.item.0.answer"), "tddui-questionnaire-12"),
     (change("QuestionnaireResponse.source.reference", "Patient/usager-1"), "tddui-questionnaire-13"), (change("QuestionnaireResponse.source"), "tddui-questionnaire-14"),
-    (change("Encounter[1].type.0.coding.0.code"), "tddui-encounter-10"), (change("CarePlan.title"), "tddui-profile-01"), (change("Encounter.identifier"), "tddui-profile-01"),
+    (change("Encounter[1].type.0.coding.0.code"), "tddui-encounter-10"), (change("Encounter[1].type.0.coding.0", {"system": "https://smt.esante.gouv.fr/terminologie-SERAFINPH", "code": "9.9"}), "tddui-serafin-01"), (change("CarePlan.title"), "tddui-profile-01"), (change("Encounter.identifier"), "tddui-profile-01"),
     (change("Encounter[1].period", {"start": "2026-09-02"}), "tddui-profile-01"), (lambda content: entry(content, "Encounter", 1)["resource"]["identifier"].append({"system": "urn:x", "value": "2"}), "tddui-profile-02"),
     (change("Encounter[1].identifier.0.system", "urn:x"), "tddui-profile-03"), (change("Task.for.reference", "Patient/usager-1"), "tddui-profile-04"), (change("Encounter.serviceProvider.reference", "Patient/usager-1"), "tddui-profile-04"), (change("Practitioner.identifier.0.value", "10003456787"), "tddui-practitioner-01"),
 ]  # fmt: skip
@@ -297,6 +297,18 @@ def test_an_establishment_closed_that_day():
     assert told(temporary, replace(KNOWN, open_stay=lambda stay, deposited: True)) == set(), "a temporary stay lies inside another"
     another_open(temporary)
     assert told(temporary) == set(), "both are temporary"
+
+
+def test_codes_are_judged_at_the_day_of_what_bears_them():
+    """A need at the day it was told, a professional at the day of the first stay or today: who has gone since was there then."""
+    asked: list[dt.date] = []
+    known = replace(KNOWN, serafin=lambda code, day: asked.append(day) or True)
+    content = a_deposit()
+    entry(content, "ServiceRequest")["resource"]["authoredOn"] = "2025-03-04"
+    assert told(content, known) == set() and asked == [dt.date(2025, 3, 4)]
+    gone = replace(KNOWN, professional=lambda number, day: day < dt.date(2026, 10, 1))
+    assert told(a_deposit(), gone) == set()
+    assert told(a_deposit(), replace(KNOWN, professional=lambda number, day: False)) == {"tddui-practitioner-02"}
 
 
 def test_what_lies_outside_is_asked_for_what_was_held_before():

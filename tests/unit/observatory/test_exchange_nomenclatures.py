@@ -72,3 +72,18 @@ def test_a_nomenclature_follows_its_file(tmp_path):
     referentials.load(path, by="test")
     held = dict(Concept.objects.filter(valueset="JDV_Essai_CISIS").values_list("code", "until"))
     assert held == {"A1": dt.date(2026, 5, 1), "A2": timezone.localdate()}, "what the set no longer holds ends on the day it is known"
+
+
+def test_serafin_is_dated(tmp_path):
+    path = tmp_path / "serafin.csv"
+    path.write_text(
+        "code,parent,bloc,libelle,jdv,dateValid,dateFin\n2,,2,Prestations directes,J283,,\n"
+        "2.1,2,2,Soins,J283,20200101000000,20270101000000\n2.1.1,2.1,2,Soins somatiques,J283,20260601,\n"
+    )
+    referentials.load(path, by="test")
+    days = [dt.date(2019, 1, 1), dt.date(2026, 5, 31), dt.date(2026, 6, 1), dt.date(2027, 1, 1)]
+    assert [referentials.serafin("2.1", day) for day in days] == [None, True, False, None], "a leaf until it has children that day"
+    assert [referentials.serafin("2.1.1", day) for day in days] == [None, None, True, True]
+    path.write_text("code,parent,bloc,libelle,jdv,dateValid\n2,,2,Prestations,J283,20261301\n")
+    with pytest.raises(referentials.ImportRefused, match="month"):
+        referentials.load(path, by="test")

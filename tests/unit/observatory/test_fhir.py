@@ -258,7 +258,8 @@ def test_nomenclatures_at_a_date():
     assert get("/ValueSet/$expand?url=JDV_GIR_CISIS").json()["expansion"]["total"] == 6
     assert get(f"/CodeSystem/$lookup?system={referentials.SERAFIN}&code=1.1.1").json()["parameter"][2]["valueString"] == "1.1"
     assert get("/ValueSet/$expand?url=inconnu").status_code == 404
-    assert (referentials.serafin("1.1"), referentials.serafin("1.1.1"), referentials.serafin("9.9")) == (False, True, None)
+    today = timezone.localdate()
+    assert [referentials.serafin(code, today) for code in ("1.1", "1.1.1", "9.9")] == [False, True, None]
 
 
 HEADER = "Type d'identifiant PP|Identifiant PP|Identification nationale PP|Nom d'exercice|Prénom d'exercice|Code profession|Libellé profession|Numéro FINESS site|"

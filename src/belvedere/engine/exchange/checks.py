@@ -39,7 +39,7 @@ class Known:
     kind: Callable[[dt.date], str | None] = lambda day: None  # FINESS category of the depositor on a day; None: not looked at
     coded: Callable[[str, str, dt.date], bool | None] = lambda system, code, day: None  # None: the system is not held
     listed: Callable[[str, str], bool] = lambda system, code: True  # False: in no value set held of a system that we hold some of
-    serafin: Callable[[str], bool | None] = lambda code: None  # None: unknown code; True: a leaf
+    serafin: Callable[[str, dt.date], bool | None] = lambda code, day: None  # None: unknown code that day; True: a leaf
     professional: Callable[[str, dt.date], bool | None] = lambda number, day: None  # None: no directory is held
     offered: Callable[[dt.date], bool | None] = lambda day: None  # None: the register of resources told nothing of the depositor
     open_between: Callable[[str], tuple[dt.date | None, dt.date | None] | None] = lambda finess: None
@@ -159,6 +159,7 @@ def encounter(entry: Entry, deposited: Deposited, known: Known) -> Check:
     for rank, kind in enumerate(entry.resource.get("type", [])):
         if not kind.get("text") and any(not coding.get("code") for coding in kind.get("coding", [])):
             yield Remark("tddui-encounter-10", f"{entry.where}.type[{rank}]")
+    yield from performed(entry, known)
     first, last = _around(entry, deposited, known)
     if (start and first and start < first) or any(one and last and one > last + DAY for one in (start, end)):
         yield Remark("tddui-encounter-03", entry.where + ".period")
@@ -240,11 +241,30 @@ def _evaluator(entry: Entry, deposited: Deposited) -> Check:
         yield Remark("tddui-questionnaire-14", entry.where + ".source")
 
 
+def day_told(resource: Mapping, known: Known) -> dt.date:
+    """The day that the codes of a resource are judged at: its own, else today."""
+    periods = ((resource.get(name) or {}).get("start") for name in ("period", "executionPeriod", "occurrencePeriod"))
+    given = (resource.get(name) for name in ("authored", "occurrenceDateTime", "authoredOn", "dateTime"))
+    told = next((found for text in (*periods, *given) if (found := moment(text))), None)
+    return told.date() if told else known.today
+
+
+def performed(entry: Entry, known: Known) -> Check:
+    """SERAFIN-PH codes of what an event is: services, at any depth of the tree."""
+    for rank, kind in enumerate(entry.resource.get("type", [])):
+        for coding in kind.get("coding", []):
+            if (
+                SERAFIN in str(coding.get("system", "")).lower()
+                and known.serafin(str(coding.get("code", "")), day_told(entry.resource, known)) is None
+            ):
+                yield Remark("tddui-serafin-01", f"{entry.where}.type[{rank}]")
+
+
 def scored(entry: Entry, deposited: Deposited, known: Known) -> Check:
     """SERAFIN-PH codes of needs and services."""
     for rank, coding in enumerate((entry.resource.get("code") or {}).get("coding", [])):
         if SERAFIN in str(coding.get("system", "")).lower():
-            leaf = known.serafin(str(coding.get("code", "")))
+            leaf = known.serafin(str(coding.get("code", "")), day_told(entry.resource, known))
             if leaf is not True:
                 yield Remark("tddui-serafin-01" if leaf is None else "tddui-serafin-02", f"{entry.where}.code.coding[{rank}]")
 
@@ -260,7 +280,7 @@ def practitioner(entry: Entry, deposited: Deposited, known: Known) -> Check:
     bare = number[1:] if len(number) == 12 and number[0] == "8" else number
     if not rpps_valid(bare):
         yield Remark("tddui-practitioner-01", entry.where + ".identifier")
-    elif known.professional(bare, known.today) is False:
+    elif known.professional(bare, known.today) is False and known.professional(bare, _first_day(deposited) or known.today) is not True:
         yield Remark("tddui-practitioner-02", entry.where + ".identifier")
 
 
@@ -275,8 +295,7 @@ def named(entry: Entry) -> Check:
 def codes(entry: Entry, known: Known) -> Check:
     """Every coding of a nomenclature that we hold exists at the day of the resource."""
     resource = entry.resource
-    told = moment(resource.get("authored") or (resource.get("period") or {}).get("start") or resource.get("dateTime"))
-    day = told.date() if told else known.today
+    day = day_told(resource, known)
     stack: list[tuple[str, object]] = [(entry.where, resource)]
     while stack:
         path, value = stack.pop()

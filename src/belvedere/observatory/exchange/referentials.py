@@ -100,8 +100,13 @@ def _close(told: list[Concept]) -> None:
 
 
 def _serafin(rows: Iterable[Mapping[str, str]], source: str) -> Iterator[Concept]:
+    """The tree of SERAFIN-PH; `dateValid` and `dateFin` where the file has them, as value sets do."""
     for row in rows:
-        yield Concept(system=SERAFIN, valueset=row["jdv"], code=row["code"], display=row["libelle"][:300], parent=row["parent"], source=source)
+        since, until = (valuesets.day(row.get(name) or "") for name in ("dateValid", "dateFin"))
+        yield Concept(
+            system=SERAFIN, valueset=row["jdv"], code=row["code"], display=row["libelle"][:300], parent=row["parent"], since=since or ALWAYS, until=until or NEVER,
+            source=source,
+        )  # fmt: skip
 
 
 # What tells a file by its columns.
@@ -216,12 +221,12 @@ def displays() -> Callable[[str, str], str]:
     return named
 
 
-def serafin(code: str) -> bool | None:
-    """True for a leaf of SERAFIN-PH, False for a node, None for no code of it (or no tree held: then every code is a leaf)."""
-    tree = at(timezone.localdate()).filter(system=SERAFIN)
-    if tree.filter(parent=code).exists():
-        return False
-    return True if tree.filter(code=code).exists() or not tree.exists() else None
+def serafin(code: str, day: dt.date) -> bool | None:
+    """True for a leaf of SERAFIN-PH on a day, False for a node, None for no code of it (or no tree held that day: then every code is a leaf)."""
+    tree = at(day).filter(system=SERAFIN)
+    if not tree.filter(code=code).exists():
+        return None if tree.exists() else True
+    return not tree.filter(parent=code).exists()
 
 
 def _held(party: Party, deposited: Deposited) -> dict[str, Resource]:

@@ -47,36 +47,26 @@ def parse(raw: bytes) -> dict:
         raise Malformed("tddui-json-01", str(error)[:80]) from error
     if not isinstance(content, dict):
         raise Malformed("tddui-json-05", type(content).__name__)
-    if _holds_null(content):
+    deep, null = _measured(content)
+    if null:
         raise Malformed("tddui-json-06")
-    if depth(content) > MOST_DEPTH:
+    if deep > MOST_DEPTH:
         raise Malformed("tddui-json-04", f"plus de {MOST_DEPTH} niveaux")
     return content
 
 
-def _holds_null(content: dict) -> bool:
-    stack: list[dict | list] = [content]
-    while stack:
-        one = stack.pop()
-        held = one.values() if isinstance(one, dict) else one
-        if None in held:
-            return True
-        stack.extend(item for item in held if isinstance(item, dict | list))
-    return False
-
-
-def depth(content: object, most: int = MOST_DEPTH) -> int:
-    """How deep objects and lists nest, at most `most` + 1."""
-    level, found = [content], 0
+def _measured(content: object, most: int = MOST_DEPTH) -> tuple[int, bool]:
+    """(how deep objects and lists nest, at most `most` + 1; whether a value is null at a depth that was reached)."""
+    level, found, null = [content], 0, False
     while level and found <= most:
-        level = [
-            item
-            for one in level
-            for item in (one.values() if isinstance(one, dict) else one if isinstance(one, list) else ())
-            if isinstance(item, dict | list)
-        ]
+        below: list[object] = []
+        for one in level:
+            held = one.values() if type(one) is dict else one if type(one) is list else ()
+            null = null or None in held
+            below.extend(item for item in held if type(item) is dict or type(item) is list)
+        level = below
         found += 1
-    return found
+    return found, null
 
 
 def canonical(content: object) -> bytes:

@@ -86,8 +86,8 @@ def prepare(party: Party, original: bytes, deposited: Deposited, people: dict[in
     # under one identifier, one would be lost.
     last: dict[str, Entry] = {}
     for entry in deposited.entries:
-        other = last.get(keys[entry.place], entry)
-        if entry.profile.type not in (*BARE, "Patient") and _said(other, renamed) != _said(entry, renamed):
+        other = last.get(keys[entry.place])
+        if other is not None and entry.profile.type not in (*BARE, "Patient") and _said(other, renamed) != _said(entry, renamed):
             raise Refused("tddui-resource-05", entry.where)
         last[keys[entry.place]] = entry
     rows, places, seal = [], {}, vault.sealer()

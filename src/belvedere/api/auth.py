@@ -78,6 +78,7 @@ API_RULES: dict[tuple[str, str], Caller] = {
         (
             ("GET", "/exchange/establishments/{finess}"),
             ("GET", "/exchange/offers"),
+            ("GET", "/exchange/places"),
             ("GET", "/exchange/deposits"),
             ("POST", "/exchange/deposits"),
             ("GET", "/exchange/deposits/{reference}"),

@@ -404,3 +404,10 @@ def test_what_is_filtered_is_tagged():
 def test_an_instant_that_has_no_place_in_utc_is_none():
     assert moment("0001-01-01T00:00:00+14:00") is None and moment("9999-12-31T23:59:59-12:00") is None
     assert moment("2026-11-23") == dt.datetime(2026, 11, 23, tzinfo=dt.UTC)
+
+
+def test_a_contained_resource_of_no_type_is_told():
+    """The models look its type up, and fail in their own way."""
+    content = a_deposit()
+    entry(content, "Encounter")["resource"]["contained"] = [{"resourceType": "Basicx", "id": "x"}]
+    assert told(content) == {"tddui-resource-01"}

@@ -6,18 +6,19 @@ import io
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from belvedere.engine.exchange.matrix import proposed
 from belvedere.engine.exchange.vocabulary import Category, Grain, Purpose
 from belvedere.observatory.accounts.models import Role
 from belvedere.observatory.exchange import intake, places
-from belvedere.observatory.exchange.models import Establishment, Offer, Party
+from belvedere.observatory.exchange.models import Deposit, Establishment, Offer, Party
 from belvedere.observatory.journal.models import Entry
 from tests.exchange import OTHER, SSIAD, bearer, deposit, establishment, institution
 from tests.people import browsing, person
 
 pytestmark = pytest.mark.django_db(transaction=True)
-MONTH = f"{dt.date.today():%Y-%m}"
+MONTH = f"{dt.date.today().replace(day=1) - dt.timedelta(days=1):%Y-%m}"
 
 
 @pytest.fixture
@@ -65,6 +66,7 @@ def test_a_line_says_the_end_of_its_month(service):
         )
     intake.receive(service, deposit(range(1)))
     intake.receive(service, b"{}")
+    Deposit.objects.update(received_at=timezone.now().replace(day=1) - dt.timedelta(days=2))
     mine, other = sorted(places.table(party=party, purpose=Purpose.MATURITY, period=MONTH), key=lambda line: line.finess != SSIAD)
     assert (mine.name, mine.places, mine.channels, mine.deposits, mine.refused) == ("SSIAD d’avant", 42, "fhir", 1, 1)
     assert (other.name, other.places, other.channels, other.deposits, other.software) == (f"Établissement {OTHER}", None, "", 0, "Autre")
@@ -82,7 +84,7 @@ def test_over_the_api(service):
     assert client.get(url, HTTP_X_FINALITE="STATISTIQUE", **bearer(party)).status_code == 422, "no row"
     told = client.get(url, HTTP_X_FINALITE="PILOTAGE", **bearer(party))
     assert told.status_code == 200 and [row["finess"] for row in told.json()["rows"]] == sorted((SSIAD, OTHER))
-    for period in ("2026-13", "x", "2099-01"):
+    for period in ("2026-13", "x", "2099-01", f"{dt.date.today():%Y-%m}"):
         assert client.get(f"/api/v1/exchange/places?period={period}", HTTP_X_FINALITE="PILOTAGE", **bearer(party)).status_code == 422
 
 
@@ -95,7 +97,7 @@ def test_the_screen_asks_for_a_purpose_first(service):
     file = client.get(f"/echanges/jeux/etablissements/?purpose=PILOTAGE&period={MONTH}&csv=1")
     assert file["Content-Type"].startswith("text/csv") and SSIAD in file.content.decode("utf-8-sig")
     assert Entry.objects.filter(action="echange.etablissements").count() == 2
-    for query in ("purpose=MATURITE&period=" + MONTH, "purpose=PILOTAGE&period=1999-01"):
+    for query in ("purpose=MATURITE&period=" + MONTH, "purpose=PILOTAGE&period=1999-01", f"purpose=PILOTAGE&period={dt.date.today():%Y-%m}"):
         assert SSIAD not in client.get(f"/echanges/jeux/etablissements/?{query}").content.decode()
     silent = browsing(person(Role.INSTITUTION, party=institution("MDPH"))).get("/echanges/jeux/etablissements/").content.decode()
     assert "n’ouvre pas encore" in silent

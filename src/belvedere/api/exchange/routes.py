@@ -23,7 +23,6 @@ from belvedere.observatory.exchange import (
     gating,
     intake,
     naming,
-    placed,
     policy,
     portability,
     subscribing,
@@ -175,7 +174,7 @@ def _dataset(row: Dataset) -> dict[str, Any]:
 def dataset_list(request: HttpRequest) -> list[dict[str, Any]]:
     party = party_of(request)
     rows = [*aggregates.told_to(party)[:PAGE], *Dataset.objects.filter(consumer=party, state__in=TOLD).exclude(code=gating.CODE)[:PAGE]]
-    placed_ = [_dataset(row) | {"code": placed.CODE} for row in aggregates.placed_to(party)[:PAGE]]
+    placed_ = [_dataset(row) | {"code": gating.PLACES, "rows": len(row.report["places"])} for row in aggregates.placed_to(party)[:PAGE]]
     return sorted([*(_dataset(row) for row in rows), *placed_], key=lambda row: row["made_at"], reverse=True)[:PAGE]
 
 
@@ -187,14 +186,14 @@ def dataset_list(request: HttpRequest) -> list[dict[str, Any]]:
 )
 def dataset_file(request: HttpRequest, code: str, period: str, version: int) -> HttpResponse | Status:
     party = party_of(request)
-    if code == placed.CODE:
+    if code == gating.PLACES:
         return _placed(party, period, version)
     held = aggregates.told_to(party) if code == gating.CODE else Dataset.objects.filter(consumer=party, state__in=TOLD, code=code[:40])
     row = held.filter(period=period[:7], version=min(version, 2**31 - 1)).first()
     if row is None:
         return Status(404, NOT_FOUND)
     if code == gating.CODE:
-        note(by=party.code, action="echange.agregats", subject=f"jeu:{row.code}:{row.period}:{row.version}")
+        aggregates.taken(row, party)
         return Status(200, {**_dataset(row), "cells": [asdict(cell) for cell in aggregates.cells(row, party)]})
     try:
         raw = datasets.content(row, by=party_of(request).code)
@@ -209,8 +208,16 @@ def _placed(party: Party, period: str, version: int) -> Status:
     row = next((one for one in aggregates.placed_to(party) if (one.period, one.version) == (period, version)), None)
     if row is None:
         return Status(404, NOT_FOUND)
-    note(by=party.code, action="echange.agregats", subject=f"jeu:{placed.CODE}:{row.period}:{row.version}")
-    return Status(200, {**_dataset(row), "code": placed.CODE, "cells": [asdict(cell) for cell in aggregates.place_cells(row, party)]})
+    aggregates.taken(row, party, gating.PLACES)
+    return Status(
+        200,
+        {
+            **_dataset(row),
+            "code": gating.PLACES,
+            "rows": len(row.report["places"]),
+            "cells": [asdict(cell) for cell in aggregates.place_cells(row, party)],
+        },
+    )
 
 
 class ErasureIn(Schema):

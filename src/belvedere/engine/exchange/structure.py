@@ -10,6 +10,7 @@ from importlib import import_module
 
 from pydantic import BaseModel, ValidationError
 
+from belvedere.engine.exchange import evident
 from belvedere.engine.exchange.bundle import Deposited
 from belvedere.engine.exchange.profiles import types
 from belvedere.engine.exchange.rules import Remark
@@ -52,6 +53,12 @@ def _kinds(annotation: object) -> Iterator[object]:
         yield annotation
 
 
+def _closed(model: str, element: str, listed: list[str]) -> frozenset[str] | None:
+    """The closed list of codes of an element, whole; None for an open one."""
+    whole = WHOLE.get((model, element), " ".join(listed))
+    return frozenset(whole.split()) if whole else None
+
+
 @cache
 def _watched(path: str) -> Watched:
     module, _, name = path.rpartition(".")
@@ -60,8 +67,8 @@ def _watched(path: str) -> Watched:
         alias, kinds = told.alias or element, list(_kinds(told.annotation))
         extra = told.json_schema_extra
         codes = extra.get("enum_values") if isinstance(extra, dict) else None
-        if isinstance(codes, list) and (whole := WHOLE.get((name, alias), " ".join(map(str, codes)))):
-            made.codes[alias] = frozenset(whole.split())
+        if isinstance(codes, list) and (closed := _closed(name, alias, [str(code) for code in codes])):
+            made.codes[alias] = closed
         if any(kind in DATES for kind in kinds):
             made.dates.add(alias)
         for kind in kinds:
@@ -92,6 +99,16 @@ def problems(resource: Mapping) -> list[str]:
     """Paths of the elements that R4 does not take, without their values; [] when it takes them all."""
     try:
         model = _model(resource["resourceType"])
+        if evident.sound(resource, f"{model.__module__}.{model.__name__}", _closed):
+            return []
+    except (ValueError, TypeError, AttributeError, LookupError, RecursionError):
+        pass  # whatever it is, they say it
+    return _problems(resource)
+
+
+def _problems(resource: Mapping) -> list[str]:
+    try:
+        model = _model(resource["resourceType"])
         model.model_validate(resource)
     except ValidationError as error:
         # A key that no model has is not repeated: it may be anything, a name even.
@@ -99,7 +116,7 @@ def problems(resource: Mapping) -> list[str]:
             ".".join(map(str, item["loc"][: -1 if item["type"] == "extra_forbidden" else None]))
             for item in error.errors(include_input=False, include_url=False)
         ]
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
         return [type(error).__name__]
     return list(_loose(resource, f"{model.__module__}.{model.__name__}", ""))
 

@@ -52,10 +52,14 @@ def _own(party: Party) -> Thing:
     return Thing(department=party.department, region=party.region)
 
 
+# Persons by territory are told with their GIR, those of an establishment are a number alone: it is administrative.
+ASKED = {Grain.AGGREGATE: Category.HEALTH, Grain.ESTABLISHMENT: Category.ADM}
+
+
 def readers(at: dt.datetime, grain: Grain = Grain.AGGREGATE) -> list[Party]:
     """The institutions that the matrix lets read counts of persons somewhere: by territory, or by establishment."""
     every = Party.objects.filter(admitted=True, finess="").order_by("pk")
-    return [party for party in every if _right(party, Category.HEALTH, at, _own(party), grain=grain)]
+    return [party for party in every if _right(party, ASKED[grain], at, _own(party), grain=grain)]
 
 
 def _facts(people: set[int | None], today: dt.date) -> dict[tuple[int | None, int], dict[str, Any]]:
@@ -96,9 +100,9 @@ def _rows(at: dt.datetime, since: dt.datetime | None, *, finely: bool = False) -
             continue
         thing = policy.thing(stay)
         where = Thing(department=place.department, region=place.region)
-        near = around.setdefault(where, [(party, grain) for party, grain in every if _right(party, Category.HEALTH, at, thing, grain=grain)])
+        near = around.setdefault(where, [(party, grain) for party, grain in every if _right(party, ASKED[grain], at, thing, grain=grain)])
         ask = policy.consent_of(person.pk, place.code, at, policy.said(said.get(person.pk, [])))
-        if not near or not all(_right(party, Category.HEALTH, at, thing, ask, grain) for party, grain in near):
+        if not near or not all(_right(party, ASKED[grain], at, thing, ask, grain) for party, grain in near):
             continue
         seen.add(person.pk)
         known = facts.get((person.pk, place.pk), {})
@@ -176,7 +180,7 @@ def _propose(by: str, finely: bool) -> Dataset:
         made = _frozen(now, rows, found, every, told, period, at)
         if finely:
             made.report |= {"places": low}
-            made.report["gate"] |= {"place_readers": [party.pk for party in readers(at, Grain.ESTABLISHMENT)]}
+            made.report["gate"] |= {"place_readers": {str(party.pk): [party.department, party.region] for party in readers(at, Grain.ESTABLISHMENT)}}
         made.save()
         record(
             by=by, action="echange.agregats.proposes", subject=f"jeu:{gating.CODE}:{made.period}:{made.version}", readers=len(every), finely=finely
@@ -214,9 +218,17 @@ def _held(dataset: Dataset) -> dict[tuple[str, str, str], int | None]:
     return {(cell["territory"], cell["gir"], cell["sex"]): cell["persons"] for cell in dataset.report["cells"]}
 
 
+def taken(dataset: Dataset, party: Party, code: str = gating.CODE) -> None:
+    """Tell the journal that an institution reads counts, with the rules that let it."""
+    grain = Grain.ESTABLISHMENT if code == gating.PLACES else Grain.AGGREGATE
+    opening = policy.opened(party, Purpose.STEERING, ASKED[grain], grain)
+    told = opening.told if opening else {}
+    note(by=party.code, action="echange.agregats", subject=f"jeu:{code}:{dataset.period}:{dataset.version}", purpose=Purpose.STEERING.value, **told)
+
+
 def placed_to(party: Party) -> list[Dataset]:
     """The counts by establishment that an institution reads today, while the matrix lets it, the newest first."""
-    may = party.admitted and _right(party, Category.HEALTH, timezone.now(), _own(party), grain=Grain.ESTABLISHMENT)
+    may = party.admitted and _right(party, Category.ADM, timezone.now(), _own(party), grain=Grain.ESTABLISHMENT)
     return placed.gone_out_to(party) if may else []
 
 
@@ -225,7 +237,7 @@ def place_cells(dataset: Dataset, party: Party) -> list[PlaceCell]:
     at = timezone.now()
     places = Party.objects.filter(finess__in={cell["finess"] for cell in dataset.report["places"]})
     things = {place.finess: Thing(place.finess, place.department, place.region, place.kind) for place in places}
-    return placed.cells(dataset, {finess for finess, thing in things.items() if _right(party, Category.HEALTH, at, thing, grain=Grain.ESTABLISHMENT)})
+    return placed.cells(dataset, {finess for finess, thing in things.items() if _right(party, Category.ADM, at, thing, grain=Grain.ESTABLISHMENT)})
 
 
 def told_to(party: Party) -> QuerySet[Dataset]:

@@ -18,6 +18,7 @@ from belvedere.observatory.publication.gate import GateClosed
 from belvedere.observatory.publication.models import StandingApproval, Verdict
 
 CODE = "agregats-gir"
+PLACES = "personnes-etablissements"  # the same, by establishment, for their own readers (`placed.py`)
 SERIES = "comptes"  # of standing approvals
 SHOWN = 24
 
@@ -67,8 +68,9 @@ def decide(
         row.save(update_fields=["state"])
         record(by="verrou", action="echange.agregats.parus", subject=_subject(row))
         told = row.report["gate"]
-        for reader in Party.objects.filter(pk__in=[*map(int, told["readers"]), *told.get("place_readers", [])], admitted=True):
-            events.raise_(topic="jeu-publie", establishment=reader, focus=f"jeux/{row.code}/{row.period}/{row.version}")
+        for code, readers in ((row.code, told["readers"]), (PLACES, told.get("place_readers", {}))):
+            for reader in Party.objects.filter(pk__in=map(int, readers), admitted=True):
+                events.raise_(topic="jeu-publie", establishment=reader, focus=f"jeux/{code}/{row.period}/{row.version}")
     return row
 
 

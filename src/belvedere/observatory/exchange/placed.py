@@ -1,4 +1,4 @@
-"""Counts by establishment: told with the counts of the month when asked, once a year, through the same engine and the same gate, to whom the matrix lets read
+"""Persons accompanied by each establishment: told with the counts of the month when asked, once a year, through the same gate, to whom the matrix lets read
 persons at that grain (the dashboard of ATIH, as it is shipped)."""
 
 from collections.abc import Container, Sequence
@@ -13,8 +13,6 @@ from belvedere.engine.secrecy.rules import Parameters
 from belvedere.observatory.exchange import counted, gating
 from belvedere.observatory.exchange.models import Dataset, Party
 
-CODE = "agregats-etablissements"  # under which their readers find them
-
 
 class AggregateRefused(Exception):
     """The counts may not be told; says why, in French."""
@@ -22,10 +20,9 @@ class AggregateRefused(Exception):
 
 @dataclass(frozen=True)
 class PlaceCell:
-    """Persons of one establishment, all ("*") or of one GIR; None when masked."""
+    """Persons of one establishment; None when masked."""
 
     finess: str
-    gir: str
     persons: int | None
 
 
@@ -40,23 +37,24 @@ def may_tell(told: Sequence[Dataset], period: str, readers: Sequence[Party]) -> 
 
 
 def protected_with(now: Any, cells: dict[Key, int | None], told: Sequence[Dataset], parameters: Parameters) -> list[dict[str, Any]]:
-    """The cells by establishment, protected under the counts of the same persons and against the earlier ones. Unprotected, SecrecyError."""
-    earlier = [Before(one.period, _held(one), counted.today(counted.unseal(one))) for one in told if "places" in one.report]
+    """The establishments, protected under the counts of the same persons and against the earlier ones. Unprotected."""
+    earlier = [_before(one) for one in told if "places" in one.report]
     numbers = {number for table in (now, *(one.counted for one in earlier)) for number in table["establishment"].to_pylist()}
     places = {pk: (finess, department) for pk, finess, department in Party.objects.filter(pk__in=numbers).values_list("pk", "finess", "department")}
     found = by_establishment(now, cells, earlier, parameters, region_of(), places)
-    return [{"finess": key[0], "gir": key[1], "persons": persons} for key, persons in found.items()]
+    return [{"finess": finess, "persons": persons} for finess, persons in found.items()]
 
 
-def _held(dataset: Dataset) -> dict[Key, int | None]:
-    low = {(cell["finess"], cell["gir"], TOP): cell["persons"] for cell in dataset.report["places"]}
-    return {(cell["territory"], cell["gir"], cell["sex"]): cell["persons"] for cell in dataset.report["cells"]} | low
+def _before(one: Dataset) -> Before:
+    departments = frozenset(cell["territory"] for cell in one.report["cells"] if cell["gir"] == cell["sex"] == TOP and cell["persons"] is not None)
+    return Before(one.period, {cell["finess"]: cell["persons"] for cell in one.report["places"]}, departments, counted.today(counted.unseal(one)))
 
 
 def gone_out_to(party: Party) -> list[Dataset]:
-    """The counts by establishment that an institution was taken into account for, the newest first."""
+    """The tables that an institution was taken into account for, the newest first; its territory being what it was."""
     rows = gating.gone_out().order_by("-made_at", "-pk")
-    return [one for one in rows if party.pk in one.report.get("gate", {}).get("place_readers", [])]
+    where = [party.department, party.region]
+    return [one for one in rows if one.report.get("gate", {}).get("place_readers", {}).get(str(party.pk)) == where]
 
 
 def cells(dataset: Dataset, finess: Container[str]) -> list[PlaceCell]:

@@ -59,8 +59,8 @@ def purposes(party: Party) -> list[Purpose]:
 def table(*, party: Party, purpose: Purpose, period: str, level: int = 2) -> list[Line]:
     """The establishments that a party may read for a purpose, at the end of a month (AAAA-MM); the reading is journaled. PlacesRefused, datasets.DatasetRefused."""
     first, last = datasets.bounds(period)
-    if first > timezone.localdate():
-        raise PlacesRefused("Ce mois n’a pas commencé.")
+    if last >= timezone.localdate():  # a month under way, asked again each day, would tell which day each house deposits
+        raise PlacesRefused("Ce mois n’est pas fini.")
     opening = policy.opened(party, purpose, Category.SERV, Grain.ESTABLISHMENT, level=level)
     if opening is None:
         raise PlacesRefused("La matrice n’ouvre pas les établissements, un par un, à cet acteur pour cette finalité.")

@@ -104,11 +104,11 @@ def _placed(party: Party) -> dict[str, object]:
     row = next(iter(aggregates.placed_to(party)), None)
     if row is None:
         return {}
-    held = {(cell.finess, cell.gir): cell.persons for cell in aggregates.place_cells(row, party)}
-    known = dict(Party.objects.filter(finess__in={finess for finess, _ in held}).values_list("finess", "name"))
-    lines = [(known[finess], finess, [held.get((finess, gir)) for gir in GIRS]) for finess in sorted({finess for finess, _ in held})]
-    told = [line for line in lines if any(value is not None for value in line[2])]
-    return {"row": row, "told": told, "silent": len(lines) - len(told)}
+    aggregates.taken(row, party, gating.PLACES)
+    held = {cell.finess: cell.persons for cell in aggregates.place_cells(row, party)}
+    known = dict(Party.objects.filter(finess__in=held).values_list("finess", "name"))
+    told = [(known[finess], finess, persons) for finess, persons in sorted(held.items()) if persons is not None]
+    return {"row": row, "told": told, "silent": len(held) - len(told)}
 
 
 @require_safe
@@ -119,19 +119,23 @@ def datasets(request: HttpRequest) -> HttpResponse:
         (row, contracts()[row.code].title, row.report.get("findings", []), row.report.get("league", []))
         for row in Dataset.objects.filter(consumer=party, state__in=TOLD).exclude(code=gating.CODE)[:SHOWN]
     ]
-    counts = aggregates.told_to(party).first()
+    strong = keys.level_of(party) >= STRUCTURE  # as its machine must be
+    counts = aggregates.told_to(party).first() if strong else None
     table: list[tuple[str, list[object]]] = []
     if counts:
+        aggregates.taken(counts, party)
         held = {(cell.territory, cell.gir): cell.persons for cell in aggregates.cells(counts, party) if cell.sex == "*"}
         order = sorted({key[0] for key in held}, key=lambda code: (code != "*", not code.startswith("R"), code))
         table = [(names().get(code, "Ensemble"), [held.get((code, gir)) for gir in GIRS]) for code in order]
-    placed = _placed(party)
+    placed = _placed(party) if strong else {}
     told, silent = (
         [row for row in table if any(value is not None for value in row[1])],
         [row[0] for row in table if not any(value is not None for value in row[1])],
     )
     return render(
-        request, "exchange/datasets.html", {"party": party, "rows": rows, "counts": counts, "table": told, "silent": silent, "placed": placed}
+        request,
+        "exchange/datasets.html",
+        {"party": party, "rows": rows, "counts": counts, "table": told, "silent": silent, "placed": placed, "strong": strong},
     )
 
 

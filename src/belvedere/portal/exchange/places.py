@@ -31,7 +31,7 @@ class PlacesForm(forms.Form):
 
 def _months() -> list[str]:
     today = timezone.localdate()
-    return [f"{(today.year * 12 + today.month - 1 - back) // 12:04d}-{(today.month - 1 - back) % 12 + 1:02d}" for back in range(MONTHS)]
+    return [f"{(today.year * 12 + today.month - 2 - back) // 12:04d}-{(today.month - 2 - back) % 12 + 1:02d}" for back in range(MONTHS)]
 
 
 @require_safe

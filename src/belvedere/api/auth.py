@@ -93,6 +93,8 @@ API_RULES: dict[tuple[str, str], Caller] = {
             ("GET", "/exchange/exports/{reference}"),
             ("GET", "/exchange/exports/{reference}/package"),
             ("GET", "/exchange/transfers"),
+            ("POST", "/exchange/transfers"),
+            ("POST", "/exchange/transfers/{reference}/purge"),
             ("GET", "/exchange/transfers/{reference}"),
             ("GET", "/exchange/transfers/{reference}/package"),
             ("POST", "/exchange/transfers/{reference}/reply"),

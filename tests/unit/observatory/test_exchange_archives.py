@@ -6,6 +6,7 @@ import json
 import zipfile
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 from lxml import etree
 
@@ -13,11 +14,11 @@ from belvedere.engine.exchange import seda, seda_messages
 from belvedere.engine.exchange.sample import resident
 from belvedere.observatory import pdfseal, stamping
 from belvedere.observatory.exchange import archives, erasing, intake, monthly, replies
-from belvedere.observatory.exchange.models import Deposit, Event, Person, Resource, RetentionRule
+from belvedere.observatory.exchange.models import Deposit, Event, Party, Person, Resource, RetentionRule
 from belvedere.observatory.journal.actions import broken_at
 from belvedere.observatory.journal.models import Entry
 from tests.conftest import SHARED
-from tests.exchange import SSIAD, altered, deposit, establishment, institution
+from tests.exchange import SSIAD, altered, bearer, deposit, establishment, institution
 
 pytestmark = pytest.mark.django_db
 
@@ -341,3 +342,24 @@ def test_archives_that_do_not_take_an_original_s_format_get_nothing(service):
     intake.receive(service, monthly.to_bundle(raw, SSIAD), original=raw, channel="csv")
     with pytest.raises(archives.TransferRefused, match="ne prennent pas ce format : depot-"):
         archives.prepare(party=service, person=Person.objects.get(), by="test")
+
+
+def test_the_whole_transfer_over_the_api(service, closed):
+    """The establishment's software prepares it and decides of the purge, the archives' answers."""
+    archive, client = Party.objects.get(actor="ARCHIVES_DEPARTEMENTALES"), Client()
+
+    def call(path: str, party, body: dict | None = None, **options):
+        headers = bearer(party, **options)
+        return client.post(f"/api/v1/exchange/transfers{path}", json.dumps(body or {}), content_type="application/json", **headers)
+
+    assert call("", service, {"number": resident(0).ins}, level=1).status_code == 403
+    assert call("", service, {"number": "inconnu"}).status_code == 404 and call("", archive, {"number": resident(0).ins}).status_code == 404
+    refused = call("", service, {"number": resident(1).ins})
+    assert refused.status_code == 422 and "clos" in refused.json()["message"]
+    made = call("", service, {"number": resident(0).ins}).json()
+    assert made["state"] == "prepared" and call(f"/{made['reference']}/purge", service).status_code == 422, "not before the archives accepted"
+    raw = client.get(f"/api/v1/exchange/transfers/{made['reference']}/package", **bearer(archive)).content
+    assert call(f"/{made['reference']}/reply", archive, {"units": dict.fromkeys(seda.read(raw).pieces, "OK")}).status_code == 200
+    assert call(f"/{made['reference']}/purge", archive).status_code == 404, "the archives decide of nothing"
+    assert call(f"/{made['reference']}/purge", service).json()["versions"] > 5
+    assert not Resource.objects.filter(person=closed, erased=False).exists() and broken_at() is None

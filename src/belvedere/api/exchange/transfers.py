@@ -3,12 +3,12 @@
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from ninja import Router, Schema, Status
+from ninja import Field, Router, Schema, Status
 
-from belvedere.api.exchange.answers import NOT_FOUND, PAGE, party_of, refused
+from belvedere.api.exchange.answers import NOT_FOUND, PAGE, PRINTED, party_of, refused
 from belvedere.api.exchange.auth import PartyToken, StructureToken
 from belvedere.api.schemas import Problem
-from belvedere.observatory.exchange import archives, replies
+from belvedere.observatory.exchange import archives, naming, replies
 from belvedere.observatory.exchange.models import Transfer
 
 router = Router(tags=["échanges"])
@@ -26,6 +26,45 @@ def transfer_list(request: HttpRequest) -> list[dict[str, Any]]:
     party = party_of(request)
     rows = Transfer.objects.filter(archives=party) | Transfer.objects.filter(establishment=party)
     return [_transfer(row) for row in rows.select_related("establishment")[:PAGE]]
+
+
+class FileIn(Schema):
+    """Whose closed file: the INS, or the establishment's own number."""
+
+    number: str = Field(min_length=1, max_length=120, pattern=PRINTED)
+
+
+@router.post(
+    "/transfers", auth=StructureToken(), response={200: dict[str, Any], 404: Problem, 422: Problem}, summary="Verser le dossier clos d’une personne"
+)
+def transfer_made(request: HttpRequest, asked: FileIn) -> Status:
+    """Le paquet du dossier, pour les archives du département de l’établissement : refusé tant qu’un séjour est ouvert, ou que la durée d’utilité administrative court."""
+    party = party_of(request)
+    person = naming.accompanied(party, asked.number)
+    if person is None:
+        return Status(404, NOT_FOUND)
+    try:
+        return Status(200, _transfer(archives.prepare(party=party, person=person, by=party.code)))
+    except archives.TransferRefused as error:
+        return refused(error)
+
+
+@router.post(
+    "/transfers/{reference}/purge",
+    auth=StructureToken(),
+    response={200: dict[str, Any], 404: Problem, 422: Problem},
+    summary="Effacer ce que les archives ont accepté",
+)
+def transfer_purged(request: HttpRequest, reference: str) -> Status:
+    """La copie de l’établissement, une fois le versement accepté et sur sa décision seule ; la réponse qui le prouve demeure."""
+    party = party_of(request)
+    row = Transfer.objects.filter(establishment=party, reference=reference[:16]).first()
+    if row is None:
+        return Status(404, NOT_FOUND)
+    try:
+        return Status(200, {"versions": archives.purge(row, by=party.code)})
+    except archives.TransferRefused as error:
+        return refused(error)
 
 
 @router.get("/transfers/{reference}", auth=PartyToken(), response={200: dict[str, Any], 404: Problem}, summary="Où en est un versement")

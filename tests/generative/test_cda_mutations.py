@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from lxml import etree
 
 from belvedere.engine.exchange import cda, sample
@@ -66,6 +67,19 @@ def mutations(root: etree._Element) -> Iterator[tuple[str, str, str]]:
             element.attrib[name] = value + "x"
             yield place, etree.QName(name).localname, "garbled"
             element.attrib[name] = value
+
+
+@here
+@pytest.mark.parametrize(("value", "rules"), [("20230414103000+0200", set()), ("hier", {"tddui-encounter-01"})])
+def test_an_event_at_one_moment(value, rules):
+    """It begins and ends there; one that cannot be read is told, and fails nothing."""
+    root = etree.fromstring(sound())
+    held = root.find(".//c:section/c:entry/c:encounter/c:effectiveTime", {"c": cda.V3})
+    for part in list(held):
+        held.remove(part)
+    held.set("value", value)
+    act = root.find(".//c:entry/c:encounter/c:entryRelationship/c:act/c:effectiveTime", {"c": cda.V3})
+    assert act is not None and told(read(etree.tostring(root))) == rules
 
 
 @here

@@ -64,10 +64,10 @@ class DescribedAPI(NinjaAPI):
                         "description": "Refus", "content": {"application/json": {"schema": {"$ref": REFUSAL}}},
                     })  # fmt: skip
                 for status, one in call["responses"].items():
-                    told = one.get("content", {})
+                    shape = one.get("content", {}).get("application/json", {}).get("schema")
                     # What a token is refused with is RFC 6749's to say.
-                    if int(status) >= 400 and "application/json" in told and not str(told["application/json"]["schema"]).endswith("OAuthProblem'}"):
-                        told[PROBLEM] = told.pop("application/json")
+                    if int(status) >= 400 and shape is not None and not shape.get("$ref", "").endswith("/OAuthProblem"):
+                        one["content"][PROBLEM] = one["content"].pop("application/json")
         return schema
 
 
@@ -95,7 +95,7 @@ def as_problem(answer: HttpResponse) -> HttpResponse:
     detail = f"{held['message']} {held.get('remedy', '')}".strip()
     named = {"type": f"urn:belvedere:probleme:{held['code']}", "title": held["message"], "status": answer.status_code, "detail": detail}
     answer.content = json.dumps({**named, **{name: value for name, value in held.items() if name not in named}}, ensure_ascii=False).encode()
-    answer["Content-Type"] = PROBLEM
+    answer["Content-Type"], answer["Content-Length"] = PROBLEM, str(len(answer.content))  # the length was written before
     return answer
 
 

@@ -10,6 +10,7 @@ from django.core.cache import cache
 from belvedere.observatory.exchange import credentials
 from belvedere.observatory.keyfiles import keys_dir, pem, write_secret
 from belvedere.observatory.members.models import Bearing, Federation, Fee
+from tests.exchange import establishment
 from tests.flows import sector
 from tests.front import Authority
 from tests.members import enrolled
@@ -50,3 +51,9 @@ def signing_key():
     if not (keys_dir() / "receipts.key").exists():
         write_secret(keys_dir() / "receipts.key", pem(ed25519.Ed25519PrivateKey.generate()))
     (keys_dir() / "receipts.key").chmod(0o600)  # a test of strict modes opens it to others
+
+
+@pytest.fixture
+def service():
+    """An establishment of the exchange hub, admitted."""
+    return establishment()

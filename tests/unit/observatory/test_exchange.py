@@ -15,11 +15,6 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def service():
-    return establishment()
-
-
-@pytest.fixture
 def sidoba():
     return institution("CNSA_SIDOBA")
 

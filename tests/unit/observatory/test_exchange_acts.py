@@ -26,11 +26,6 @@ pytestmark = pytest.mark.django_db
 HEALTH = {"HTTP_X_FINALITE": "PILOTAGE"}
 
 
-@pytest.fixture
-def service():
-    return establishment()
-
-
 def post(path: str, content, **headers):
     return Client().post(path, json.dumps(content) if isinstance(content, dict) else content, content_type="application/json", **headers)
 

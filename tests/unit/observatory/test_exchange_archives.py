@@ -18,14 +18,9 @@ from belvedere.observatory.exchange.models import Deposit, Event, Party, Person,
 from belvedere.observatory.journal.actions import broken_at
 from belvedere.observatory.journal.models import Entry
 from tests.conftest import SHARED
-from tests.exchange import SSIAD, altered, bearer, deposit, establishment, institution
+from tests.exchange import SSIAD, altered, bearer, deposit, institution
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def service():
-    return establishment()
 
 
 @pytest.fixture

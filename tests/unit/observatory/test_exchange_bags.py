@@ -11,14 +11,9 @@ from belvedere.observatory.exchange import archives, intake, replies
 from belvedere.observatory.exchange.models import (
     Deposit,
 )
-from tests.exchange import SSIAD, deposit, establishment, institution
+from tests.exchange import SSIAD, deposit, institution
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def service():
-    return establishment()
 
 
 def test_archives_without_a_system_get_a_bag(service, data_folder, tmp_path):

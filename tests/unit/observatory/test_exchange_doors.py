@@ -12,14 +12,9 @@ from belvedere.observatory.exchange.models import (
     Resource,
 )
 from belvedere.observatory.journal.models import Entry
-from tests.exchange import bearer, deposit, establishment, rules_of
+from tests.exchange import bearer, deposit, rules_of
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def service():
-    return establishment()
 
 
 def test_a_service_s_month_is_one_file(service):

@@ -12,11 +12,6 @@ from tests.exchange import OTHER, SSIAD, deposit, establishment, institution
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def service():
-    return establishment()
-
-
 def test_a_broken_contract_is_written_to_both_sides(service):
     sidoba = institution("CNSA_SIDOBA")
     content = json.loads(deposit(range(3)))

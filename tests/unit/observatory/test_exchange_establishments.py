@@ -22,11 +22,6 @@ pytestmark = pytest.mark.django_db
 HEAD = "finess_ej,denomination_ej,siren,statut_juridique,finess_et,nom_et,categorie_ege,date_ouverture,date_fermeture,cog_commune"
 
 
-@pytest.fixture
-def service():
-    return establishment()
-
-
 def picture(tmp_path, month: str, *rows: tuple[str, ...]):
     path = tmp_path / f"finess_ege_{month}.csv"
     path.write_text(

@@ -21,14 +21,9 @@ from belvedere.observatory.exchange.models import (
 )
 from belvedere.observatory.journal.models import Entry
 from belvedere.observatory.notices.models import Notice
-from tests.exchange import bearer, deposit, establishment, institution, say
+from tests.exchange import bearer, deposit, institution, say
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def service():
-    return establishment()
 
 
 def refused_by_the_database(act) -> None:

@@ -23,11 +23,6 @@ pytestmark = pytest.mark.django_db
 PERIOD = "2026-09"
 
 
-@pytest.fixture
-def service():
-    return establishment()
-
-
 def told(raw: bytes, name: str) -> list[dict[str, str]]:
     with zipfile.ZipFile(io.BytesIO(raw)) as archive:
         return list(csv.DictReader(io.StringIO(archive.read(name).decode("utf-8-sig")), delimiter=";"))

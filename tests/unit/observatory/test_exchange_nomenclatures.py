@@ -14,17 +14,12 @@ from belvedere.observatory.exchange.models import (
     Concept,
     Resource,
 )
-from tests.exchange import deposit, establishment, rules_of
+from tests.exchange import deposit, rules_of
 
 pytestmark = pytest.mark.django_db
 SVS = """<?xml version="1.0" encoding="UTF-8"?><RetrieveValueSetResponse xmlns="urn:ihe:iti:svs:2008"><ValueSet id="1.2.3" displayName="JDV_Essai_CISIS" version="1">
 <ConceptList><Concept code="A1" displayName="Ancien" codeSystem="1.2.250.1.213.1.1.4.322" dateValid="20200101000000" dateFin="20260601000000"/>
 <Concept code="A2" displayName="Nouveau" codeSystem="1.2.250.1.213.1.1.4.322" dateValid="20260601000000" dateFin=""/></ConceptList></ValueSet></RetrieveValueSetResponse>"""
-
-
-@pytest.fixture
-def service():
-    return establishment()
 
 
 def test_pathos_is_taken_as_it_is_declared(service):

@@ -18,11 +18,6 @@ from tests.exchange import OTHER, deposit, establishment, rules_of, say
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def service():
-    return establishment()
-
-
 def test_a_person_reads_its_own_data_of_whoever_gave_the_link(service):
     other = establishment(OTHER)
     intake.receive(service, deposit(range(2), agreed={0: False}))

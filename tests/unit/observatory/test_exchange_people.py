@@ -18,11 +18,6 @@ from tests.exchange import OTHER, SSIAD, deposit, establishment, institution, ru
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def service():
-    return establishment()
-
-
 def changed(raw: bytes, kind: str, *, name: str = "", **values) -> bytes:
     """A deposit whose resources of one type have other values, under another identifier."""
     content = json.loads(raw)

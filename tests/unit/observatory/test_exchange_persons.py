@@ -47,11 +47,6 @@ def sent(party, name: str, *resources: dict):
 
 
 @pytest.fixture
-def service():
-    return establishment()
-
-
-@pytest.fixture
 def closed(service):
     """Two persons whose stays are over, due to the archives."""
     stamping.create_keys()

@@ -18,11 +18,6 @@ from tests.exchange import OTHER, altered, bearer, deposit, establishment, say
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def service():
-    return establishment()
-
-
 def emptied() -> None:
     """An empty platform, played by taking everything away: what persons said too, which the database refuses to lose."""
     guards.lift(connection, KEPT_FOR_GOOD)

@@ -22,11 +22,6 @@ INS = {"system": "urn:oid:1.2.250.1.213.1.4.8", "value": resident(0).ins}
 
 
 @pytest.fixture
-def service():
-    return establishment()
-
-
-@pytest.fixture
 def known(service):
     """Somebody known elsewhere under its INS, here under our own number alone."""
     take(establishment(OTHER), deposit(range(1), number=OTHER))

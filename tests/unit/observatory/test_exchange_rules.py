@@ -9,14 +9,9 @@ from belvedere.engine.exchange.checks import CISIS, TEMPORARY
 from belvedere.engine.exchange.sample import resident
 from belvedere.observatory.exchange import intake, referentials
 from belvedere.observatory.exchange.models import Alias, Concept, Deposit, Party, Person, Resource
-from tests.exchange import SSIAD, deposit, establishment, rules_of
+from tests.exchange import SSIAD, deposit, rules_of
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def service():
-    return establishment()
 
 
 def edited(raw: bytes, name: str, change) -> bytes:

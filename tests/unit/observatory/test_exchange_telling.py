@@ -48,11 +48,6 @@ def consumer(monkeypatch, request):
     made.close()
 
 
-@pytest.fixture
-def service():
-    return establishment()
-
-
 def subscribed(consumer, topic="sejour-ouvert", purpose="FINANCEMENT", party=None, **filters):
     made, consumer.secret = subscribing.subscribe(
         party=party or institution("CNSA_SIDOBA"), topic=topic, purpose=purpose, endpoint=consumer.url, filters=filters, level=2

@@ -19,7 +19,7 @@ from belvedere.observatory.collect import webhooks
 from belvedere.observatory.exchange import archives, datasets, erasing, intake, portability, replies, subscribing, telling
 from belvedere.observatory.exchange.models import Delivery, Event, Resource, RetentionRule, Subscription, Transfer
 from tests.consumer import Consumer, focuses, numbers
-from tests.exchange import bearer, deposit, establishment, institution, say
+from tests.exchange import bearer, deposit, institution, say
 from tests.front import Authority
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -32,11 +32,6 @@ def consumer(monkeypatch):
     made = Consumer()
     yield made
     made.close()
-
-
-@pytest.fixture
-def service():
-    return establishment()
 
 
 def subscribed(party, topic: str, endpoint: str, purpose: str = "FINANCEMENT") -> Subscription:

@@ -17,15 +17,10 @@ from belvedere.observatory.exchange import archives, datasets, intake, policy
 from belvedere.observatory.exchange.models import Deposit, Event, Resource, RetentionRule, Transfer
 from belvedere.observatory.journal import sealing
 from belvedere.observatory.journal.models import Entry
-from tests.exchange import SSIAD, bearer, deposit, establishment, institution, rules_of
+from tests.exchange import SSIAD, bearer, deposit, institution, rules_of
 from tests.people import browsing, person
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def service():
-    return establishment()
 
 
 def grids(content: dict) -> list[dict]:

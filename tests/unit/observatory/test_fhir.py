@@ -22,11 +22,6 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def service():
-    return establishment()
-
-
-@pytest.fixture
 def producer(service):
     return bearer(service) | {"HTTP_X_FINALITE": "ACCOMPAGNEMENT", "HTTP_X_LOGICIEL": "Soins+", "HTTP_X_LOGICIEL_VERSION": "4.2"}
 

@@ -23,6 +23,7 @@ def test_a_wrong_parameter(path, status, code, where):
     assert (answer.status_code, told["code"]) == (status, code) and where in told["message"] and told["remedy"]
     assert "hier" not in told["message"], "no value is echoed"
     assert answer["Content-Type"] == "application/problem+json", "RFC 9457"
+    assert answer["Content-Length"] == str(len(answer.content)), "a server cuts what is longer"
     assert (told["type"], told["title"], told["status"]) == (f"urn:belvedere:probleme:{code}", told["message"], status)
     assert told["detail"] == f"{told['message']} {told['remedy']}"
 

@@ -174,8 +174,8 @@ def _dataset(row: Dataset) -> dict[str, Any]:
 def dataset_list(request: HttpRequest) -> list[dict[str, Any]]:
     party = party_of(request)
     rows = [*aggregates.told_to(party)[:PAGE], *Dataset.objects.filter(consumer=party, state__in=TOLD).exclude(code=gating.CODE)[:PAGE]]
-    placed_ = [_dataset(row) | {"code": gating.PLACES, "rows": len(row.report["places"])} for row in aggregates.placed_to(party)[:PAGE]]
-    return sorted([*(_dataset(row) for row in rows), *placed_], key=lambda row: row["made_at"], reverse=True)[:PAGE]
+    by_place = [_dataset(row) | {"code": gating.PLACES, "rows": len(row.report["places"])} for row in aggregates.placed_to(party)[:PAGE]]
+    return sorted([*(_dataset(row) for row in rows), *by_place], key=lambda row: row["made_at"], reverse=True)[:PAGE]
 
 
 @router.get(

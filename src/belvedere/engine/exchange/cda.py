@@ -140,7 +140,7 @@ def _events(sections: list[etree._Element], stay: dict | None) -> Iterator[dict]
         code = _attribute(event, "code/qualifier/value", "code")
         whole = {"partOf": {"reference": f"Encounter/{stay['id']}"}} if stay else {}
         period = _span(_find(event, "effectiveTime"))
-        if _attribute(event, "effectiveTime", "value"):
+        if "start" in period and _attribute(event, "effectiveTime", "value"):
             period["end"] = period["start"]  # a point in time
         yield _profiled("Encounter", "tddui-encounter-evenement", id=f"evenement-{rank}", identifier=[{"system": OWN.format("evenement"), "value": _attribute(event, "id", "extension")}], status="finished", **{"class": _HOME}, type=[{"coding": [{"system": CISIS, "code": code}]}] if code else [], subject=_SUBJECT, period=period, serviceProvider=_PLACE, **whole)  # fmt: skip
         for trip, act in enumerate(_trips(event), 1):

@@ -16,8 +16,9 @@ from belvedere.engine.exchange.vocabulary import Category, Grain, Purpose
 from belvedere.engine.nomenclature.territories import region_of
 from belvedere.engine.secrecy.errors import SecrecyError
 from belvedere.observatory.exchange import counted, gating, placed, policy
+from belvedere.observatory.exchange.gating import AggregateRefused
 from belvedere.observatory.exchange.models import Dataset, DatasetState, Party, Resource, Stated
-from belvedere.observatory.exchange.placed import AggregateRefused, PlaceCell
+from belvedere.observatory.exchange.placed import PlaceCell
 from belvedere.observatory.journal.actions import note, record
 from belvedere.observatory.journal.models import Entry
 from belvedere.observatory.publication import computing, gate

@@ -23,6 +23,10 @@ SERIES = "comptes"  # of standing approvals
 SHOWN = 24
 
 
+class AggregateRefused(Exception):
+    """The counts may not be told; says why, in French."""
+
+
 def gone_out() -> QuerySet[Dataset]:
     """The counts that institutions read, the oldest first: what they may subtract from the next."""
     return Dataset.objects.filter(code=CODE, state=DatasetState.SOUND).order_by("made_at", "pk")

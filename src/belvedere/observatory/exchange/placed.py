@@ -11,11 +11,8 @@ from belvedere.engine.exchange.turnover import TOP
 from belvedere.engine.nomenclature.territories import region_of
 from belvedere.engine.secrecy.rules import Parameters
 from belvedere.observatory.exchange import counted, gating
+from belvedere.observatory.exchange.gating import AggregateRefused
 from belvedere.observatory.exchange.models import Dataset, Party
-
-
-class AggregateRefused(Exception):
-    """The counts may not be told; says why, in French."""
 
 
 @dataclass(frozen=True)
